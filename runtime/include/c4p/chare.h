@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* chare.h: chare types and their entry methods; groups, arrays and single chares made of them;
+ * insertion and deletion. */
+#ifndef C4P_CHARE_H
+#define C4P_CHARE_H
+
+#include <c4p/msg.h>
+#include <c4p/pup.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- types and entries ----------------------------------------------------------------------- */
+
+/**
+ * What the runtime needs to know of a chare type. `args` is the constructor message, borrowed
+ * (c4p_msg_keep() to keep); all elements made on a rank by one creation share it, so it must not be
+ * changed. ctx is the descriptor's.
+ */
+typedef struct c4p_type_desc {
+    size_t struct_size;
+    const char *name; /**< copied; unique */
+    /** Make the object of element `self`. Failure ends the job with a report that names type, index
+     * and rank. */
+    c4p_status_t (*construct)(c4p_rt_t *rt, c4p_ref_t self, c4p_msg_t *args, void *ctx,
+                              void **object_out);
+    /** Free the object: on deletion, after it was packed for a move, and at the end. */
+    void (*destroy)(c4p_rt_t *rt, void *object, void *ctx);
+    /** Write the object into `p`; NULL: elements of this type cannot move. A failure leaves it
+     * where it is. */
+    c4p_status_t (*pack)(c4p_rt_t *rt, void *object, c4p_pup_t *p, void *ctx);
+    /** Make the object again from what pack wrote. */
+    c4p_status_t (*unpack)(c4p_rt_t *rt, c4p_ref_t self, c4p_pup_t *p, void *ctx,
+                           void **object_out);
+    void *ctx;
+} c4p_type_desc_t;
+
+C4P_API c4p_status_t c4p_type_add(c4p_rt_t *rt, const c4p_type_desc_t *desc, c4p_type_t *type_out);
+
+/** An entry method. `msg` is borrowed: keep it to use it after the return. Runs to its end before
+ * anything else runs on this rank. */
+typedef void (*c4p_entry_fn_t)(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx);
+
+/** Add an entry method to a type. At most 65 535 per type; the name is copied and serves reports
+ * and c4p_entry_find(). */
+C4P_API c4p_status_t c4p_entry_add(c4p_rt_t *rt, c4p_type_t type, const char *name,
+                                   c4p_entry_fn_t fn, void *ctx, c4p_entry_t *entry_out);
+C4P_API c4p_status_t c4p_entry_find(const c4p_rt_t *rt, c4p_type_t type, const char *name,
+                                    c4p_entry_t *entry_out);
+C4P_API const char *c4p_type_name(const c4p_rt_t *rt, c4p_type_t type);
+C4P_API const char *c4p_entry_name(const c4p_rt_t *rt, c4p_type_t type, c4p_entry_t entry);
+
+/** The element whose entry method or constructor runs now; coll is 0 outside. */
+C4P_API c4p_ref_t c4p_self(const c4p_rt_t *rt);
+/** For a language layer that resumes a suspended entry method outside a dispatch: say which element
+ * runs. Returns the former one. */
+C4P_API c4p_ref_t c4p_set_self(c4p_rt_t *rt, c4p_ref_t self);
+
+/* ---- replies ---------------------------------------------------------------------------------- */
+
+/** Who waits for an answer: nobody, the future `number` of a call, or the completion of a broadcast
+ * or creation. */
+typedef enum c4p_reply_kind {
+    C4P_REPLY_NONE = 0,
+    C4P_REPLY_FUTURE = 1,
+    C4P_REPLY_BCAST = 2
+} c4p_reply_kind_t;
+
+/** Where the completion of one entry method is owed. Plain data; `kind` 0: nobody waits. */
+typedef struct c4p_reply {
+    uint32_t kind; /**< c4p_reply_kind_t */
+    uint32_t flags;
+    uint64_t number;  /**< future, or broadcast or creation number */
+    c4p_ref_t member; /**< who answers */
+} c4p_reply_t;
+
+/**
+ * Inside an entry method or constructor: take over the duty to answer. Without it the runtime
+ * answers "finished, no value" when the method returns. Returns C4P_ERR_NOT_FOUND, with kind 0, if
+ * nobody waits.
+ */
+C4P_API c4p_status_t c4p_reply_take(c4p_rt_t *rt, const c4p_msg_t *msg, c4p_reply_t *reply_out);
+/** True if the caller asked for the values and not only for completion: a broadcast then collects
+ * them in index order. */
+C4P_API bool c4p_reply_wants_value(const c4p_reply_t *reply);
+/** Answer, once. `value` may be NULL (no value); is_error marks it for the waiter. Ownership: the
+ * runtime owns value in every case. */
+C4P_API c4p_status_t c4p_reply_send(c4p_rt_t *rt, const c4p_reply_t *reply, c4p_msg_t *value,
+                                    bool is_error);
+
+/* ---- placement -------------------------------------------------------------------------------- */
+
+/** A placement: the home rank of an index. Pure: the same answer on every rank, for ever. `arg` is
+ * the array's map_arg. */
+typedef int (*c4p_map_fn_t)(c4p_rt_t *rt, const c4p_index_t *index, uint64_t arg, void *ctx);
+C4P_API c4p_status_t c4p_map_add(c4p_rt_t *rt, const char *name, c4p_map_fn_t fn, void *ctx,
+                                 c4p_map_t *map_out);
+
+/* ---- collections ------------------------------------------------------------------------------ */
+
+/* Each creation may be called on any rank, inside or outside entry methods, and does not block.
+ * Elements that belong to this rank are constructed before it returns, the others asynchronously;
+ * messages sent meanwhile wait for them. Ownership: after C4P_OK the runtime owns args (which may
+ * be NULL); after anything else it is still the caller's. `created`: a future that gets one value
+ * without bytes when all constructors have finished; 0: nobody waits. */
+
+C4P_API c4p_status_t c4p_group_new(c4p_rt_t *rt, c4p_type_t type, c4p_msg_t *args,
+                                   c4p_future_t created, c4p_coll_t *coll_out);
+
+typedef struct c4p_array_opts {
+    size_t struct_size;
+    int ndims;  /**< 1..6 */
+    bool dense; /**< create all indices 0 <= i[d] < dims[d]; false: an empty array, to be filled by
+                   c4p_insert() */
+    int64_t dims[C4P_MAX_DIMS]; /**< dense only; a 0 makes an array without elements */
+    c4p_map_t map; /**< 0: dense: row-major blocks, the first N mod P ranks one more; else 1-D i mod
+                      P, hash above */
+    uint64_t map_arg;
+    c4p_future_t created;
+} c4p_array_opts_t;
+#define C4P_ARRAY_OPTS_INIT                                                                        \
+    {                                                                                              \
+        .struct_size = sizeof(c4p_array_opts_t)                                                    \
+    }
+C4P_API c4p_status_t c4p_array_new(c4p_rt_t *rt, c4p_type_t type, const c4p_array_opts_t *opts,
+                                   c4p_msg_t *args, c4p_coll_t *coll_out);
+
+/** A single chare: an array of the one index 0, placed on `rank` (-1: round robin). */
+C4P_API c4p_status_t c4p_chare_new(c4p_rt_t *rt, c4p_type_t type, int rank, c4p_msg_t *args,
+                                   c4p_future_t created, c4p_ref_t *ref_out);
+
+/** Insert one element into an array, on `rank` or (-1) where the map says. An index that exists
+ * already ends the job with a report. */
+C4P_API c4p_status_t c4p_insert(c4p_rt_t *rt, c4p_coll_t coll, const c4p_index_t *index, int rank,
+                                c4p_msg_t *args);
+/** The initial insertions, here and causally before this call elsewhere, are complete: reductions
+ * may close. Once per sparse array, any rank. */
+C4P_API c4p_status_t c4p_done_inserting(c4p_rt_t *rt, c4p_coll_t coll);
+/** Delete an array element, which runs its destructor after the entry method in progress. It owes
+ * no further reductions. */
+C4P_API c4p_status_t c4p_destroy(c4p_rt_t *rt, c4p_ref_t ref);
+
+typedef enum c4p_coll_kind {
+    C4P_KIND_GROUP = 1,
+    C4P_KIND_ARRAY = 2,
+    C4P_KIND_CHARE = 3
+} c4p_coll_kind_t;
+typedef struct c4p_coll_info {
+    c4p_coll_kind_t kind;
+    c4p_type_t type;
+    int ndims; /**< 1 for groups and single chares */
+    bool dense;
+    int64_t dims[C4P_MAX_DIMS];
+} c4p_coll_info_t;
+/** C4P_ERR_NOT_FOUND while this rank has not heard of the collection. */
+C4P_API c4p_status_t c4p_coll_info(const c4p_rt_t *rt, c4p_coll_t coll, c4p_coll_info_t *info_out);
+
+/** The object of an element that lives here now; NULL otherwise. Borrowed until the next scheduler
+ * call. */
+C4P_API void *c4p_local(const c4p_rt_t *rt, c4p_ref_t ref);
+/** Elements of a collection that live here now. */
+C4P_API uint64_t c4p_local_count(const c4p_rt_t *rt, c4p_coll_t coll);
+
+/** Say that the element has `count` suspended activities: while not 0 it does not move
+ * (C4P_ERR_BUSY) and is not destroyed. */
+C4P_API c4p_status_t c4p_suspended(c4p_rt_t *rt, c4p_ref_t self, uint32_t count);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

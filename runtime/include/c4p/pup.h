@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pup.h: bounds-checked packing into a growing buffer and unpacking from one. One error is kept:
+ * after it every call does nothing and zeroes its output, so a caller may check once at the end.
+ * Little-endian, fixed widths. */
+#ifndef C4P_PUP_H
+#define C4P_PUP_H
+
+#include <c4p/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct c4p_pup c4p_pup_t;
+
+C4P_API void c4p_put_u8(c4p_pup_t *p, uint8_t v);
+C4P_API void c4p_put_u32(c4p_pup_t *p, uint32_t v);
+C4P_API void c4p_put_u64(c4p_pup_t *p, uint64_t v);
+C4P_API void c4p_put_f64(c4p_pup_t *p, double v);
+C4P_API void c4p_put_bytes(c4p_pup_t *p, const void *data, size_t len); /**< no length is written */
+C4P_API void c4p_put_blob(c4p_pup_t *p, const void *data, size_t len);  /**< a u64 length, then the
+                                                                           bytes */
+
+C4P_API uint8_t c4p_get_u8(c4p_pup_t *p);
+C4P_API uint32_t c4p_get_u32(c4p_pup_t *p);
+C4P_API uint64_t c4p_get_u64(c4p_pup_t *p);
+C4P_API double c4p_get_f64(c4p_pup_t *p);
+C4P_API void c4p_get_bytes(c4p_pup_t *p, void *data, size_t len);
+/** The bytes of a blob, borrowed from the buffer; NULL with *len_out 0 on error. */
+C4P_API const void *c4p_get_blob(c4p_pup_t *p, size_t *len_out);
+
+/** C4P_OK; C4P_ERR_NOMEM while packing; C4P_ERR_DATA when unpacking ran past the end. */
+C4P_API c4p_status_t c4p_pup_status(const c4p_pup_t *p);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* runtime.h: life of a runtime: options, start, the scheduler, exit. */
+#ifndef C4P_RUNTIME_H
+#define C4P_RUNTIME_H
+
+#include <c4p/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum c4p_log_level {
+    C4P_LOG_DEFAULT,
+    C4P_LOG_ERROR,
+    C4P_LOG_WARN,
+    C4P_LOG_INFO,
+    C4P_LOG_DEBUG
+} c4p_log_level_t;
+typedef enum c4p_stall_mode { C4P_STALL_ABORT, C4P_STALL_WARN, C4P_STALL_OFF } c4p_stall_mode_t;
+typedef enum c4p_idle_mode {
+    C4P_IDLE_AUTO,
+    C4P_IDLE_SPIN,
+    C4P_IDLE_YIELD,
+    C4P_IDLE_SLEEP
+} c4p_idle_mode_t;
+
+/** Options; start from C4P_OPTS_INIT. Each can also be set by the environment variable named beside
+ * it, which wins over the struct. */
+typedef struct c4p_opts {
+    size_t struct_size;        /**< sizeof(c4p_opts_t) of the caller */
+    c4p_log_level_t log_level; /**< C4PY_LOG=error|warn|info|debug; default warn */
+    void (*log_fn)(void *ctx, c4p_log_level_t level, const char *line); /**< NULL: standard error */
+    void *log_ctx;
+    c4p_stall_mode_t stall;  /**< C4PY_STALL=abort|warn|off; default abort */
+    uint32_t stall_after_ms; /**< C4PY_STALL_AFTER_MS; quiet time before the job is examined;
+                                default 500 */
+    c4p_idle_mode_t idle;    /**< C4PY_IDLE=auto|spin|yield|sleep; default auto */
+    uint64_t credit_bytes;   /**< C4PY_CREDIT_BYTES; unprocessed bytes of small messages per pair of
+                                ranks; default 8 MiB */
+    uint32_t small_bytes;    /**< C4PY_SMALL_BYTES; largest message, with envelope, that goes by the
+                                eager path; default 4032 */
+    uint32_t ring_slots;     /**< C4PY_RING; preposted receives; default 64 */
+    uint32_t batch_bytes; /**< C4PY_BATCH_BYTES; messages up to this size are batched; default 256;
+                             C4PY_BATCH_BYTES=0 switches batching off */
+    uint32_t loc_cache;   /**< C4PY_LOC_CACHE; entries of the location cache per rank; default 65536
+                           */
+    uint64_t counter_base; /**< C4PY_TEST_COUNTER_BASE; first value of every sequence counter, for
+                              tests; default 0 */
+    uint32_t bcast_log;    /**< C4PY_BCAST_LOG; broadcasts kept per collection before a release is
+                              negotiated; default 64 */
+} c4p_opts_t;
+
+/** Defaults for everything: zero means "the default" in each field. */
+#define C4P_OPTS_INIT                                                                              \
+    {                                                                                              \
+        .struct_size = sizeof(c4p_opts_t)                                                          \
+    }
+
+/**
+ * Create the runtime of this rank on all ranks of MPI_COMM_WORLD's job. Initialises MPI (FUNNELED)
+ * unless the host did; then c4p_free() finalises it too. Collective. c4p/mpi.h has the variant for
+ * a communicator of the host's. Returns: C4P_OK; C4P_ERR_OPTION (environment), C4P_ERR_SINGLETON,
+ * C4P_ERR_MPI, C4P_ERR_NOMEM; the cause is logged.
+ */
+C4P_API c4p_status_t c4p_init(const c4p_opts_t *opts, c4p_rt_t **rt_out);
+
+/**
+ * Check that all ranks registered the same types, entries, handlers, maps and reducers, in any
+ * order of time but the same order of calls. Collective; after it chares may be created. Types
+ * added later must be added in the same order on all ranks. Returns: C4P_OK; C4P_ERR_MISMATCH on
+ * all ranks, with one report from rank 0 that names the first difference; C4P_ERR_STATE.
+ */
+C4P_API c4p_status_t c4p_start(c4p_rt_t *rt);
+
+/**
+ * Run the scheduler until the job exits (c4p_exit() on any rank). Collective in the sense that all
+ * ranks must be inside a scheduler call for the job to make progress. Returns C4P_OK with the exit
+ * code; the status that ended the job otherwise.
+ */
+C4P_API c4p_status_t c4p_run(c4p_rt_t *rt, int *exit_code_out);
+
+/** Run until the whole job is quiescent or exits. Collective. Sets *exited_out (may be NULL) when
+ * the job exits. */
+C4P_API c4p_status_t c4p_run_until_quiescent(c4p_rt_t *rt, bool *exited_out);
+
+/**
+ * Poll the network and run at most `max_msgs` entry methods; does not wait. *did_out (may be NULL):
+ * how many ran. Returns C4P_OK; C4P_ERR_STATE when called from inside an entry method or after
+ * exit.
+ */
+C4P_API c4p_status_t c4p_step(c4p_rt_t *rt, uint32_t max_msgs, uint32_t *did_out);
+
+/** From inside a long computation: move messages of the network, run protocol messages, never an
+ * entry method. */
+C4P_API void c4p_poll(c4p_rt_t *rt);
+
+/**
+ * Ask for an orderly end of the job with this exit code. Returns at once; no further entry method
+ * runs on any rank once its turn is decided, and c4p_run() returns on all. Of several requests the
+ * one of the smallest rank that reached rank 0 first wins. Any rank, inside or outside entries.
+ */
+C4P_API c4p_status_t c4p_exit(c4p_rt_t *rt, int exit_code);
+
+/** True once this rank knows that the job exits. */
+C4P_API bool c4p_exiting(const c4p_rt_t *rt);
+
+/** Log `text` as the root cause and end all ranks at once with this exit status (1..125). Does not
+ * return. */
+C4P_API C4P_NORETURN void c4p_abort(c4p_rt_t *rt, int exit_status, const char *text);
+
+/** Destroy the runtime: after c4p_run() returned, on all ranks. Finalises MPI if c4p_init()
+ * initialised it. NULL is fine. Collective. */
+C4P_API void c4p_free(c4p_rt_t *rt);
+
+C4P_API int c4p_rank(const c4p_rt_t *rt);
+C4P_API int c4p_num_ranks(const c4p_rt_t *rt);
+/** Ranks that share this rank's memory (its host): how many, and this rank's place among them. */
+C4P_API int c4p_host_ranks(const c4p_rt_t *rt);
+C4P_API int c4p_host_rank(const c4p_rt_t *rt);
+
+/** Seconds since c4p_init() by a monotonic clock. */
+C4P_API double c4p_time_s(const c4p_rt_t *rt);
+
+/** Log one line through the runtime's log, with the rank in front. */
+C4P_API void c4p_log(c4p_rt_t *rt, c4p_log_level_t level, const char *fmt, ...) C4P_PRINTF(3, 4);
+
+/* ---- timers and hooks ------------------------------------------------------------------------ */
+
+struct c4p_report;
+
+typedef void (*c4p_fn_t)(c4p_rt_t *rt, void *ctx);
+
+/** Call fn(rt, ctx) from the scheduler, once, after at least `delay_s` seconds. No limit on how
+ * many. *id_out (may be NULL) for cancelling. */
+C4P_API c4p_status_t c4p_timer(c4p_rt_t *rt, double delay_s, c4p_fn_t fn, void *ctx,
+                               uint64_t *id_out);
+/** Forget a timer that has not fired. Returns C4P_ERR_NOT_FOUND if it has. */
+C4P_API c4p_status_t c4p_timer_cancel(c4p_rt_t *rt, uint64_t id);
+
+/** Run fn(rt, ctx) from the scheduler before the next message: first in, first out. Counts as work
+ * for quiescence. */
+C4P_API c4p_status_t c4p_post(c4p_rt_t *rt, c4p_fn_t fn, void *ctx);
+
+/** Hooks of a language layer; each may be NULL. Set before c4p_start(). */
+typedef struct c4p_hooks {
+    size_t struct_size;
+    /** Called once in a while from the scheduler, idle or busy, at most every 10 ms: check for
+     * signals. Return false to abort the job with status 130. */
+    bool (*tick)(c4p_rt_t *rt, void *ctx);
+    /** Around a sleep of the idle scheduler: release and take back an interpreter lock. */
+    void (*idle_begin)(c4p_rt_t *rt, void *ctx);
+    void (*idle_end)(c4p_rt_t *rt, void *ctx);
+    /** How many coroutines, channel receives and the like wait on this rank; asked only when the
+     * job has been quiet for a while. */
+    uint64_t (*count_waiters)(c4p_rt_t *rt, void *ctx);
+    /** Append one line per waiter with c4p_report_line(). */
+    void (*list_waiters)(c4p_rt_t *rt, void *ctx, struct c4p_report *report);
+    void *ctx;
+} c4p_hooks_t;
+C4P_API c4p_status_t c4p_set_hooks(c4p_rt_t *rt, const c4p_hooks_t *hooks);
+
+/** One setting that the environment can change: its name there, what it takes ("abort|warn|off",
+ * "bytes", "ms", ...), default and meaning. */
+typedef struct c4p_setting {
+    const char *name;
+    const char *values;
+    const char *default_value;
+    const char *meaning;
+} c4p_setting_t;
+/** The n-th setting, counted from 0; false after the last one. Any thread. */
+C4P_API bool c4p_setting_get(size_t n, c4p_setting_t *setting_out);
+
+/** Add one line, without newline, to a stall report. */
+C4P_API void c4p_report_line(struct c4p_report *report, const char *fmt, ...) C4P_PRINTF(2, 3);
+
+/**
+ * While the gate is closed, messages for chares are received and queued but none runs (constructors
+ * included). Protocol messages, handlers, timers and posts run. Used to hold other ranks until rank
+ * 0 has published what they need.
+ */
+C4P_API void c4p_gate(c4p_rt_t *rt, bool closed);
+
+/** Bytes that wait in this rank's sender queues for credit of slow receivers. Above ~2x the credit
+ * a polite sender suspends. */
+C4P_API uint64_t c4p_backlog_bytes(const c4p_rt_t *rt);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
