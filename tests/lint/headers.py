@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every header compiles alone: public ones in C and in C++, internal ones in C.
+
+headers.py --cc gcc [--cxx g++] --build-include build/include --mpi-include DIR…
+"""
+
+import argparse
+import os
+import subprocess
+
+import common
+
+C_FLAGS = ["-std=gnu11", "-Wall", "-Wextra", "-Wstrict-prototypes", "-Werror"]
+CXX_FLAGS = ["-std=c++11", "-Wall", "-Wextra", "-Werror"]
+
+
+def compile_alone(command, name):
+    """What the compiler says about a file that only includes this header, twice."""
+    done = subprocess.run(
+        [*command, "-fsyntax-only", "-"],
+        input=f"#include <{name}>\n#include <{name}>\nint c4p_not_empty;\n",
+        capture_output=True,
+        text=True,
+    )
+    return done.stderr if done.returncode else ""
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--cc", required=True)
+    parser.add_argument("--cxx")
+    parser.add_argument("--build-include", required=True)
+    parser.add_argument("--mpi-include", action="append", default=[])
+    args = parser.parse_args()
+
+    public = [args.build_include, os.path.join(common.ROOT, "runtime/include")]
+    flags = [f"-I{folder}" for folder in public]
+    mpi = [f"-isystem{folder}" for folder in args.mpi_include]
+    internal = [*flags, *mpi, f"-I{os.path.join(common.ROOT, 'runtime')}"]
+    problems, checked = [], 0
+
+    for path in common.tree_files(".h", ".h.in"):
+        if not path.startswith("runtime/"):
+            continue
+        if path.startswith("runtime/include/"):
+            name = path[len("runtime/include/") :].removesuffix(".in")
+            # Only c4p/mpi.h may need MPI's folder.
+            extra = [*flags, *mpi] if name == "c4p/mpi.h" else flags
+            runs = [[args.cc, *C_FLAGS, "-xc", *extra]]
+            if args.cxx:
+                runs.append([args.cxx, *CXX_FLAGS, "-xc++", *extra])
+        else:
+            name = path[len("runtime/") :]
+            runs = [[args.cc, *C_FLAGS, "-xc", *internal]]
+        for command in runs:
+            checked += 1
+            said = compile_alone(command, name)
+            if said:
+                problems.append(f"{path} does not compile alone with {command[0]}:\n{said}")
+    common.finish(problems, checked)
+
+
+main()
