@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* port_sim.c: see port_sim.h. The only file besides port_real.c that calls the libc functions that ports wrap. */
+/* port_sim.c: see port_sim.h. The only file besides port_real.c that calls the libc functions that
+ * ports wrap. */
 #include "base/port_sim.h"
 
 #include <stdio.h>
@@ -7,7 +8,7 @@
 #include <string.h>
 
 enum {
-    MAX_LOG = 4 << 20,  /* what comes later is counted, not kept */
+    MAX_LOG = 4 << 20, /* what comes later is counted, not kept */
     MAX_FILL = 1 << 20
 };
 
@@ -136,7 +137,8 @@ c4pi_simworld_die(c4pi_simworld_t *world, int rank, int exit_status)
     }
     if (world->landing)
         longjmp(*world->landing, 1);
-    fprintf(stderr, "rank %d ended the simulated job with status %d outside a step:\n%s", rank, exit_status, world->log ? world->log : "");
+    fprintf(stderr, "rank %d ended the simulated job with status %d outside a step:\n%s", rank,
+            exit_status, world->log ? world->log : "");
     abort();
 }
 
@@ -242,7 +244,9 @@ sim_alloc(c4pi_port_t *port, size_t len)
     world->live_bytes += len;
     if (world->live_bytes > world->peak_bytes)
         world->peak_bytes = world->live_bytes;
-    memset((char *)block + BLOCK_HEAD, 0xa5, len < MAX_FILL ? len : MAX_FILL); /* never zeroes, and the same in every run */
+    memset((char *)block + BLOCK_HEAD, 0xa5, len < MAX_FILL ? len : MAX_FILL); /* never zeroes, and
+                                                                                  the same in every
+                                                                                  run */
     return (char *)block + BLOCK_HEAD;
 }
 
@@ -254,7 +258,8 @@ sim_free(c4pi_port_t *port, void *p, size_t len)
         return;
     block_t *block = (block_t *)(void *)((char *)p - BLOCK_HEAD);
     if (block->len != len || block->world != world) {
-        fprintf(stderr, "rank %d frees a block of %zu bytes as one of %zu\n", port->rank, block->len, len);
+        fprintf(stderr, "rank %d frees a block of %zu bytes as one of %zu\n", port->rank,
+                block->len, len);
         abort();
     }
     if (block->prev)
@@ -340,7 +345,10 @@ c4pi_port_sim_new(c4pi_simworld_t *world, int rank, int num_ranks)
 {
     sim_port_t *port = own_memory(NULL, sizeof *port);
     *port = (sim_port_t){.next = world->ports,
-                         .base = {.ops = &sim_ops, .log_level = world->opts.log_level, .rank = rank, .num_ranks = num_ranks},
+                         .base = {.ops = &sim_ops,
+                                  .log_level = world->opts.log_level,
+                                  .rank = rank,
+                                  .num_ranks = num_ranks},
                          .world = world};
     world->ports = port;
     return &port->base;

@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* comm_mpi.c: the back end over MPI.
  *
- * Small messages (envelope and payload in at most small_bytes) are received by a ring of posted receives. MPI fills them in the order posted, so only the
- * oldest is tested. A filled slot is posted again later, when there is nothing to receive or half of the ring is used up, so that this cost is not on the way
- * of an answer. Short messages are copied out, longer ones take the slot's buffer with them.
+ * Small messages (envelope and payload in at most small_bytes) are received by a ring of posted
+ * receives. MPI fills them in the order posted, so only the oldest is tested. A filled slot is
+ * posted again later, when there is nothing to receive or half of the ring is used up, so that this
+ * cost is not on the way of an answer. Short messages are copied out, longer ones take the slot's
+ * buffer with them.
  *
- * Large messages are announced by a small one that carries the envelope, the lengths of the parts and, if it fits, the inline payload. The
- * parts follow on a second communicator, straight from the sender's memory into the final message, in pieces of at most 1 GiB. Whatever arrives from the
- * same rank after an announcement is held until the large message is complete; other ranks' messages are not delayed.
+ * Large messages are announced by a small one that carries the envelope, the lengths of the parts
+ * and, if it fits, the inline payload. The parts follow on a second communicator, straight from the
+ * sender's memory into the final message, in pieces of at most 1 GiB. Whatever arrives from the
+ * same rank after an announcement is held until the large message is complete; other ranks'
+ * messages are not delayed.
  *
- * Requests of sends and of large receives that did not complete at once stand in one table without order, tested a window at a time. */
+ * Requests of sends and of large receives that did not complete at once stand in one table without
+ * order, tested a window at a time. */
 #include <mpi.h>
 
 #include <limits.h>
@@ -48,7 +53,8 @@ announcement_bytes(uint32_t num_parts)
     return offsetof(announcement_t, part_len) + num_parts * sizeof(uint64_t);
 }
 
-/* Messages of one source from an incomplete large one on, in order. The msg->where of an announcement points to its incoming_t, others' is NULL. */
+/* Messages of one source from an incomplete large one on, in order. The msg->where of an
+ * announcement points to its incoming_t, others' is NULL. */
 typedef struct hold {
     c4pi_fifo_t fifo;
     int source;
@@ -200,7 +206,8 @@ deliver(mpi_comm_t *c, int source, c4p_msg_t *msg)
     c->base.deliver(c->base.deliver_ctx, msg);
 }
 
-/* Deliver what is complete at the head of a hold; returns how many. The hold is gone when it is empty. */
+/* Deliver what is complete at the head of a hold; returns how many. The hold is gone when it is
+ * empty. */
 static int
 hold_drain(mpi_comm_t *c, hold_t *hold)
 {
@@ -434,7 +441,8 @@ send_large(mpi_comm_t *c, int dest, c4p_msg_t *msg)
     if (st == C4P_OK && !embedded)
         st = send_part(c, dest, msg, c4pi_msg_payload(msg), inline_len, (int)tag);
     for (uint32_t i = 0; msg->extra && i < msg->extra->num_segments && st == C4P_OK; i++)
-        st = send_part(c, dest, msg, msg->extra->segments[i].data, msg->extra->segments[i].len, (int)tag);
+        st = send_part(c, dest, msg, msg->extra->segments[i].data, msg->extra->segments[i].len,
+                       (int)tag);
     if (st == C4P_OK)
         c4pi_msg_drop(msg);
     return st;
@@ -476,7 +484,8 @@ ring_post(mpi_comm_t *c, uint32_t slot)
         c->ring_msg[slot] = c4pi_msg_alloc(c->base.msgs, c->slot_bytes - sizeof(c4pi_env_t));
     if (!c->ring_msg[slot])
         return no_memory(c, "a receive buffer", c->slot_bytes, c->base.rank);
-    int rc = MPI_Irecv(&c->ring_msg[slot]->env, (int)c->slot_bytes, MPI_BYTE, MPI_ANY_SOURCE, TAG_SMALL, c->small, &c->ring_req[slot]);
+    int rc = MPI_Irecv(&c->ring_msg[slot]->env, (int)c->slot_bytes, MPI_BYTE, MPI_ANY_SOURCE,
+                       TAG_SMALL, c->small, &c->ring_req[slot]);
     return rc == MPI_SUCCESS ? C4P_OK : fail(c, rc, "MPI_Irecv", -1, c->slot_bytes);
 }
 
@@ -570,7 +579,8 @@ ring_poll(mpi_comm_t *c, int max, int *did)
 
 /* ---- progress of what takes longer ---------------------------------------------------------------- */
 
-/* Take request i, which is complete, out of the table. If a large message became whole, its hold is put on the list *ready. */
+/* Take request i, which is complete, out of the table. If a large message became whole, its hold is
+ * put on the list *ready. */
 static void
 request_done(mpi_comm_t *c, size_t i, hold_t **ready)
 {
@@ -609,7 +619,8 @@ requests_poll(mpi_comm_t *c, int *did)
         return fail_some(c, rc, "MPI_Testsome", statuses, done > 0 ? done : 0);
     if (done <= 0)
         return C4P_OK;
-    for (size_t i = first + count; i-- > first;) /* downwards: what moves into a gap was looked at, or came later */
+    for (size_t i = first + count; i-- > first;) /* downwards: what moves into a gap was looked at,
+                                                    or came later */
         if (c->reqs[i] == MPI_REQUEST_NULL)
             request_done(c, i, &ready);
     while (ready) {
@@ -657,7 +668,8 @@ poll_until(mpi_comm_t *c, MPI_Request *req, const char *what)
     }
 }
 
-/* Receive until nothing that any rank sent is on its way. Nobody sends meanwhile, so equal sums mean that. */
+/* Receive until nothing that any rank sent is on its way. Nobody sends meanwhile, so equal sums
+ * mean that. */
 static c4p_status_t
 finish_drain(mpi_comm_t *c)
 {
@@ -787,8 +799,10 @@ init_mpi(mpi_comm_t *c, const void *host_comm)
     MPI_Finalized(&finalised);
     if (finalised || (host_comm && !initialised)) {
         c4pi_log(c->base.port, C4P_LOG_ERROR,
-                 finalised ? "MPI has been finalised already: create the runtime before MPI_Finalize"
-                           : "MPI is not initialised: call MPI_Init before creating the runtime on a communicator");
+                 finalised
+                     ? "MPI has been finalised already: create the runtime before MPI_Finalize"
+                     : "MPI is not initialised: call MPI_Init before creating the runtime on a "
+                       "communicator");
         return C4P_ERR_STATE;
     }
     if (initialised)
@@ -850,7 +864,8 @@ find_host(mpi_comm_t *c)
 static c4p_status_t
 check_same_sizes(mpi_comm_t *c, const c4p_opts_t *opts)
 {
-    static const char *const names[3] = {"C4PY_SMALL_BYTES", "C4PY_CREDIT_BYTES", "the size of the envelope"};
+    static const char *const names[3] = {"C4PY_SMALL_BYTES", "C4PY_CREDIT_BYTES",
+                                         "the size of the envelope"};
     uint64_t values[3] = {c->base.small_bytes, opts->credit_bytes, sizeof(c4pi_env_t)};
     uint64_t mine[6], most[6]; /* the largest of x, and of ~x: the smallest */
 
@@ -865,7 +880,9 @@ check_same_sizes(mpi_comm_t *c, const c4p_opts_t *opts)
         if (most[i] == ~most[i + 3])
             continue;
         if (c->base.rank == 0)
-            c4pi_log(c->base.port, C4P_LOG_ERROR, "the ranks disagree on %s: it is between %llu and %llu; set it alike on all of them",
+            c4pi_log(c->base.port, C4P_LOG_ERROR,
+                     "the ranks disagree on %s: it is between %llu and %llu; set it alike on all "
+                     "of them",
                      names[i], (unsigned long long)~most[i + 3], (unsigned long long)most[i]);
         return C4P_ERR_MISMATCH;
     }
@@ -923,10 +940,12 @@ set_up(mpi_comm_t *c, const c4p_opts_t *opts, const void *host_comm)
     base->port->rank = base->rank;
     base->port->num_ranks = base->num_ranks;
     if (base->num_ranks > C4P_MAX_RANKS) {
-        c4pi_log(base->port, C4P_LOG_ERROR, "%d ranks are more than the %d that are possible", base->num_ranks, C4P_MAX_RANKS);
+        c4pi_log(base->port, C4P_LOG_ERROR, "%d ranks are more than the %d that are possible",
+                 base->num_ranks, C4P_MAX_RANKS);
         return C4P_ERR_LIMIT;
     }
-    if ((st = dup_comm(c, from, &c->small)) != C4P_OK || (st = dup_comm(c, from, &c->bulk)) != C4P_OK)
+    if ((st = dup_comm(c, from, &c->small)) != C4P_OK ||
+        (st = dup_comm(c, from, &c->bulk)) != C4P_OK)
         return st;
     set_tags(c);
     base->small_bytes = within(opts->small_bytes, DEFAULT_SMALL, MIN_SMALL, MAX_SMALL);
@@ -951,7 +970,8 @@ undo_set_up(mpi_comm_t *c, c4p_status_t st)
 }
 
 c4p_status_t
-c4pi_comm_mpi_new(c4pi_port_t *port, c4pi_msgs_t *msgs, const c4p_opts_t *opts, const void *host_comm, c4pi_comm_t **comm_out)
+c4pi_comm_mpi_new(c4pi_port_t *port, c4pi_msgs_t *msgs, const c4p_opts_t *opts,
+                  const void *host_comm, c4pi_comm_t **comm_out)
 {
     mpi_comm_t *c = c4pi_calloc(port, sizeof *c);
     if (!c)

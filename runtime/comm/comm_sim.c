@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* comm_sim.c: see comm_sim.h.
  *
- *   send -> packet at the end of a link -> (step: deliver) -> the destination's inbox -> poll -> message of the destination's own memory
+ *   send -> packet at the end of a link -> (step: deliver) -> the destination's inbox -> poll ->
+ * message of the destination's own memory
  *
- * What can happen next is a set of actors: links that carry something, and ranks that are ready to run. Each set is a heap by age, so that place 0 is the oldest,
- * which is the boring choice, and every other place is one of the others. */
+ * What can happen next is a set of actors: links that carry something, and ranks that are ready to
+ * run. Each set is a heap by age, so that place 0 is the oldest, which is the boring choice, and
+ * every other place is one of the others. */
 #include "comm/comm_sim.h"
 
 #include <string.h>
@@ -14,8 +16,8 @@
 static const size_t NOWHERE = SIZE_MAX;
 
 typedef struct actor {
-    uint64_t key; /* smaller is older */
-    size_t place; /* in its heap, or NOWHERE */
+    uint64_t key;     /* smaller is older */
+    size_t place;     /* in its heap, or NOWHERE */
     int64_t priority; /* PCT; 0: not drawn yet */
     int rank;         /* that runs, or that receives */
     bool is_link;
@@ -30,8 +32,8 @@ typedef struct packet {
     struct packet *next;
     uint64_t number; /* in the order sent */
     int source;
-    c4p_msg_t *held;    /* a large message stays the sender's until delivered */
-    uint64_t checksum;  /* of bytes */
+    c4p_msg_t *held;   /* a large message stays the sender's until delivered */
+    uint64_t checksum; /* of bytes */
     size_t len;
     size_t block_len;
     uint8_t bytes[];
@@ -322,8 +324,10 @@ sim_send(c4pi_comm_t *comm, int dest, c4p_msg_t *msg)
     sim_comm_t *c = (sim_comm_t *)comm;
     c4pi_simnet_t *net = c->net;
 
-    if (dest < 0 || dest >= comm->num_ranks || dest == comm->rank || msg->object || net->ranks[comm->rank].finished) {
-        broken(net, comm->rank, "a message to oneself, outside the job, of an object, or after finish");
+    if (dest < 0 || dest >= comm->num_ranks || dest == comm->rank || msg->object ||
+        net->ranks[comm->rank].finished) {
+        broken(net, comm->rank,
+               "a message to oneself, outside the job, of an object, or after finish");
         c4pi_msg_drop(msg);
         return C4P_OK;
     }
@@ -360,7 +364,8 @@ sim_poll(c4pi_comm_t *comm, int max, int *did_out)
     while (did < max && inbox->head) {
         c4p_msg_t *msg = c4pi_msg_alloc(comm->msgs, inbox->head->len - sizeof(c4pi_env_t));
         if (!msg) {
-            c4pi_log(comm->port, C4P_LOG_ERROR, "out of memory: receiving a message of %zu bytes", inbox->head->len);
+            c4pi_log(comm->port, C4P_LOG_ERROR, "out of memory: receiving a message of %zu bytes",
+                     inbox->head->len);
             return C4P_ERR_NOMEM;
         }
         packet_t *packet = packets_pop(inbox);
@@ -370,7 +375,9 @@ sim_poll(c4pi_comm_t *comm, int max, int *did_out)
         msg->where = (void *)(uintptr_t)packet->source;
         packet_free(c->net, packet);
         if (!whole) {
-            c4pi_log(comm->port, C4P_LOG_ERROR, "a message from rank %d is damaged: its length is not the one received", (int)(uintptr_t)msg->where);
+            c4pi_log(comm->port, C4P_LOG_ERROR,
+                     "a message from rank %d is damaged: its length is not the one received",
+                     (int)(uintptr_t)msg->where);
             c4pi_msg_drop(msg);
             return C4P_ERR_DATA;
         }
@@ -531,7 +538,8 @@ deliver_head(c4pi_simnet_t *net, link_t *link)
     }
     net->stats.in_flight--;
     net->stats.delivered++;
-    c4pi_simnet_note(net, packet->checksum ^ (uint64_t)link->source << 32 ^ (uint64_t)link->actor.rank);
+    c4pi_simnet_note(net,
+                     packet->checksum ^ (uint64_t)link->source << 32 ^ (uint64_t)link->actor.rank);
     if (packet->held) { /* the sender learns later; the bytes go on alone */
         packet_t *landed = packet_alloc(net, 0);
         check_unchanged(net, packet);
@@ -564,7 +572,8 @@ num_enabled(const c4pi_simnet_t *net)
 static actor_t *
 enabled_at(const c4pi_simnet_t *net, size_t i)
 {
-    return i < net->busy_links.count ? net->busy_links.items[i] : net->ready.items[i - net->busy_links.count];
+    return i < net->busy_links.count ? net->busy_links.items[i]
+                                     : net->ready.items[i - net->busy_links.count];
 }
 
 /* Any of them; NULL: let time pass. */
@@ -599,7 +608,8 @@ pick_by_priority(c4pi_simnet_t *net)
     }
     for (int i = 0; i < net->num_changes; i++)
         if (net->change_at[i] == net->stats.events)
-            best->priority = i + 1; /* below all that were drawn; this one goes on for one event more */
+            best->priority = i + 1; /* below all that were drawn; this one goes on for one event
+                                       more */
     return best;
 }
 
@@ -733,7 +743,9 @@ set_up_tape(c4pi_simnet_t *net)
         c4pi_tape_from_seed(&net->world.tape, net->opts.seed);
     if (net->opts.mode == C4PI_SIM_PCT)
         for (; net->num_changes < net->opts.pct_depth - 1; net->num_changes++)
-            net->change_at[net->num_changes] = c4pi_simnet_choose(net, net->opts.pct_events); /* 0: never */
+            net->change_at[net->num_changes] = c4pi_simnet_choose(net, net->opts.pct_events); /* 0:
+                                                                                                 never
+                                                                                               */
 }
 
 c4pi_simnet_t *
@@ -812,5 +824,6 @@ c4pi_simnet_stats(const c4pi_simnet_t *net, c4pi_simnet_stats_t *stats_out)
 bool
 c4pi_simnet_quiet(const c4pi_simnet_t *net)
 {
-    return net->stats.in_flight == 0 && net->stats.in_inboxes == 0 && net->sleepers.count == (size_t)net->stats.ranks;
+    return net->stats.in_flight == 0 && net->stats.in_inboxes == 0 &&
+           net->sleepers.count == (size_t)net->stats.ranks;
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* flow.c: see flow.h.
  *
- * Out: c4pi_flow_send -> credit? no: the peer's backlog -> pass_on: at once, or into the peer's open batch -> back end.
- * In:  back end -> arrived -> one message, or the messages of a batch one by one -> hand_up.
+ * Out: c4pi_flow_send -> credit? no: the peer's backlog -> pass_on: at once, or into the peer's
+ * open batch -> back end. In:  back end -> arrived -> one message, or the messages of a batch one
+ * by one -> hand_up.
  *
- * A batch is a message of kind BATCH whose payload is a sequence of { envelope, payload, padding to 8 bytes }. The first message for a batch waits as it is, and is
- * sent as it is if no other follows. */
+ * A batch is a message of kind BATCH whose payload is a sequence of { envelope, payload, padding to
+ * 8 bytes }. The first message for a batch waits as it is, and is sent as it is if no other
+ * follows. */
 #include "comm/flow.h"
 
 #include <string.h>
@@ -49,7 +51,8 @@ struct c4pi_flow {
     uint32_t num_open;
     /* within a poll */
     int budget, did;
-    c4pi_fifo_t arrived; /* what the budget did not allow to be delivered; msg->where is the source */
+    c4pi_fifo_t arrived; /* what the budget did not allow to be delivered; msg->where is the source
+                          */
     size_t batch_at;     /* how far its head, if a batch, has been read */
     c4pi_flow_counts_t counts;
 };
@@ -89,7 +92,12 @@ peer_new(c4pi_flow_t *flow, int rank)
         return NULL;
     }
     uint64_t base = flow->counter_base;
-    *peer = (peer_t){.rank = rank, .sent = base, .acked = base, .taken = base, .told = base, .idle_number = UINT64_MAX};
+    *peer = (peer_t){.rank = rank,
+                     .sent = base,
+                     .acked = base,
+                     .taken = base,
+                     .told = base,
+                     .idle_number = UINT64_MAX};
     return peer;
 }
 
@@ -205,20 +213,21 @@ batch_add(c4pi_flow_t *flow, peer_t *peer, c4p_msg_t *msg)
 static inline bool
 may_batch(const c4pi_flow_t *flow, const c4p_msg_t *msg)
 {
-    return msg->env.len <= flow->batch_bytes && flow->batch_bytes && !msg->extra && 2 * wire_bytes(msg) <= flow->batch_cap;
+    return msg->env.len <= flow->batch_bytes && flow->batch_bytes && !msg->extra &&
+           2 * wire_bytes(msg) <= flow->batch_cap;
 }
 
-/* Send a counted message for which there is credit. `at_once`: the first one in a while need not wait for others. */
+/* Send a counted message for which there is credit. `at_once`: the first one in a while need not
+ * wait for others. */
 static void
 pass_on(c4pi_flow_t *flow, peer_t *peer, c4p_msg_t *msg, bool at_once)
 {
     if (wire_bytes(msg) <= flow->small_bytes)
         peer->sent += wire_bytes(msg);
-    if (!may_batch(flow, msg)) {
-        flush_peer(flow, peer);
-        send_now(flow, peer, msg);
-    } else if (at_once && !is_open(peer) && (!flow->busy || peer->idle_number != flow->idle_number)) {
+    bool first = !is_open(peer) && peer->idle_number != flow->idle_number;
+    if (!may_batch(flow, msg) || (at_once && (first || !flow->busy))) {
         peer->idle_number = flow->idle_number;
+        flush_peer(flow, peer);
         send_now(flow, peer, msg);
     } else {
         batch_add(flow, peer, msg);
@@ -229,7 +238,8 @@ static inline bool
 has_credit(const c4pi_flow_t *flow, const peer_t *peer, const c4p_msg_t *msg)
 {
     size_t bytes = wire_bytes(msg);
-    return bytes > flow->small_bytes || flow->no_limits || bytes <= flow->window - (peer->sent - peer->acked);
+    return bytes > flow->small_bytes || flow->no_limits ||
+           bytes <= flow->window - (peer->sent - peer->acked);
 }
 
 static void
@@ -271,7 +281,8 @@ c4pi_flow_send(c4pi_flow_t *flow, int dest, c4p_msg_t *msg)
     if (!peer)
         return;
     count_sent(flow, msg, counted);
-    if (msg->peer) /* it leaves again, and must not wait here on its sender's account: two such queues could wait for each other */
+    if (msg->peer) /* it leaves again, and must not wait here on its sender's account: two such
+                      queues could wait for each other */
         c4pi_flow_take(flow, msg);
     if (!counted)
         send_now(flow, peer, msg);
@@ -429,7 +440,8 @@ batch_next(c4pi_flow_t *flow, int source, c4p_msg_t *batch, size_t *at)
         return NULL;
     }
     memcpy(&msg->env, from, sizeof(c4pi_env_t) + (size_t)len);
-    size_t next = *at + ((sizeof(c4pi_env_t) + (size_t)len + BATCH_ALIGN - 1) & ~(size_t)(BATCH_ALIGN - 1));
+    size_t next =
+        *at + ((sizeof(c4pi_env_t) + (size_t)len + BATCH_ALIGN - 1) & ~(size_t)(BATCH_ALIGN - 1));
     *at = next < batch->env.len ? next : (size_t)batch->env.len;
     return msg;
 }
@@ -520,7 +532,8 @@ c4pi_flow_counts(const c4pi_flow_t *flow, c4pi_flow_counts_t *counts_out)
 bool
 c4pi_flow_drained(const c4pi_flow_t *flow)
 {
-    return flow->num_open == 0 && flow->counts.backlog_msgs == 0 && flow->comm->ops->sends_pending(flow->comm) == 0;
+    return flow->num_open == 0 && flow->counts.backlog_msgs == 0 &&
+           flow->comm->ops->sends_pending(flow->comm) == 0;
 }
 
 c4p_status_t
@@ -559,7 +572,8 @@ drop_message(void *ctx, c4p_msg_t *msg)
 }
 
 c4p_status_t
-c4pi_flow_new(c4pi_port_t *port, c4pi_msgs_t *msgs, c4pi_comm_t *comm, const c4p_opts_t *opts, c4pi_flow_t **flow_out)
+c4pi_flow_new(c4pi_port_t *port, c4pi_msgs_t *msgs, c4pi_comm_t *comm, const c4p_opts_t *opts,
+              c4pi_flow_t **flow_out)
 {
     c4pi_flow_t *flow = c4pi_calloc(port, sizeof *flow);
     if (!flow)
@@ -571,7 +585,8 @@ c4pi_flow_new(c4pi_port_t *port, c4pi_msgs_t *msgs, c4pi_comm_t *comm, const c4p
     flow->small_bytes = comm->small_bytes;
     flow->batch_bytes = opts->batch_bytes;
     flow->batch_cap = (comm->small_bytes - sizeof(c4pi_env_t)) & ~(size_t)(BATCH_ALIGN - 1);
-    flow->window = opts->credit_bytes > 4 * comm->small_bytes ? opts->credit_bytes : 4 * comm->small_bytes;
+    flow->window =
+        opts->credit_bytes > 4 * comm->small_bytes ? opts->credit_bytes : 4 * comm->small_bytes;
     flow->step = flow->window / 4;
     flow->counter_base = opts->counter_base;
     for (int kind = 0; kind < C4PI_NUM_KINDS; kind++)

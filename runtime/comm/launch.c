@@ -49,7 +49,8 @@ count_cpus(void)
     return count;
 }
 
-/* More ranks on this host than CPUs? A rank that the launcher bound sees only its own CPUs, which says nothing of the others. */
+/* More ranks on this host than CPUs? A rank that the launcher bound sees only its own CPUs, which
+ * says nothing of the others. */
 static bool
 looks_oversubscribed(c4pi_port_t *port)
 {
@@ -58,7 +59,8 @@ looks_oversubscribed(c4pi_port_t *port)
            ranks > count_cpus();
 }
 
-/* May this process read another's memory? Where the system call is filtered even reading one's own fails. */
+/* May this process read another's memory? Where the system call is filtered even reading one's own
+ * fails. */
 static bool
 cross_memory_forbidden(void)
 {
@@ -78,7 +80,8 @@ c4pi_launch_prepare(c4pi_port_t *port)
         setenv("OMPI_MCA_btl_vader_single_copy_mechanism", "none", 0);
 }
 
-/* How many ranks were started, by whichever launcher left a trace; *name_out is the variable that says so, *rank_out this one's place. */
+/* How many ranks were started, by whichever launcher left a trace; *name_out is the variable that
+ * says so, *rank_out this one's place. */
 static int64_t
 ranks_started(c4pi_port_t *port, const char **name_out, int64_t *rank_out)
 {
@@ -97,7 +100,8 @@ ranks_started(c4pi_port_t *port, const char **name_out, int64_t *rank_out)
             return size;
         }
     }
-    /* srun's steps have small numbers; a batch script and an interactive allocation have special ones or none, and are one process. */
+    /* srun's steps have small numbers; a batch script and an interactive allocation have special
+     * ones or none, and are one process. */
     int64_t step = env_number(port, "SLURM_STEP_ID");
     if (step >= 0 && step < 0x7fffffff && env_number(port, "SLURM_PROCID") >= 0) {
         *name_out = "SLURM_STEP_NUM_TASKS";
@@ -122,9 +126,12 @@ c4pi_launch_check_alone(c4pi_port_t *port, const char *library)
         return C4P_OK;
     if (rank <= 0)
         c4pi_log(port, C4P_LOG_ERROR,
-                 "%s=%lld says that %lld ranks were started, but each is alone in its own job: the launcher does not belong to the MPI library "
+                 "%s=%lld says that %lld ranks were started, but each is alone in its own job: the "
+                 "launcher does not belong to the MPI library "
                  "that this program runs with (%s). Start it with that library's own mpirun%s.",
                  name, (long long)size, (long long)size, library,
-                 strncmp(name, "SLURM", 5) == 0 ? ", or with srun --mpi=pmix (srun --mpi=list shows what is there)" : "");
+                 strncmp(name, "SLURM", 5) == 0
+                     ? ", or with srun --mpi=pmix (srun --mpi=list shows what is there)"
+                     : "");
     return C4P_ERR_SINGLETON;
 }

@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* launch.h: how this process was started, as its environment tells: settings that MPI should have before it is initialised, and the check for
- * jobs that fell apart into single processes. Called once, at start. Knows no MPI. */
+/* launch.h: how this process was started, as its environment tells: settings that MPI should have
+ * before it is initialised, and the check for jobs that fell apart into single processes. Called
+ * once, at start. Knows no MPI. */
 #ifndef C4PI_LAUNCH_H
 #define C4PI_LAUNCH_H
 
 #include "base/port.h"
 
-/* Put settings of the MPI library into the environment, each only if the user has not set it: no signal handlers of its own, yield
- * while waiting if there are more ranks than CPUs, no cross-memory copies where the system forbids them. Before MPI_Init. */
+/* Put settings of the MPI library into the environment, each only if the user has not set it: no
+ * signal handlers of its own, yield while waiting if there are more ranks than CPUs, no
+ * cross-memory copies where the system forbids them. Before MPI_Init. */
 void c4pi_launch_prepare(c4pi_port_t *port);
 
-/* MPI says that this process is alone. Does the environment say otherwise? C4P_OK, or C4P_ERR_SINGLETON with the probable cause logged by the
- * first of the processes. library: the MPI library's version text. */
+/* MPI says that this process is alone. Does the environment say otherwise? C4P_OK, or
+ * C4P_ERR_SINGLETON with the probable cause logged by the first of the processes. library: the MPI
+ * library's version text. */
 c4p_status_t c4pi_launch_check_alone(c4pi_port_t *port, const char *library);
 
 /* CPUs that this process may use, as a bit mask of C4PI_CPU_WORDS words. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tree.c: see tree.h. Positions are distances from the root, counted upwards and around; 64 bits, so that k * p cannot overflow. */
+/* tree.c: see tree.h. Positions are distances from the root, counted upwards and around; 64 bits,
+ * so that k * p cannot overflow. */
 #include "comm/tree.h"
 
 #include <stdint.h>

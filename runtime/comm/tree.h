@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tree.h: spanning trees over ranks 0..n-1 by arithmetic: no table, any rank may be the root. Complete k-ary tree of (rank - root) mod n, children
- * of position p at k*p+1 .. k*p+k. */
+/* tree.h: spanning trees over ranks 0..n-1 by arithmetic: no table, any rank may be the root.
+ * Complete k-ary tree of (rank - root) mod n, children of position p at k*p+1 .. k*p+k. */
 #ifndef C4PI_TREE_H
 #define C4PI_TREE_H
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* comm_sim_test.c: the simulated network keeps the transport's promises under every schedule, repeats itself exactly, and notices when others break theirs. */
+/* comm_sim_test.c: the simulated network keeps the transport's promises under every schedule,
+ * repeats itself exactly, and notices when others break theirs. */
 #include "comm/comm_sim.h"
 
 #include "support/prng.h"
@@ -338,7 +339,8 @@ an_abort_ends_the_call_with_status_rank_and_log(void)
     CHECK_EQ(3, world->dead_rank);
     CHECK_STR_EQ("c4py: rank 3/5: the reason\n", world->log);
     CHECK_EQ(1, world->num_log[C4P_LOG_ERROR]);
-    c4pi_simnet_free(job.net); /* without freeing the ranks: sanitizers would complain of what remains */
+    c4pi_simnet_free(job.net); /* without freeing the ranks: sanitizers would complain of what
+                                  remains */
 }
 
 /* ---- the port ------------------------------------------------------------------------------------------------------ */
@@ -390,10 +392,15 @@ time_is_one_for_all_ranks_and_only_goes_on(void)
     stop();
 }
 
-TEST_CASES(every_mode_delivers_everything_in_order_per_link, the_boring_tape_delivers_in_the_order_sent, seeds_lead_to_different_orders,
-           the_same_seed_repeats_the_run_and_so_does_its_recorded_tape, a_choice_takes_as_many_bytes_as_it_needs,
-           an_idle_rank_runs_again_after_ever_longer_ticks_until_a_message_comes, a_timer_wakes_its_rank_in_time,
-           a_large_message_stays_with_the_sender_until_it_has_arrived, changing_a_message_that_is_being_sent_is_noticed,
-           a_message_that_arrives_after_finish_is_noticed, ordered_faults_happen, an_abort_ends_the_call_with_status_rank_and_log,
-           the_environment_is_what_the_options_say, the_ordered_allocation_fails_and_all_is_counted,
+TEST_CASES(every_mode_delivers_everything_in_order_per_link,
+           the_boring_tape_delivers_in_the_order_sent, seeds_lead_to_different_orders,
+           the_same_seed_repeats_the_run_and_so_does_its_recorded_tape,
+           a_choice_takes_as_many_bytes_as_it_needs,
+           an_idle_rank_runs_again_after_ever_longer_ticks_until_a_message_comes,
+           a_timer_wakes_its_rank_in_time,
+           a_large_message_stays_with_the_sender_until_it_has_arrived,
+           changing_a_message_that_is_being_sent_is_noticed,
+           a_message_that_arrives_after_finish_is_noticed, ordered_faults_happen,
+           an_abort_ends_the_call_with_status_rank_and_log, the_environment_is_what_the_options_say,
+           the_ordered_allocation_fails_and_all_is_counted,
            time_is_one_for_all_ranks_and_only_goes_on)

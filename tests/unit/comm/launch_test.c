@@ -47,22 +47,29 @@ a_program_started_by_itself_is_fine(void)
 static void
 a_batch_script_of_many_tasks_may_start_it_alone(void)
 {
-    /* sbatch -n 8: the script itself runs once, with the size of the allocation in its environment. */
+    /* sbatch -n 8: the script itself runs once, with the size of the allocation in its environment.
+     */
     check_fine(ENV("SLURM_JOB_ID=5", "SLURM_NTASKS=8", "SLURM_PROCID=0", "SLURM_NPROCS=8"));
-    check_fine(ENV("SLURM_JOB_ID=5", "SLURM_NTASKS=8", "SLURM_PROCID=0", "SLURM_STEP_ID=4294967291"));
-    check_fine(ENV("SLURM_JOB_ID=5", "SLURM_NTASKS=8", "SLURM_PROCID=0", "SLURM_STEP_ID=4294967290", "SLURM_STEP_NUM_TASKS=1"));
+    check_fine(
+        ENV("SLURM_JOB_ID=5", "SLURM_NTASKS=8", "SLURM_PROCID=0", "SLURM_STEP_ID=4294967291"));
+    check_fine(ENV("SLURM_JOB_ID=5", "SLURM_NTASKS=8", "SLURM_PROCID=0", "SLURM_STEP_ID=4294967290",
+                   "SLURM_STEP_NUM_TASKS=1"));
     /* mpirun -n 1 inside, on a node that mpirun reached through a step of its own. */
-    check_fine(ENV("SLURM_STEP_ID=0", "SLURM_PROCID=1", "SLURM_STEP_NUM_TASKS=2", "OMPI_COMM_WORLD_SIZE=1"));
+    check_fine(ENV("SLURM_STEP_ID=0", "SLURM_PROCID=1", "SLURM_STEP_NUM_TASKS=2",
+                   "OMPI_COMM_WORLD_SIZE=1"));
     /* srun -n 1 in an allocation of many. */
-    check_fine(ENV("SLURM_STEP_ID=3", "SLURM_PROCID=0", "SLURM_NTASKS=8", "SLURM_STEP_NUM_TASKS=1"));
+    check_fine(
+        ENV("SLURM_STEP_ID=3", "SLURM_PROCID=0", "SLURM_NTASKS=8", "SLURM_STEP_NUM_TASKS=1"));
 }
 
 static void
 ranks_that_do_not_know_of_each_other_are_refused(void)
 {
-    check_refused(ENV("OMPI_COMM_WORLD_SIZE=4", "OMPI_COMM_WORLD_RANK=0"), "OMPI_COMM_WORLD_SIZE=4");
+    check_refused(ENV("OMPI_COMM_WORLD_SIZE=4", "OMPI_COMM_WORLD_RANK=0"),
+                  "OMPI_COMM_WORLD_SIZE=4");
     check_refused(ENV("PMI_SIZE=3", "PMI_RANK=0"), "PMI_SIZE=3");
-    check_refused(ENV("SLURM_STEP_ID=0", "SLURM_PROCID=0", "SLURM_STEP_NUM_TASKS=6"), "srun --mpi=pmix");
+    check_refused(ENV("SLURM_STEP_ID=0", "SLURM_PROCID=0", "SLURM_STEP_NUM_TASKS=6"),
+                  "srun --mpi=pmix");
     check_refused(ENV("SLURM_STEP_ID=0", "SLURM_PROCID=0", "SLURM_NTASKS=6"), "SLURM_NTASKS=6");
 }
 
@@ -95,9 +102,12 @@ static void
 more_ranks_than_cpus_make_waiting_ranks_yield(void)
 {
     c4pi_simworld_t world;
-    c4pi_simworld_init(&world, &(c4pi_simworld_opts_t){.env = ENV("OMPI_COMM_WORLD_LOCAL_SIZE=5000", "OMPI_MCA_orte_bound_at_launch=1")});
+    c4pi_simworld_init(&world,
+                       &(c4pi_simworld_opts_t){.env = ENV("OMPI_COMM_WORLD_LOCAL_SIZE=5000",
+                                                          "OMPI_MCA_orte_bound_at_launch=1")});
     unsetenv("OMPI_MCA_mpi_yield_when_idle");
-    c4pi_launch_prepare(c4pi_port_sim_new(&world, -1, 1)); /* bound to a CPU each: this one's mask says nothing */
+    c4pi_launch_prepare(c4pi_port_sim_new(&world, -1, 1)); /* bound to a CPU each: this one's mask
+                                                              says nothing */
     CHECK(getenv("OMPI_MCA_mpi_yield_when_idle") == NULL);
     world.opts.env = ENV("OMPI_COMM_WORLD_LOCAL_SIZE=5000");
     c4pi_launch_prepare(c4pi_port_sim_new(&world, -1, 1));
@@ -107,5 +117,5 @@ more_ranks_than_cpus_make_waiting_ranks_yield(void)
 }
 
 TEST_CASES(a_program_started_by_itself_is_fine, a_batch_script_of_many_tasks_may_start_it_alone,
-           ranks_that_do_not_know_of_each_other_are_refused, only_the_first_of_them_says_so, settings_of_the_user_are_kept,
-           more_ranks_than_cpus_make_waiting_ranks_yield)
+           ranks_that_do_not_know_of_each_other_are_refused, only_the_first_of_them_says_so,
+           settings_of_the_user_are_kept, more_ranks_than_cpus_make_waiting_ranks_yield)

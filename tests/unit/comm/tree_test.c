@@ -56,7 +56,8 @@ a_walk_from_any_root_meets_each_rank_once_within_logarithmic_depth(void)
             int seen[MOST_RANKS] = {0};
             int depth = depth_of_walk(root, n, seen);
             int most = 0;
-            for (int64_t full = 1, level = 1; full < n; most++) /* levels of a complete tree that holds n */
+            for (int64_t full = 1, level = 1; full < n; most++) /* levels of a complete tree that
+                                                                   holds n */
                 full += level *= C4PI_TREE_ARITY;
             CHECK_EQ(most, depth);
             for (int rank = 0; rank < n; rank++)
@@ -85,7 +86,8 @@ children_towards_a_rank_lead_to_it(void)
 static void
 a_rank_elsewhere_in_the_tree_is_no_descendant(void)
 {
-    /* root 0: children of 1 are 5..8, so neither 2, a sibling, nor 9, a child of 2, nor the root is below 1. */
+    /* root 0: children of 1 are 5..8, so neither 2, a sibling, nor 9, a child of 2, nor the root is
+     * below 1. */
     CHECK_EQ(6, c4pi_tree_child_towards(1, 0, 100, 6));
     CHECK_EQ(-1, c4pi_tree_child_towards(1, 0, 100, 2));
     CHECK_EQ(-1, c4pi_tree_child_towards(1, 0, 100, 9));
@@ -98,10 +100,12 @@ the_largest_job_does_not_overflow(void)
     int n = 1 << 24, children[C4PI_TREE_ARITY], depth = 0;
     for (int rank = n - 2; rank >= 0; rank = c4pi_tree_parent(rank, n - 1, n))
         depth++;
-    CHECK_EQ(12, depth - 1); /* a complete tree of depth 11 holds (4^12 - 1) / 3 ranks, too few; of depth 12 enough */
+    CHECK_EQ(12, depth - 1); /* a complete tree of depth 11 holds (4^12 - 1) / 3 ranks, too few; of
+                                depth 12 enough */
     CHECK_EQ(0, c4pi_tree_children(n - 2, n - 1, n, children));
 }
 
 TEST_CASES(every_rank_but_the_root_is_the_child_of_its_parent,
-           a_walk_from_any_root_meets_each_rank_once_within_logarithmic_depth, children_towards_a_rank_lead_to_it,
-           a_rank_elsewhere_in_the_tree_is_no_descendant, the_largest_job_does_not_overflow)
+           a_walk_from_any_root_meets_each_rank_once_within_logarithmic_depth,
+           children_towards_a_rank_lead_to_it, a_rank_elsewhere_in_the_tree_is_no_descendant,
+           the_largest_job_does_not_overflow)

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* runtime.c: c4p/runtime.h: init, start, scheduler calls, exit, timers and hooks. */
+#include <c4p/runtime.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "api/assemble.h"
+#include "api/init.h"
+#include "base/env.h"
+#include "core/pump.h"
+#include "svc/handler.h"
+#include "svc/start.h"
+#include "svc/wave.h"
+
+/* ---- init ------------------------------------------------------------------------------------- */
+
+c4p_status_t
+c4pi_init_on(const void *host_comm, const c4p_opts_t *user_opts, c4p_rt_t **rt_out)
+{
+    c4p_opts_t opts;
+    c4pi_port_t *port;
+    c4pi_comm_t *comm;
+    c4p_rt_t *rt;
+    c4p_status_t st;
+    if (!rt_out)
+        return C4P_ERR_ARG;
+    if ((st = c4pi_opts_copy(user_opts, &opts)) != C4P_OK)
+        return st;
+    if ((st = c4pi_port_real_new(&opts, &port)) != C4P_OK)
+        return st;
+    if ((st = c4pi_env_read(port, &opts)) != C4P_OK) {
+        c4pi_port_free(port);
+        return st;
+    }
+    if ((st = c4pi_rt_new(port, &opts, &rt)) != C4P_OK)
+        return st;
+    st = c4pi_comm_mpi_new(port, &rt->msgs, &rt->opts, host_comm, &comm);
+    if (st == C4P_OK)
+        st = c4pi_rt_attach(rt, comm);
+    if (st != C4P_OK) {
+        c4pi_rt_free(rt);
+        return st;
+    }
+    *rt_out = rt;
+    return C4P_OK;
+}
+
+c4p_status_t
+c4p_init(const c4p_opts_t *opts, c4p_rt_t **rt_out)
+{
+    return c4pi_init_on(NULL, opts, rt_out);
+}
+
+c4p_status_t
+c4p_start(c4p_rt_t *rt)
+{
+    if (!rt)
+        return C4P_ERR_ARG;
+    c4p_status_t st = c4pi_start_begin(rt);
+    if (st != C4P_OK)
+        return st;
+    while (rt->phase == C4PI_PHASE_STARTING) {
+        if (!c4pi_flow_poll(rt->flow, 16) && c4pi_flow_comm(rt->flow)->oversubscribed)
+            rt->port->ops->yield(rt->port);
+        c4pi_flow_flush(rt->flow);
+    }
+    return c4pi_start_result(rt);
+}
+
+void
+c4p_free(c4p_rt_t *rt)
+{
+    if (!rt)
+        return;
+    if (rt->phase == C4PI_PHASE_ENDED || rt->phase == C4PI_PHASE_NEW)
+        (void)c4pi_flow_finish(rt->flow);
+    c4pi_rt_free(rt);
+}
+
+/* ---- scheduler -------------------------------------------------------------------------------- */
+
+static c4p_status_t
+may_schedule(const c4p_rt_t *rt)
+{
+    if (!rt)
+        return C4P_ERR_ARG;
+    if (rt->in_scheduler || rt->phase == C4PI_PHASE_NEW || rt->phase == C4PI_PHASE_STARTING)
+        return C4P_ERR_STATE;
+    return C4P_OK;
+}
+
+c4p_status_t
+c4p_run(c4p_rt_t *rt, int *exit_code_out)
+{
+    c4p_status_t st = may_schedule(rt);
+    if (st != C4P_OK)
+        return st;
+    rt->in_scheduler = true;
+    rt->stop = false;
+    while (rt->phase != C4PI_PHASE_ENDED) {
+        c4pi_pump_run(rt);
+        rt->stop = false; /* a stop that was meant for somebody else */
+    }
+    rt->in_scheduler = false;
+    if (rt->end_status == C4P_OK && exit_code_out)
+        *exit_code_out = rt->exit_code;
+    return rt->end_status;
+}
+
+c4p_status_t
+c4p_run_until_quiescent(c4p_rt_t *rt, bool *exited_out)
+{
+    c4p_status_t st = may_schedule(rt);
+    if (st != C4P_OK)
+        return st;
+    if (rt->phase != C4PI_PHASE_ENDED) {
+        if (rt->rank == 0) {
+            c4p_target_t everybody = {.kind = C4P_TARGET_HANDLER, .number = rt->quiet_handler};
+            c4pi_wave_request(rt, &everybody);
+        }
+        uint64_t before = rt->quiet_seen;
+        rt->in_scheduler = true;
+        rt->stop = false;
+        while (rt->quiet_seen == before && rt->phase != C4PI_PHASE_ENDED) {
+            c4pi_pump_run(rt);
+            rt->stop = false;
+        }
+        c4pi_flow_flush(rt->flow);
+        rt->in_scheduler = false;
+    }
+    if (exited_out)
+        *exited_out = rt->phase == C4PI_PHASE_ENDED;
+    return rt->end_status;
+}
+
+/* Quiescence reached rank 0: everybody leaves its run-until-quiescent. */
+void
+c4pi_quiet_everywhere(c4p_rt_t *rt, c4p_msg_t *msg, void *ctx)
+{
+    (void)ctx;
+    if (msg->env.kind == C4PI_HANDLER) {
+        c4p_msg_t *news = c4pi_msg_or_die(rt, 0);
+        c4pi_handler_bcast(rt, rt->quiet_handler, news);
+        return;
+    }
+    rt->quiet_seen++;
+    rt->stop = true;
+}
+
+c4p_status_t
+c4p_step(c4p_rt_t *rt, uint32_t max_msgs, uint32_t *did_out)
+{
+    c4p_status_t st = may_schedule(rt);
+    if (st != C4P_OK)
+        return st;
+    if (rt->phase == C4PI_PHASE_ENDED)
+        return C4P_ERR_STATE;
+    rt->in_scheduler = true;
+    rt->stop = false;
+    uint32_t did = c4pi_pump_turn(rt, max_msgs);
+    if (did == 0) {
+        uint64_t now = c4pi_now_ns(rt->port);
+        if (rt->work_done != rt->work_seen) {
+            rt->work_seen = rt->work_done;
+            rt->last_work_ns = now;
+        }
+        (void)rt->on_idle(rt, now);
+    }
+    rt->in_scheduler = false;
+    if (did_out)
+        *did_out = did;
+    return C4P_OK;
+}
+
+void
+c4p_poll(c4p_rt_t *rt)
+{
+    if (rt && rt->phase == C4PI_PHASE_ACTIVE) {
+        (void)c4pi_flow_poll(rt->flow, 16);
+        c4pi_flow_flush(rt->flow);
+    }
+}
+
+c4p_status_t
+c4p_exit(c4p_rt_t *rt, int exit_code)
+{
+    if (!rt)
+        return C4P_ERR_ARG;
+    if (rt->phase == C4PI_PHASE_NEW || rt->phase == C4PI_PHASE_STARTING)
+        return C4P_ERR_STATE;
+    c4pi_exit_ask(rt, exit_code);
+    return C4P_OK;
+}
+
+bool
+c4p_exiting(const c4p_rt_t *rt)
+{
+    return rt && rt->phase >= C4PI_PHASE_EXITING;
+}
+
+void
+c4p_abort(c4p_rt_t *rt, int exit_status, const char *text)
+{
+    char line[160];
+    if (text) {
+        int n = snprintf(line, sizeof line, "c4py: rank %d/%d t=%.3fs: ", rt->rank, rt->num_ranks,
+                         c4p_time_s(rt));
+        rt->port->ops->write_report(rt->port, line, (size_t)n);
+        rt->port->ops->write_report(rt->port, text, strlen(text)); /* tracebacks may be long */
+        n = snprintf(line, sizeof line, "\nc4py: exit %d\n", exit_status);
+        rt->port->ops->write_report(rt->port, line, (size_t)n);
+    }
+    c4pi_flow_abort(rt->flow, exit_status);
+    for (;;)
+        rt->port->ops->die(rt->port, exit_status);
+}
+
+/* ---- questions -------------------------------------------------------------------------------- */
+
+int
+c4p_rank(const c4p_rt_t *rt)
+{
+    return rt->rank;
+}
+
+int
+c4p_num_ranks(const c4p_rt_t *rt)
+{
+    return rt->num_ranks;
+}
+
+int
+c4p_host_ranks(const c4p_rt_t *rt)
+{
+    return c4pi_flow_comm(rt->flow)->host_ranks;
+}
+
+int
+c4p_host_rank(const c4p_rt_t *rt)
+{
+    return c4pi_flow_comm(rt->flow)->host_rank;
+}
+
+double
+c4p_time_s(const c4p_rt_t *rt)
+{
+    return (double)(c4pi_now_ns(rt->port) - rt->start_ns) * 1e-9;
+}
+
+uint64_t
+c4p_backlog_bytes(const c4p_rt_t *rt)
+{
+    c4pi_flow_counts_t counts;
+    c4pi_flow_counts(rt->flow, &counts);
+    return counts.backlog_bytes;
+}
+
+void
+c4p_log(c4p_rt_t *rt, c4p_log_level_t level, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    c4pi_vlog(rt->port, level, fmt, args);
+    va_end(args);
+}
+
+/* ---- timers, posts, hooks --------------------------------------------------------------------- */
+
+c4p_status_t
+c4p_timer(c4p_rt_t *rt, double delay_s, c4p_fn_t fn, void *ctx, uint64_t *id_out)
+{
+    if (!rt || !fn || !(delay_s >= 0) || delay_s > 1e9)
+        return C4P_ERR_ARG;
+    return c4pi_timer_add(rt, (uint64_t)(delay_s * 1e9), false, fn, ctx, id_out);
+}
+
+c4p_status_t
+c4p_timer_cancel(c4p_rt_t *rt, uint64_t id)
+{
+    if (!rt)
+        return C4P_ERR_ARG;
+    return c4pi_timer_cancel(rt, id) ? C4P_OK : C4P_ERR_NOT_FOUND;
+}
+
+c4p_status_t
+c4p_post(c4p_rt_t *rt, c4p_fn_t fn, void *ctx)
+{
+    if (!rt || !fn)
+        return C4P_ERR_ARG;
+    c4pi_post(rt, fn, ctx);
+    return C4P_OK;
+}
+
+c4p_status_t
+c4p_set_hooks(c4p_rt_t *rt, const c4p_hooks_t *hooks)
+{
+    if (!rt || !hooks || hooks->struct_size < sizeof(size_t))
+        return C4P_ERR_ARG;
+    size_t size = hooks->struct_size < sizeof rt->hooks ? hooks->struct_size : sizeof rt->hooks;
+    memset(&rt->hooks, 0, sizeof rt->hooks);
+    memcpy(&rt->hooks, hooks, size);
+    return C4P_OK;
+}
+
+void
+c4p_gate(c4p_rt_t *rt, bool closed)
+{
+    if (rt)
+        rt->gate_closed = closed;
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/pump.h"
+
+#include "core/dispatch.h"
+
+enum {
+    POLL_BATCH = 16,  /* messages taken from the network at once */
+    RUN_BATCH = 16,   /* messages run between two polls */
+    CLOCK_EVERY = 64, /* busy turns between two looks at the clock */
+};
+static const uint64_t spin_ns = 1000000, yield_ns = 1000000000, max_sleep_ns = 1000000,
+                      tick_ns = 10000000;
+
+void
+c4pi_pump_deliver(void *ctx, c4p_msg_t *msg)
+{
+    c4p_rt_t *rt = ctx;
+    c4pi_kind_fn_t fn = rt->on_kind[msg->env.kind];
+    if (!fn)
+        c4pi_die(rt, C4P_ERR_DATA, "rank %d sent a message of a kind that cannot arrive here (%s)",
+                 (int)msg->env.source, c4pi_kind_name(msg->env.kind));
+    rt->work_done += c4pi_kind_counted(msg->env.kind);
+    fn(rt, msg);
+}
+
+uint32_t
+c4pi_pump_turn(c4p_rt_t *rt, uint32_t max_msgs)
+{
+    uint32_t did = (uint32_t)c4pi_flow_poll(rt->flow, POLL_BATCH);
+    if (c4pi_timers_next(rt) != UINT64_MAX)
+        did += c4pi_timers_fire(rt);
+    c4pi_flow_set_busy(rt->flow, did != 0 || c4pi_queue_count(&rt->queue) != 0);
+    if (!rt->gate_closed || rt->phase >= C4PI_PHASE_EXITING) {
+        for (uint32_t n = 0; n < max_msgs && !rt->stop; n++) {
+            c4p_msg_t *msg = c4pi_queue_pop(&rt->queue);
+            if (!msg)
+                break;
+            if (rt->phase < C4PI_PHASE_EXITING)
+                c4pi_dispatch(rt, msg);
+            else
+                c4pi_msg_drop(msg);
+            did++;
+        }
+    }
+    if (c4pi_flow_has_open(rt->flow))
+        c4pi_flow_flush(rt->flow);
+    return did;
+}
+
+static void
+look_at_clock(c4p_rt_t *rt, uint64_t now)
+{
+    if (now - rt->last_tick_ns < tick_ns)
+        return;
+    rt->last_tick_ns = now;
+    if (rt->hooks.tick && !rt->hooks.tick(rt, rt->hooks.ctx))
+        c4p_abort(rt, 130, "interrupted");
+}
+
+static void
+rest(c4p_rt_t *rt, uint64_t now, uint64_t *sleep_ns)
+{
+    uint64_t quiet = now - rt->last_work_ns;
+    c4p_idle_mode_t mode = rt->opts.idle;
+    bool crowded = c4pi_flow_comm(rt->flow)->oversubscribed;
+    if (mode == C4P_IDLE_SPIN || (mode == C4P_IDLE_AUTO && !crowded && quiet < spin_ns))
+        return;
+    if (mode == C4P_IDLE_YIELD || (mode == C4P_IDLE_AUTO && quiet < yield_ns)) {
+        rt->port->ops->yield(rt->port);
+        return;
+    }
+    uint64_t next = c4pi_timers_next(rt), ns = *sleep_ns;
+    if (next != UINT64_MAX)
+        ns = next <= now ? 0 : next - now < ns ? next - now : ns;
+    if (rt->hooks.idle_begin)
+        rt->hooks.idle_begin(rt, rt->hooks.ctx);
+    if (ns)
+        rt->port->ops->sleep_ns(rt->port, ns);
+    if (rt->hooks.idle_end)
+        rt->hooks.idle_end(rt, rt->hooks.ctx);
+    *sleep_ns = 2 * *sleep_ns < max_sleep_ns ? 2 * *sleep_ns : max_sleep_ns;
+}
+
+void
+c4pi_pump_run(c4p_rt_t *rt)
+{
+    uint64_t sleep_ns = 20000;
+    uint32_t turns = 0;
+    bool busy = true;
+    rt->last_work_ns = c4pi_now_ns(rt->port);
+    while (!rt->stop && rt->phase != C4PI_PHASE_ENDED) {
+        if (c4pi_pump_turn(rt, RUN_BATCH)) {
+            if (!busy) {
+                busy = true;
+                sleep_ns = 20000;
+                rt->last_work_ns = c4pi_now_ns(rt->port);
+            }
+            if (++turns % CLOCK_EVERY == 0)
+                look_at_clock(rt, rt->last_work_ns = c4pi_now_ns(rt->port));
+            continue;
+        }
+        uint64_t now = c4pi_now_ns(rt->port);
+        if (busy) {
+            busy = false;
+            rt->last_work_ns = now;
+        }
+        look_at_clock(rt, now);
+        if (rt->on_idle(rt, now))
+            continue;
+        rest(rt, now, &sleep_ns);
+    }
+}

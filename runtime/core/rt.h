@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rt.h: struct c4p_rt: what one runtime is made of. Modules keep their state behind pointers or in
+ * the small structs below; nothing is global, so that many runtimes can live in one process. Pump
+ * thread only. */
+#ifndef C4PI_RT_H
+#define C4PI_RT_H
+
+#include <c4p/chare.h>
+#include <c4p/runtime.h>
+
+#include "base/heap.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "comm/flow.h"
+#include "comm/tree.h"
+#include "core/queue.h"
+#include "msg/msg.h"
+
+typedef struct c4pi_registry c4pi_registry_t;
+typedef struct c4pi_coll c4pi_coll_t;
+typedef struct c4pi_elem c4pi_elem_t;
+struct c4pi_version;
+typedef struct c4pi_timers c4pi_timers_t;
+typedef struct c4pi_futures c4pi_futures_t;
+typedef struct c4pi_waves c4pi_waves_t;
+typedef struct c4pi_starter c4pi_starter_t;
+
+typedef enum c4pi_phase {
+    C4PI_PHASE_NEW,      /* types may be registered */
+    C4PI_PHASE_STARTING, /* tables are being compared */
+    C4PI_PHASE_ACTIVE,
+    C4PI_PHASE_EXITING, /* no entry method runs any more; draining */
+    C4PI_PHASE_ENDED
+} c4pi_phase_t;
+
+/* Handles an arrived or locally sent message of one kind; takes over one owner. The message counts
+ * as processed when this returns, unless the handler queued or held it (then c4pi_count_processed()
+ * is called by whoever finishes it). */
+typedef void (*c4pi_kind_fn_t)(c4p_rt_t *rt, c4p_msg_t *msg);
+
+/* Legal but rare behaviour on demand, for tests: each is a chance in 1/65536, drawn from the port's
+ * random numbers; all 0 in production. */
+typedef struct c4pi_chaos {
+    bool on;
+    uint32_t forget_cache; /* drop a location cache entry when it is looked at */
+    uint32_t flush_early;  /* send a partial reduction before it is complete */
+    uint32_t wave_now;     /* start a release wave of a broadcast log */
+} c4pi_chaos_t;
+
+struct c4p_rt {
+    c4pi_port_t *port;
+    c4pi_msgs_t msgs;
+    c4pi_flow_t *flow;
+    c4p_opts_t opts;
+    int rank, num_ranks;
+    c4pi_phase_t phase;
+    bool gate_closed;
+    bool stop;         /* leave the scheduler loop at the next turn */
+    bool in_scheduler; /* a scheduler call is on the stack */
+
+    /* Work created (sent or queued) and processed here, over all counted kinds; equal over all
+     * ranks when the job is quiescent. */
+    uint64_t created, processed;
+
+    c4pi_queue_t queue;
+    c4pi_kind_fn_t on_kind[C4PI_NUM_KINDS]; /* a message arrived, or was sent to this rank by itself
+                                             */
+    c4pi_kind_fn_t run_kind[C4PI_NUM_KINDS]; /* a queued message has its turn */
+    /* Upcalls into svc: an element that is marked DOOMED or LEAVING is neither running nor
+     * suspended any more; the home knows that an element which left here arrived elsewhere. */
+    void (*on_elem_free)(c4pi_elem_t *elem);
+    /* Nothing to run: send what was held back for company, start or answer waves. True if that made
+     * work. */
+    bool (*on_idle)(c4p_rt_t *rt, uint64_t now_ns);
+    void (*on_departure_known)(c4pi_coll_t *coll, c4p_key_t key, struct c4pi_version version);
+    c4pi_registry_t *registry;
+    c4pi_timers_t *timers;
+
+    c4pi_map_t colls;       /* id -> c4pi_coll_t */
+    c4pi_coll_t *last_coll; /* the one looked up last */
+    c4pi_map_t strangers;   /* id of a collection not yet heard of -> c4pi_fifo_t of messages for it
+                             */
+    uint64_t num_strangers;
+    c4pi_pool_t elem_pool, loc_pool;
+    uint64_t next_coll;       /* serial number of the next collection created here */
+    uint32_t next_chare_rank; /* round robin of single chares */
+    c4pi_link_t loc_caches;   /* location cache entries, oldest first */
+    uint64_t num_loc_caches;
+    uint64_t num_unclaimed; /* messages parked for an index that nobody created */
+    uint64_t num_dead_letters;
+
+    /* What runs now. */
+    c4p_ref_t self;
+    c4pi_elem_t *running;
+    c4p_reply_t reply; /* owed by the entry method in progress */
+
+    c4pi_futures_t *futures;
+    c4pi_waves_t *waves;
+    c4pi_starter_t *starter;
+    struct stall_state *stall; /* a stall report is being collected */
+    c4p_hooks_t hooks;
+    c4pi_chaos_t chaos;
+
+    int exit_code;
+    c4p_status_t end_status;
+    uint64_t start_ns, last_work_ns, last_tick_ns;
+    uint64_t work_seen;     /* value of work_done when the clock was last set back by work */
+    uint32_t quiet_handler; /* behind run-until-quiescent */
+    uint64_t quiet_seen;    /* how often it was reached */
+    uint64_t work_done;     /* messages and entries handled, for "did anything happen" */
+    bool reductions_held;   /* some rank-level partial waits for more */
+    uint32_t idle_flushes;
+};
+
+static inline void
+c4pi_count_created(c4p_rt_t *rt)
+{
+    rt->created++;
+}
+
+static inline void
+c4pi_count_processed(c4p_rt_t *rt)
+{
+    rt->processed++;
+}
+
+/* End the job on all ranks because of a broken invariant, no memory or a failed collaborator: one
+ * report with this cause. Does not return in the real port; the simulator's port unwinds. */
+C4P_NORETURN void
+c4pi_die(c4p_rt_t *rt, c4p_status_t status, const char *fmt, ...) C4P_PRINTF(3, 4);
+
+/* A message or die: the pump path has nobody to hand C4P_ERR_NOMEM to. */
+c4p_msg_t *c4pi_msg_or_die(c4p_rt_t *rt, size_t payload_len);
+
+/* A decision that chaos may turn: true with chance p / 65536. */
+static inline bool
+c4pi_chaos(c4p_rt_t *rt, uint32_t p)
+{
+    return rt->chaos.on && p && (rt->port->ops->random_u64(rt->port) & 0xffff) < p;
+}
+
+#endif

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* bcast_await.c: completions of awaited broadcasts and creations. Every rank reports once when all
+ * it had is finished and all its children have reported, and again whenever more finishes later;
+ * the root adds up. */
+#include <string.h>
+
+#include "core/pump.h"
+#include "core/route.h"
+#include "svc/bcast_state.h"
+#include "svc/future.h"
+#include "svc/grow.h"
+#include "svc/reduce.h"
+
+c4pi_await_t *
+c4pi_await_find(c4pi_coll_t *coll, uint64_t number)
+{
+    c4pi_link_t *head = &coll->bcast->awaits;
+    for (c4pi_link_t *link = head->prev; link != head; link = link->prev) {
+        c4pi_await_t *await = C4PI_CONTAINER(link, c4pi_await_t, link);
+        if (await->number == number)
+            return await;
+    }
+    return NULL;
+}
+
+c4pi_await_t *
+c4pi_await_need(c4pi_coll_t *coll, uint64_t number, c4p_future_t future, c4p_bcast_reply_t how)
+{
+    c4pi_await_t *await = c4pi_await_find(coll, number);
+    if (await)
+        return await;
+    c4p_rt_t *rt = coll->rt;
+    await = c4pi_calloc(rt->port, sizeof *await);
+    if (!await)
+        c4pi_die(rt, C4P_ERR_NOMEM, "no memory for an awaited broadcast");
+    await->number = number;
+    await->future = future;
+    await->how = how;
+    await->since_ns = c4pi_now_ns(rt->port);
+    c4pi_list_push(&coll->bcast->awaits, &await->link);
+    return await;
+}
+
+void
+c4pi_await_free(c4pi_coll_t *coll, c4pi_await_t *await)
+{
+    c4pi_list_remove(&await->link);
+    c4pi_accum_free(await->values);
+    c4pi_free(coll->rt->port, await, sizeof *await);
+}
+
+static c4pi_accum_t *
+values_of(c4pi_coll_t *coll, c4pi_await_t *await)
+{
+    c4pi_accum_env_t env;
+    c4pi_reduce_env(coll, &env);
+    if (!await->values && c4pi_accum_new(&env, &await->values) != C4P_OK)
+        c4pi_die(coll->rt, C4P_ERR_NOMEM, "no memory for the values of a broadcast");
+    return await->values;
+}
+
+/* ---- at the root ------------------------------------------------------------------------------ */
+
+/* DONE: nothing, or the first error in index order. */
+static c4p_msg_t *
+first_error(c4p_rt_t *rt, c4p_msg_t *gathered)
+{
+    size_t cursor = 0;
+    c4p_gathered_t part;
+    while (gathered && c4p_gathered_next(gathered, &cursor, &part)) {
+        if (!part.is_error)
+            continue;
+        c4p_msg_t *error = c4pi_msg_or_die(rt, part.len);
+        memcpy(c4pi_msg_payload(error), part.data, part.len);
+        return error;
+    }
+    return NULL;
+}
+
+static void
+complete(c4pi_coll_t *coll, c4pi_await_t *await)
+{
+    c4p_rt_t *rt = coll->rt;
+    c4p_future_t future = await->future;
+    bool gather = await->how == C4P_BCAST_GATHER, is_error = false;
+    c4p_msg_t *value = NULL;
+    if (gather || await->values) {
+        if (gather)
+            (void)values_of(coll, await);
+        if (c4pi_accum_finish(await->values, await->number, await->finished + await->below,
+                              &value) != C4P_OK)
+            c4pi_die(rt, C4P_ERR_NOMEM, "no memory for the values of a broadcast");
+    }
+    if (!gather && value) {
+        c4p_msg_t *error = first_error(rt, value);
+        c4pi_msg_drop(value);
+        value = error;
+        is_error = error != NULL;
+    }
+    c4pi_await_free(coll, await);
+    c4pi_future_deliver(rt, future, value, is_error);
+}
+
+static void
+judge(c4pi_coll_t *coll, c4pi_await_t *await)
+{
+    uint64_t finished = await->finished + await->below;
+    if (!await->reported)
+        return;
+    if (await->known ? finished == await->expected
+                     : finished == coll->num_static && !c4pi_grow_dynamic(coll))
+        complete(coll, await);
+    else if (!await->known && c4pi_grow_dynamic(coll))
+        c4pi_wave_start(coll);
+}
+
+uint64_t
+c4pi_await_query(const c4pi_coll_t *coll)
+{
+    uint64_t least = C4PI_REPLY_CREATION;
+    const c4pi_link_t *head = &coll->bcast->awaits;
+    for (const c4pi_link_t *link = head->next; link != head; link = link->next) {
+        const c4pi_await_t *await = C4PI_CONTAINER(link, const c4pi_await_t, link);
+        if (await->reported && !await->known && await->number < least)
+            least = await->number;
+    }
+    return least;
+}
+
+static void
+ask_again(c4p_rt_t *rt, void *ctx)
+{
+    c4pi_coll_t *coll = c4pi_coll_find(rt, (c4p_coll_t)(uintptr_t)ctx);
+    if (coll && c4pi_await_query(coll) != C4PI_REPLY_CREATION)
+        c4pi_wave_start(coll);
+}
+
+void
+c4pi_await_after_wave(c4pi_coll_t *coll, uint64_t min, uint64_t query, uint64_t started)
+{
+    c4pi_await_t *await = query == C4PI_REPLY_CREATION ? NULL : c4pi_await_find(coll, query);
+    if (await && min > query) {
+        await->known = true;
+        await->expected = started;
+        if (await->finished + await->below == started)
+            complete(coll, await);
+    } else if (await) {
+        /* somebody is still on the way to it; not an internal timer: it keeps the waiter from
+         * looking forgotten */
+        if (c4pi_timer_add(coll->rt, 500000, false, ask_again, (void *)(uintptr_t)coll->id, NULL) !=
+            C4P_OK)
+            c4pi_die(coll->rt, C4P_ERR_NOMEM, "no memory for a timer");
+        return;
+    }
+    if (c4pi_await_query(coll) != C4PI_REPLY_CREATION)
+        c4pi_wave_start(coll);
+}
+
+/* ---- at every rank ---------------------------------------------------------------------------- */
+
+static void
+report_up(c4pi_coll_t *coll, c4pi_await_t *await)
+{
+    c4p_rt_t *rt = coll->rt;
+    uint64_t finished = await->finished + await->below;
+    c4p_pup_t p;
+    c4p_msg_t *msg;
+    c4pi_pup_pack_init(&p, &rt->msgs);
+    c4p_put_u64(&p, finished - await->told);
+    c4p_put_u8(&p, await->values != NULL);
+    if (await->values && c4pi_accum_pack(await->values, &p) != C4P_OK)
+        c4pi_die(rt, C4P_ERR_NOMEM, "no memory to report a broadcast");
+    if (c4pi_pup_pack_finish(&p, &msg) != C4P_OK)
+        c4pi_die(rt, C4P_ERR_NOMEM, "no memory to report a broadcast");
+    await->told = finished;
+    await->reported = true;
+    msg->env.kind = C4PI_BCAST_DONE;
+    msg->env.coll = coll->id;
+    msg->env.reference = await->number;
+    c4pi_bcast_set_waiter(msg, await->future, await->how);
+    msg->env.source = (uint32_t)rt->rank & 0xffffff;
+    c4pi_send_to(rt, c4pi_tree_parent(rt->rank, coll->root, rt->num_ranks), msg);
+}
+
+static bool
+over_here(const c4pi_coll_t *coll, const c4pi_await_t *await)
+{
+    return await->reported && await->started == await->finished &&
+           (await->released || coll->kind == C4P_KIND_GROUP ||
+            await->number == C4PI_REPLY_CREATION);
+}
+
+void
+c4pi_await_check(c4pi_coll_t *coll, c4pi_await_t *await)
+{
+    c4p_rt_t *rt = coll->rt;
+    int children[C4PI_TREE_ARITY];
+    int n = c4pi_tree_children(rt->rank, coll->root, rt->num_ranks, children);
+    bool first = !await->reported;
+    if (!await->passed || await->started != await->finished)
+        return;
+    if (first && await->children != (1u << n) - 1)
+        return;
+    if (rt->rank == coll->root) {
+        await->reported = true;
+        judge(coll, await);
+        return;
+    }
+    if (first || await->finished + await->below != await->told)
+        report_up(coll, await);
+    if (over_here(coll, await))
+        c4pi_await_free(coll, await);
+}
+
+/* A child's report. */
+void
+c4pi_await_on_done(c4p_rt_t *rt, c4p_msg_t *msg)
+{
+    c4pi_coll_t *coll = c4pi_coll_find(rt, msg->env.coll);
+    if (!coll) {
+        c4pi_park_stranger(rt, msg);
+        return;
+    }
+    const char *why = NULL;
+    c4p_pup_t p;
+    bool late =
+        !c4pi_await_find(coll, msg->env.reference) && msg->env.reference < coll->bcast->released;
+    c4pi_await_t *await = c4pi_await_need(coll, msg->env.reference, msg->env.key.w[0],
+                                          (c4p_bcast_reply_t)msg->env.key.w[1]);
+    if (late) /* done with it here: only pass the report on */
+        await->passed = await->reported = await->released = true;
+    c4pi_pup_unpack_init(&p, c4pi_msg_payload(msg), (size_t)msg->env.len);
+    await->below += c4p_get_u64(&p);
+    if (c4p_get_u8(&p) && c4pi_accum_merge(values_of(coll, await), &p, &why) != C4P_OK)
+        c4pi_die(rt, C4P_ERR_DATA, "the values of a broadcast from rank %d: %s",
+                 (int)msg->env.source, why ? why : "damaged");
+    int children[C4PI_TREE_ARITY];
+    int n = c4pi_tree_children(rt->rank, coll->root, rt->num_ranks, children);
+    for (int i = 0; i < n; i++)
+        if (children[i] == (int)msg->env.source)
+            await->children |= 1u << i;
+    c4pi_msg_drop(msg);
+    c4pi_await_check(coll, await);
+    c4pi_count_processed(rt);
+}
+
+void
+c4pi_bcast_finished(c4pi_coll_t *coll, uint64_t number, c4p_key_t member, c4p_msg_t *value,
+                    bool is_error)
+{
+    c4pi_await_t *await = c4pi_await_find(coll, number);
+    if (!await)
+        c4pi_die(coll->rt, C4P_ERR_INTERNAL, "%s answers a broadcast that nobody awaits here",
+                 coll->type->desc.name);
+    if ((await->how == C4P_BCAST_GATHER || is_error) &&
+        c4pi_accum_add_value(values_of(coll, await), member, is_error,
+                             value ? c4pi_msg_payload(value) : NULL,
+                             value ? (size_t)value->env.len : 0) != C4P_OK)
+        c4pi_die(coll->rt, C4P_ERR_NOMEM, "no memory for the values of a broadcast");
+    await->finished++;
+    c4pi_await_check(coll, await);
+}
+
+void
+c4pi_await_release(c4pi_coll_t *coll, uint64_t min)
+{
+    c4pi_link_t *link, *next;
+    if (min > coll->bcast->released)
+        coll->bcast->released = min;
+    for (link = coll->bcast->awaits.next; link != &coll->bcast->awaits; link = next) {
+        c4pi_await_t *await = C4PI_CONTAINER(link, c4pi_await_t, link);
+        next = link->next;
+        if (await->number >= min)
+            continue;
+        await->released = true;
+        if (coll->rt->rank != coll->root && over_here(coll, await))
+            c4pi_await_free(coll, await);
+    }
+}
+
+/* ---- creation --------------------------------------------------------------------------------- */
+
+void
+c4pi_await_creation(c4pi_coll_t *coll, c4p_future_t future)
+{
+    (void)c4pi_await_need(coll, C4PI_REPLY_CREATION, future, C4P_BCAST_DONE);
+}
+
+void
+c4pi_await_creation_started(c4pi_coll_t *coll, uint64_t count)
+{
+    c4pi_await_t *await = c4pi_await_find(coll, C4PI_REPLY_CREATION);
+    if (!await)
+        return;
+    await->started = count;
+    await->passed = true;
+    c4pi_await_check(coll, await);
+}
+
+void
+c4pi_bcast_list(c4pi_coll_t *coll, struct c4p_report *report)
+{
+    c4pi_link_t *head = &coll->bcast->awaits;
+    for (c4pi_link_t *link = head->next; coll->rt->rank == coll->root && link != head;
+         link = link->next) {
+        c4pi_await_t *await = C4PI_CONTAINER(link, c4pi_await_t, link);
+        double age = (double)(c4pi_now_ns(coll->rt->port) - await->since_ns) * 1e-9;
+        if (await->number == C4PI_REPLY_CREATION)
+            c4p_report_line(report, "creation of %s: a constructor has not finished, %.1f s",
+                            coll->type->desc.name, age);
+        else
+            c4p_report_line(
+                report, "awaited broadcast %llu to %s: %llu executions finished, not all, %.1f s",
+                (unsigned long long)await->number, coll->type->desc.name,
+                (unsigned long long)(await->finished + await->below), age);
+    }
+}
