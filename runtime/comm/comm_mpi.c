@@ -17,10 +17,10 @@
  * order, tested a window at a time. */
 #include <mpi.h>
 
-#include <limits.h>
 #include <string.h>
 
 #include "base/map.h"
+#include "comm/announce.h"
 #include "comm/comm.h"
 #include "comm/launch.h"
 
@@ -33,25 +33,10 @@ enum {
     MAX_PER_POLL = 16,
     COPY_BYTES = 1024, /* shorter messages are copied out of the ring, longer ones taken */
     MIN_SLOT = 1024,   /* room for the longest announcement */
-    WINDOW = 64,       /* requests tested at once */
-    MAX_PARTS = 65     /* the inline payload and 64 segments */
+    WINDOW = 64        /* requests tested at once */
 };
 static const uint64_t PIECE_BYTES = (uint64_t)1 << 30;
 static const uint64_t MAX_POSTED_BYTES = (uint64_t)256 << 20;
-
-/* Payload of an announcement; embedded bytes of the inline payload follow the part lengths. */
-typedef struct announcement {
-    uint64_t embedded; /* bytes that come first in the payload and stand here */
-    uint32_t tag;
-    uint32_t num_parts;
-    uint64_t part_len[MAX_PARTS];
-} announcement_t;
-
-static size_t
-announcement_bytes(uint32_t num_parts)
-{
-    return offsetof(announcement_t, part_len) + num_parts * sizeof(uint64_t);
-}
 
 /* Messages of one source from an incomplete large one on, in order. The msg->where of an
  * announcement points to its incoming_t, others' is NULL. */
@@ -105,7 +90,8 @@ typedef struct mpi_comm {
 static void
 mpi_abort(c4pi_comm_t *comm, int exit_status)
 {
-    MPI_Abort(((mpi_comm_t *)comm)->small, exit_status);
+    MPI_Comm small = ((mpi_comm_t *)comm)->small;
+    MPI_Abort(small == MPI_COMM_NULL ? MPI_COMM_SELF : small, exit_status);
 }
 
 /* Every failed MPI call ends up here: the job cannot go on. */
@@ -275,7 +261,7 @@ post_part(mpi_comm_t *c, incoming_t *in, uint8_t *at, uint64_t len, int tag)
 static c4p_status_t
 incoming_post(mpi_comm_t *c, incoming_t *in)
 {
-    const announcement_t *a = c4pi_msg_payload(in->announce);
+    const c4pi_announce_t *a = c4pi_msg_payload(in->announce);
     const c4pi_env_t *env = &in->announce->env;
     c4p_status_t st = C4P_OK;
 
@@ -287,7 +273,7 @@ incoming_post(mpi_comm_t *c, incoming_t *in)
     c->posted_bytes += env->len;
 
     uint8_t *at = c4pi_msg_payload(in->msg);
-    memcpy(at, (const uint8_t *)a + announcement_bytes(a->num_parts), a->embedded);
+    memcpy(at, (const uint8_t *)a + c4pi_announce_bytes(a->num_parts), a->embedded);
     at += a->embedded;
     for (uint32_t i = 0; i < a->num_parts && st == C4P_OK; i++) {
         st = post_part(c, in, at, a->part_len[i], (int)a->tag);
@@ -315,27 +301,10 @@ incoming_post_waiting(mpi_comm_t *c)
     return C4P_OK;
 }
 
-/* Does the announcement make sense? The lengths must add up to the payload's. */
-static const char *
-announcement_check(const c4p_msg_t *msg, size_t bytes, uint32_t tag_mask)
-{
-    const announcement_t *a = (const announcement_t *)(const void *)(msg + 1);
-    if (bytes < announcement_bytes(0) || a->num_parts < 1 || a->num_parts > MAX_PARTS)
-        return "its announcement has no sensible number of parts";
-    size_t head = announcement_bytes(a->num_parts);
-    if (bytes < head || bytes - head != a->embedded || a->tag > tag_mask)
-        return "its announcement is cut off";
-    uint64_t sum = a->embedded;
-    for (uint32_t i = 0; i < a->num_parts; i++)
-        if (a->part_len[i] == 0 || __builtin_add_overflow(sum, a->part_len[i], &sum))
-            return "its announcement has an impossible part";
-    return sum == msg->env.len && sum <= SIZE_MAX / 2 ? NULL : "its announcement does not add up";
-}
-
 static c4p_status_t
 announced(mpi_comm_t *c, int source, c4p_msg_t *msg, size_t bytes)
 {
-    const char *wrong = announcement_check(msg, bytes, c->tag_mask);
+    const char *wrong = c4pi_announce_check(msg, bytes, c->tag_mask);
     if (wrong)
         return damaged(c, source, wrong);
     hold_t *hold = hold_of(c, source);
@@ -397,35 +366,6 @@ send_one(mpi_comm_t *c, int dest, c4p_msg_t *msg, size_t payload_len)
     return C4P_OK;
 }
 
-/* The announcement of msg as a message of its own. */
-static c4p_msg_t *
-announcement_make(mpi_comm_t *c, const c4p_msg_t *msg, uint32_t tag, size_t *len_out)
-{
-    announcement_t a = {.tag = tag};
-    size_t inline_len = c4pi_msg_inline_len(msg);
-    size_t room = c->slot_bytes - sizeof(c4pi_env_t);
-    uint32_t segments = msg->extra ? msg->extra->num_segments : 0;
-
-    if (msg->env.len > inline_len && inline_len <= room - announcement_bytes(segments))
-        a.embedded = inline_len;
-    else if (inline_len)
-        a.part_len[a.num_parts++] = inline_len;
-    for (uint32_t i = 0; i < segments; i++)
-        if (msg->extra->segments[i].len)
-            a.part_len[a.num_parts++] = msg->extra->segments[i].len;
-
-    size_t head = announcement_bytes(a.num_parts);
-    c4p_msg_t *out = c4pi_msg_alloc(c->base.msgs, head + a.embedded);
-    if (!out)
-        return NULL;
-    out->env = msg->env;
-    out->env.flags |= C4PI_FLAG_LARGE;
-    memcpy(out + 1, &a, head);
-    memcpy((uint8_t *)(out + 1) + head, msg + 1, a.embedded);
-    *len_out = head + a.embedded;
-    return out;
-}
-
 static c4p_status_t
 send_large(mpi_comm_t *c, int dest, c4p_msg_t *msg)
 {
@@ -433,10 +373,11 @@ send_large(mpi_comm_t *c, int dest, c4p_msg_t *msg)
     size_t inline_len = c4pi_msg_inline_len(msg), len = 0;
     c4p_status_t st;
 
-    c4p_msg_t *announce = announcement_make(c, msg, tag, &len);
+    c4p_msg_t *announce =
+        c4pi_announce_make(c->base.msgs, msg, tag, c->slot_bytes - sizeof(c4pi_env_t), &len);
     if (!announce)
         return no_memory(c, "sending a message", msg->env.len, dest);
-    bool embedded = ((announcement_t *)(void *)(announce + 1))->embedded > 0;
+    bool embedded = ((c4pi_announce_t *)(void *)(announce + 1))->embedded > 0;
     st = send_one(c, dest, announce, len);
     if (st == C4P_OK && !embedded)
         st = send_part(c, dest, msg, c4pi_msg_payload(msg), inline_len, (int)tag);
@@ -735,8 +676,9 @@ mpi_finish(c4pi_comm_t *comm)
     return C4P_OK;
 }
 
+/* Drop what was not delivered, and the ring's buffers if MPI does not write to them any more. */
 static void
-free_messages(mpi_comm_t *c)
+free_messages(mpi_comm_t *c, bool ring_is_ours)
 {
     size_t at = 0;
     uint64_t key;
@@ -753,7 +695,7 @@ free_messages(mpi_comm_t *c)
         }
         (void)c4pi_map_remove(&c->holds, key);
     }
-    for (uint32_t i = 0; c->finished && i < c->ring_size; i++)
+    for (uint32_t i = 0; ring_is_ours && i < c->ring_size; i++)
         if (c->ring_msg[i])
             c4pi_msg_drop(c->ring_msg[i]);
 }
@@ -764,9 +706,12 @@ mpi_free(c4pi_comm_t *comm)
     mpi_comm_t *c = (mpi_comm_t *)comm;
     c4pi_port_t *port = comm->port;
     int finalized = 0;
+    bool ring_is_ours = c->finished;
 
-    free_messages(c);
     MPI_Finalized(&finalized);
+    if (!c->finished && !c->broken && !finalized && c->ring_req && c->ring_msg)
+        ring_is_ours = ring_cancel(c) == C4P_OK;
+    free_messages(c, ring_is_ours);
     if (c->we_initialised && c->finished && !finalized)
         MPI_Finalize();
     c4pi_pool_fini(&c->incoming_pool);

@@ -82,7 +82,7 @@ struct c4pi_simnet {
     uint64_t num_delivered_tried;
     c4pi_simnet_stats_t stats;
     /* schedulers */
-    uint64_t change_at[16];
+    uint64_t change_at[16]; /* event numbers; 0: never */
     int num_changes;
     int frozen; /* rank, or -1 */
     uint64_t frozen_until;
@@ -743,9 +743,7 @@ set_up_tape(c4pi_simnet_t *net)
         c4pi_tape_from_seed(&net->world.tape, net->opts.seed);
     if (net->opts.mode == C4PI_SIM_PCT)
         for (; net->num_changes < net->opts.pct_depth - 1; net->num_changes++)
-            net->change_at[net->num_changes] = c4pi_simnet_choose(net, net->opts.pct_events); /* 0:
-                                                                                                 never
-                                                                                               */
+            net->change_at[net->num_changes] = c4pi_simnet_choose(net, net->opts.pct_events);
 }
 
 c4pi_simnet_t *

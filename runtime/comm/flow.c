@@ -21,7 +21,8 @@ typedef struct peer {
     int rank;
     /* to it */
     uint64_t sent, acked; /* credit bytes: sent, and known to be taken */
-    uint64_t idle_number; /* the idle period in which a message last went at once */
+    uint64_t turn;        /* the turn of the scheduler in which messages last went at once, */
+    uint32_t at_once;     /* and how many */
     c4p_msg_t *first;     /* the only message for the next batch */
     c4p_msg_t *batch;     /* or a batch under construction */
     size_t batch_len;
@@ -43,7 +44,7 @@ struct c4pi_flow {
     size_t small_bytes, batch_bytes, batch_cap; /* batch_cap: payload of a batch */
     bool busy, no_limits;
     bool counted[C4PI_NUM_KINDS];
-    uint64_t idle_number;
+    uint64_t turn; /* of the scheduler */
     c4pi_map_t peers;
     c4pi_pool_t peer_pool;
     peer_t *last; /* looked up last; NULL at first */
@@ -97,7 +98,7 @@ peer_new(c4pi_flow_t *flow, int rank)
                      .acked = base,
                      .taken = base,
                      .told = base,
-                     .idle_number = UINT64_MAX};
+                     .turn = UINT64_MAX};
     return peer;
 }
 
@@ -217,16 +218,20 @@ may_batch(const c4pi_flow_t *flow, const c4p_msg_t *msg)
            2 * wire_bytes(msg) <= flow->batch_cap;
 }
 
-/* Send a counted message for which there is credit. `at_once`: the first one in a while need not
- * wait for others. */
+/* Send a counted message for which there is credit. `at_once`: the first few of a turn need not wait
+ * for others. */
 static void
 pass_on(c4pi_flow_t *flow, peer_t *peer, c4p_msg_t *msg, bool at_once)
 {
     if (wire_bytes(msg) <= flow->small_bytes)
         peer->sent += wire_bytes(msg);
-    bool first = !is_open(peer) && peer->idle_number != flow->idle_number;
-    if (!may_batch(flow, msg) || (at_once && (first || !flow->busy))) {
-        peer->idle_number = flow->idle_number;
+    if (peer->turn != flow->turn) {
+        peer->turn = flow->turn;
+        peer->at_once = 0;
+    }
+    bool early = !is_open(peer) && peer->at_once < C4PI_FLOW_AT_ONCE;
+    if (!may_batch(flow, msg) || (at_once && (early || !flow->busy))) {
+        peer->at_once++;
         flush_peer(flow, peer);
         send_now(flow, peer, msg);
     } else {
@@ -314,8 +319,7 @@ c4pi_flow_has_open(const c4pi_flow_t *flow)
 void
 c4pi_flow_set_busy(c4pi_flow_t *flow, bool busy)
 {
-    if (flow->busy && !busy)
-        flow->idle_number++;
+    flow->turn++;
     flow->busy = busy;
 }
 

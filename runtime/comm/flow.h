@@ -45,8 +45,10 @@ void c4pi_flow_flush(c4pi_flow_t *flow);
 /* True while a batch is open. */
 bool c4pi_flow_has_open(const c4pi_flow_t *flow);
 
-/* Tell that the scheduler starts to be busy or idle: the first small message to a destination after
- * idling goes at once. */
+/* A turn of the scheduler begins, with something to run or without. In each turn the first few small
+ * messages to a destination go at once, so that a handler that sends a little and then computes for
+ * long delays nobody; later ones are batched. Without anything to run all go at once. */
+enum { C4PI_FLOW_AT_ONCE = 4 };
 void c4pi_flow_set_busy(c4pi_flow_t *flow, bool busy);
 
 /* Counters since the start, of counted kinds and of all kinds. sent: accepted by c4pi_flow_send

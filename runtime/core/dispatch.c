@@ -141,6 +141,8 @@ void
 c4pi_dispatch(c4p_rt_t *rt, c4p_msg_t *msg)
 {
     rt->work_done++;
+    if (msg->peer)
+        c4pi_flow_take(rt->flow, msg);
     rt->run_kind[msg->env.kind](rt, msg);
 }
 

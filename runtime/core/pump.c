@@ -20,6 +20,10 @@ c4pi_pump_deliver(void *ctx, c4p_msg_t *msg)
         c4pi_die(rt, C4P_ERR_DATA, "rank %d sent a message of a kind that cannot arrive here (%s)",
                  (int)msg->env.source, c4pi_kind_name(msg->env.kind));
     rt->work_done += c4pi_kind_counted(msg->env.kind);
+    /* What waits in the queue for its turn stays on its sender's account; nothing else does, nor what waits for a gate that a
+     * message may have to open. */
+    if ((msg->env.kind != C4PI_USER && msg->env.kind != C4PI_FUTURE) || rt->gate_closed)
+        c4pi_flow_take(rt->flow, msg);
     fn(rt, msg);
 }
 

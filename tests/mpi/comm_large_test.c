@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* comm_large_test.c: one message beyond 2 GiB, in parts, between two ranks. Needs 8 GiB of free memory. */
+/* comm_large_test.c: one message beyond 2 GiB, in parts, between two ranks. Needs 8 GiB of free
+ * memory. */
 #define _GNU_SOURCE
 
 #include <mpi.h>

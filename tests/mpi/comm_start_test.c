@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* comm_start_test.c: start and end of the transport where MPI is its own to initialise; one case per run, chosen by the command line. */
+/* comm_start_test.c: start and end of the transport where MPI is its own to initialise; one case
+ * per run, chosen by the command line. */
 #include <mpi.h>
 
 #include "comm/flow.h"
@@ -37,7 +38,8 @@ message(node_t *node, size_t len)
     return msg;
 }
 
-/* Messages still on their way when everybody finishes are received, and MPI is initialised and finalised here. */
+/* Messages still on their way when everybody finishes are received, and MPI is initialised and
+ * finalised here. */
 static void
 finish_waits_for_what_is_on_its_way(void)
 {
@@ -50,10 +52,10 @@ finish_waits_for_what_is_on_its_way(void)
     for (int dest = 0; dest < comm->num_ranks; dest++) {
         if (dest == comm->rank)
             continue;
-        for (int i = 0; i < 100; i++)
-            CHECK_OK(comm->ops->send(comm, dest, message(&node, i % 10 ? 1000 : 300000)));
+        for (int i = 0; i < 3000; i++)
+            CHECK_OK(comm->ops->send(comm, dest, message(&node, i % 100 ? 1000 : 30000)));
     }
-    int expected = 100 * (comm->num_ranks - 1);
+    int expected = 3000 * (comm->num_ranks - 1);
     CHECK_OK(comm->ops->finish(comm));
     CHECK_EQ(expected, got);
     comm->ops->free_comm(comm);
@@ -61,6 +63,7 @@ finish_waits_for_what_is_on_its_way(void)
     CHECK(finalized);
     CHECK_EQ(0, node.msgs.live);
     c4pi_msgs_fini(&node.msgs);
+    c4pi_port_free(node.port);
     /* And a second runtime in the same process is refused, as MPI cannot start twice. */
     CHECK_STATUS(C4P_ERR_STATE, start(&node));
     c4pi_msgs_fini(&node.msgs);
@@ -89,4 +92,5 @@ a_failed_mpi_call_ends_the_job(void)
         CHECK_OK(node.comm->ops->poll(node.comm, 16, &did));
 }
 
-TEST_CASES(finish_waits_for_what_is_on_its_way, a_rank_without_the_others_is_refused, a_failed_mpi_call_ends_the_job)
+TEST_CASES(finish_waits_for_what_is_on_its_way, a_rank_without_the_others_is_refused,
+           a_failed_mpi_call_ends_the_job)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* comm_test.c: the transport over MPI and the flow layer on it, on real ranks: every size, segments, order between small and large, storms,
- * what is beyond 2 GiB, and start and end. */
+/* comm_test.c: the transport over MPI and the flow layer on it, on real ranks: every size,
+ * segments, order between small and large, storms, what is beyond 2 GiB, and start and end. */
 #include <mpi.h>
 
 #include "comm/flow.h"
@@ -120,8 +120,9 @@ on_message(void *ctx, c4p_msg_t *msg)
         CHECK(data[0] == 5 && memcmp(data, data + 1, msg->env.len - 1) == 0);
     for (uint64_t i = 0; i < msg->env.len && !same; i++)
         if (data[i] != byte_at(msg->env.reference, i))
-            FAIL("byte %llu of %llu of message %llu from rank %d is wrong", (unsigned long long)i, (unsigned long long)msg->env.len,
-                 (unsigned long long)msg->env.reference, (int)msg->env.source);
+            FAIL("byte %llu of %llu of message %llu from rank %d is wrong", (unsigned long long)i,
+                 (unsigned long long)msg->env.len, (unsigned long long)msg->env.reference,
+                 (int)msg->env.source);
     node->received++;
     node->bytes += msg->env.len;
     c4pi_msg_drop(msg);
@@ -141,10 +142,11 @@ make(node_t *node, uint64_t number, size_t len)
 
 /* ---- cases ---------------------------------------------------------------------------------------------- */
 
-static const size_t sizes[] = {0,    1,    7,     8,     63,    64,    65,    191,    192,    193,     255,     256,     257,  300,
-                               895,  896,  897,   959,   960,   961,   1023,  1024,   1025,   2000,    3903,    3904,    3967, 3968,
-                               3969, 4031, 4032,  4033,  4095,  4096,  4097,  8191,   8192,   8193,    65535,   65536,   65537,
-                               262144, 1000003, 1048576, 1048577};
+static const size_t sizes[] = {0,    1,    7,     8,     63,    64,     65,      191,     192,
+                               193,  255,  256,   257,   300,   895,    896,     897,     959,
+                               960,  961,  1023,  1024,  1025,  2000,   3903,    3904,    3967,
+                               3968, 3969, 4031,  4032,  4033,  4095,   4096,    4097,    8191,
+                               8192, 8193, 65535, 65536, 65537, 262144, 1000003, 1048576, 1048577};
 enum { NUM_SIZES = sizeof sizes / sizeof sizes[0] };
 
 /* Rank r sends all sizes to r + 1 and r + 2, twice, in order. */
@@ -200,24 +202,25 @@ count_release(void *ctx)
 }
 
 static void
-segments_arrive_joined_and_are_released(void)
+exchange_segments(const c4p_opts_t *opts)
 {
     static const size_t heads[] = {0, 1, 100, 3000, 3968, 5000, 100000};
     static const size_t tails[] = {0, 1, 64, 1000, 4000, 100000};
-    c4p_opts_t opts = usual_opts();
     node_t node;
-    node_start(&node, &opts, MPI_COMM_WORLD);
+    node_start(&node, opts, MPI_COMM_WORLD);
     if (node.num_ranks > 1) {
         uint8_t *data = malloc(64 * 100000);
         uint64_t number = 0;
         int released = 0, attached = 0;
         for (int h = 0; h < 7; h++) {
             for (int t = 0; t < 6; t++) {
-                int count = t == 3 ? 64 : 3; /* segments; with 64 the announcement is at its longest */
+                int count = t == 3 ? 64 : 3; /* segments; with 64 the announcement is at its longest
+                                              */
                 c4p_msg_t *msg = make(&node, number, heads[h]);
                 fill(data, number, heads[h], (uint64_t)count * tails[t]);
                 for (int i = 0; i < count; i++, attached++)
-                    CHECK_OK(c4p_msg_attach(msg, data + (size_t)i * tails[t], tails[t], count_release, &released));
+                    CHECK_OK(c4p_msg_attach(msg, data + (size_t)i * tails[t], tails[t],
+                                            count_release, &released));
                 c4pi_flow_send(node.flow, (node.rank + 1) % node.num_ranks, msg);
                 number++;
                 while (!c4pi_flow_drained(node.flow)) /* the data is written again */
@@ -229,6 +232,21 @@ segments_arrive_joined_and_are_released(void)
         free(data);
     }
     node_stop(&node);
+}
+
+static void
+segments_arrive_joined_and_are_released(void)
+{
+    c4p_opts_t opts = usual_opts();
+    exchange_segments(&opts);
+}
+
+static void
+segments_do_so_with_the_smallest_small_limit(void)
+{
+    c4p_opts_t opts = usual_opts();
+    opts.small_bytes = 128;
+    exchange_segments(&opts);
 }
 
 static void
@@ -249,7 +267,8 @@ one_message_goes_to_many_ranks_from_one_buffer(void)
     node_stop(&node);
 }
 
-/* Every rank sends to every other; sizes such that large ones stand between small ones all the time. */
+/* Every rank sends to every other; sizes such that large ones stand between small ones all the
+ * time. */
 static void
 storm(const c4p_opts_t *opts, int per_pair)
 {
@@ -260,7 +279,9 @@ storm(const c4p_opts_t *opts, int per_pair)
     c4pi_flow_set_busy(node.flow, true);
     for (int i = 0; i < per_pair * (node.num_ranks - 1); i++) {
         int dest = (node.rank + 1 + i % (node.num_ranks - 1)) % node.num_ranks;
-        size_t len = prng_below(&prng, 20) ? prng_below(&prng, 300) : prng_below(&prng, 10) ? 3500 + prng_below(&prng, 1000) : prng_below(&prng, 200000);
+        size_t len = prng_below(&prng, 20)   ? prng_below(&prng, 300)
+                     : prng_below(&prng, 10) ? 3500 + prng_below(&prng, 1000)
+                                             : prng_below(&prng, 200000);
         c4pi_flow_send(node.flow, dest, make(&node, next_out[dest]++, len));
         bytes += len;
         if (i % 16 == 0)
@@ -300,7 +321,8 @@ more_large_messages_than_may_be_posted_at_once_arrive(void)
     node_t node;
     node_start(&node, &opts, MPI_COMM_WORLD);
     if (node.num_ranks > 1 && node.rank < 2) {
-        /* 12 x 32 MiB from one buffer: more than the 256 MiB that a rank posts; a small one after each. */
+        /* 12 x 32 MiB from one buffer: more than the 256 MiB that a rank posts; a small one after
+         * each. */
         size_t len = 32 << 20;
         uint8_t *data = malloc(len);
         int released = 0;
@@ -381,20 +403,24 @@ ranks_with_different_limits_refuse_to_start(void)
     c4pi_msgs_t msgs;
     c4pi_comm_t *comm = NULL;
     MPI_Comm world = MPI_COMM_WORLD;
+    if (size == 1)
+        SKIP("needs two ranks");
     opts.small_bytes = 1000 + (rank == size - 1);
     opts.log_level = C4P_LOG_ERROR;
     CHECK_OK(c4pi_port_real_new(&opts, &port));
     c4pi_msgs_init(&msgs, port, NULL);
-    if (size == 1)
-        SKIP("needs two ranks");
     CHECK_STATUS(C4P_ERR_MISMATCH, c4pi_comm_mpi_new(port, &msgs, &opts, &world, &comm));
     CHECK(comm == NULL);
     c4pi_msgs_fini(&msgs);
     c4pi_port_free(port);
 }
 
-TEST_CASES(every_size_arrives_whole_and_in_order, tiny_limits_change_nothing, a_large_small_limit_changes_nothing,
-           segments_arrive_joined_and_are_released, one_message_goes_to_many_ranks_from_one_buffer,
-           a_storm_between_all_ranks_arrives_once_and_in_order, a_storm_with_little_credit_and_a_short_ring_does_too,
-           more_large_messages_than_may_be_posted_at_once_arrive, two_runtimes_on_communicators_of_the_host_do_not_mix,
-           the_host_of_all_ranks_is_known, ranks_with_different_limits_refuse_to_start)
+TEST_CASES(every_size_arrives_whole_and_in_order, tiny_limits_change_nothing,
+           a_large_small_limit_changes_nothing, segments_arrive_joined_and_are_released,
+           segments_do_so_with_the_smallest_small_limit,
+           one_message_goes_to_many_ranks_from_one_buffer,
+           a_storm_between_all_ranks_arrives_once_and_in_order,
+           a_storm_with_little_credit_and_a_short_ring_does_too,
+           more_large_messages_than_may_be_posted_at_once_arrive,
+           two_runtimes_on_communicators_of_the_host_do_not_mix, the_host_of_all_ranks_is_known,
+           ranks_with_different_limits_refuse_to_start)

@@ -243,7 +243,7 @@ an_idle_scheduler_sends_every_message_at_once(void)
 }
 
 static void
-a_busy_scheduler_sends_the_first_message_to_each_destination_at_once_and_batches_the_rest(void)
+a_busy_scheduler_sends_the_first_messages_to_each_destination_at_once_and_batches_the_rest(void)
 {
     job_t *job = job_new(3, NULL, NULL);
     node_t *node = &job->nodes[0];
@@ -252,13 +252,13 @@ a_busy_scheduler_sends_the_first_message_to_each_destination_at_once_and_batches
         send_one(node, 1, 8);
         send_one(node, 2, 8);
     }
-    CHECK_EQ(2, node->packets); /* one to each */
+    CHECK_EQ(2 * C4PI_FLOW_AT_ONCE, node->packets);
     CHECK(c4pi_flow_has_open(node->flow));
     CHECK(!c4pi_flow_drained(node->flow));
     c4pi_flow_flush(node->flow);
-    CHECK_EQ(4, node->packets); /* and one batch of nine to each */
+    CHECK_EQ(2 * C4PI_FLOW_AT_ONCE + 2, node->packets); /* and one batch with the rest to each */
     CHECK_EQ(2, node->batches);
-    CHECK_EQ(18, node->batched);
+    CHECK_EQ(2 * (10 - C4PI_FLOW_AT_ONCE), node->batched);
     CHECK(!c4pi_flow_has_open(node->flow));
     settle(job);
     CHECK_EQ(10, job->nodes[1].next_in[0]);
@@ -288,13 +288,13 @@ a_message_alone_in_its_batch_travels_as_itself(void)
     job_t *job = job_new(2, NULL, NULL);
     node_t *node = &job->nodes[0];
     c4pi_flow_set_busy(node->flow, true);
-    send_one(node, 1, 8);
-    send_one(node, 1, 8);
+    for (int i = 0; i < C4PI_FLOW_AT_ONCE + 1; i++)
+        send_one(node, 1, 8);
     c4pi_flow_flush(node->flow);
-    CHECK_EQ(2, node->packets);
+    CHECK_EQ(C4PI_FLOW_AT_ONCE + 1, node->packets);
     CHECK_EQ(0, node->batches);
     settle(job);
-    CHECK_EQ(2, job->nodes[1].next_in[0]);
+    CHECK_EQ(C4PI_FLOW_AT_ONCE + 1, job->nodes[1].next_in[0]);
     job_free(job);
 }
 
@@ -304,15 +304,14 @@ a_full_batch_leaves_by_itself(void)
     job_t *job = job_new(2, NULL, NULL);
     node_t *node = &job->nodes[0];
     c4pi_flow_set_busy(node->flow, true);
-    send_one(node, 1, 8);
     /* 64 + 8 bytes each; a batch has room for 4032 - 64 */
-    for (int i = 0; i < 55 + 1; i++)
+    for (int i = 0; i < C4PI_FLOW_AT_ONCE + 55 + 1; i++)
         send_one(node, 1, 8);
-    CHECK_EQ(2, node->packets);
+    CHECK_EQ(C4PI_FLOW_AT_ONCE + 1, node->packets);
     CHECK_EQ(55, node->batched);
     c4pi_flow_flush(node->flow);
     settle(job);
-    CHECK_EQ(57, job->nodes[1].next_in[0]);
+    CHECK_EQ(C4PI_FLOW_AT_ONCE + 56, job->nodes[1].next_in[0]);
     job_free(job);
 }
 
@@ -337,14 +336,14 @@ a_message_from_an_idle_scheduler_takes_the_open_batch_along(void)
     job_t *job = job_new(2, NULL, NULL);
     node_t *node = &job->nodes[0];
     c4pi_flow_set_busy(node->flow, true);
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < C4PI_FLOW_AT_ONCE + 2; i++)
         send_one(node, 1, 8);
     c4pi_flow_set_busy(node->flow, false);
     send_one(node, 1, 8);
     CHECK(!c4pi_flow_has_open(node->flow));
-    CHECK_EQ(3, node->packets);
+    CHECK_EQ(C4PI_FLOW_AT_ONCE + 2, node->packets);
     settle(job);
-    CHECK_EQ(4, job->nodes[1].next_in[0]);
+    CHECK_EQ(C4PI_FLOW_AT_ONCE + 3, job->nodes[1].next_in[0]);
     job_free(job);
 }
 
@@ -866,7 +865,7 @@ without_memory_the_start_fails_cleanly_or_the_job_ends_with_status_71(void)
 
 TEST_CASES(
     an_idle_scheduler_sends_every_message_at_once,
-    a_busy_scheduler_sends_the_first_message_to_each_destination_at_once_and_batches_the_rest,
+    a_busy_scheduler_sends_the_first_messages_to_each_destination_at_once_and_batches_the_rest,
     idling_makes_the_next_message_first_again, a_message_alone_in_its_batch_travels_as_itself,
     a_full_batch_leaves_by_itself, longer_messages_push_the_open_batch_out_before_them,
     a_message_from_an_idle_scheduler_takes_the_open_batch_along, batching_can_be_switched_off,
