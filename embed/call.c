@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* call.c: proxy.method(...). A target on this rank gets its arguments captured, without packing; every other target gets bytes. */
+#include "call.h"
+
+#include "codec.h"
+#include "future.h"
+
+/* ---- the common case ----------------------------------------------------------------------------- */
+
+static int
+make_message(c4pe_state_t *st, const c4pe_proxy_t *proxy, c4pe_entry_t *entry, PyObject *const *args, Py_ssize_t nargs, c4p_msg_t **msg_out)
+{
+    if ((proxy->flags & C4PE_PROXY_ELEMENT) && c4p_local(st->rt, proxy->ref) != NULL)
+        return c4pe_codec_capture_args(st, args, nargs, entry, 0, msg_out);
+    return c4pe_codec_pack_args(st, args, nargs, entry, c4pe_codec_temps(args), msg_out);
+}
+
+static PyObject *
+refused(c4pe_state_t *st, c4p_status_t status, const c4pe_proxy_t *proxy, const c4pe_entry_t *entry, c4p_msg_t *msg)
+{
+    c4p_msg_free(msg);
+    if (status == C4P_ERR_RANGE && proxy->pclass->kind == C4PE_KIND_GROUP) {
+        PyErr_Format(PyExc_IndexError, "%U: group element %llu does not exist: there are %d ranks", entry->qualname,
+                     (unsigned long long)proxy->ref.key.w[0], st->num_ranks);
+        return NULL;
+    }
+    return c4pe_raise_status(st, status, PyUnicode_AsUTF8(entry->qualname));
+}
+
+PyObject *
+c4pe_call_plain(c4pe_proxy_t *proxy, c4pe_entry_t *entry, PyObject *const *args, Py_ssize_t nargs)
+{
+    c4pe_state_t *st = entry->state;
+    c4p_msg_t *msg;
+    c4p_status_t status;
+    if (st->rt == NULL)
+        return c4pe_raise(st, "%U: the runtime does not run", entry->qualname);
+    if (make_message(st, proxy, entry, args, nargs, &msg) < 0)
+        return NULL;
+    if (proxy->flags & C4PE_PROXY_ELEMENT) {
+        status = c4p_send(st->rt, proxy->ref, entry->id, msg);
+    } else {
+        c4p_msg_set_tag(msg, C4PE_TAG_SHARED);
+        status = c4p_bcast(st->rt, proxy->ref.coll, entry->id, msg, C4P_BCAST_NO_REPLY, 0);
+    }
+    if (status != C4P_OK)
+        return refused(st, status, proxy, entry, msg);
+    if (c4pe_coro_throttle(st) < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+/* ---- answers ------------------------------------------------------------------------------------- */
+
+/* Send with an answer: the future (new reference); NULL with an exception. */
+static PyObject *
+send_with_reply(c4pe_proxy_t *proxy, c4pe_entry_t *entry, c4p_msg_t *msg, uint32_t tag, const c4pe_call_how_t *how)
+{
+    c4pe_state_t *st = entry->state;
+    bool element = proxy->flags & C4PE_PROXY_ELEMENT;
+    int read_as = element ? C4PE_VALUE : how->ret ? C4PE_VALUE_GATHER : C4PE_VALUE_DONE;
+    PyObject *future = c4pe_future_new(st, 1, read_as);
+    if (future == NULL) {
+        c4p_msg_free(msg);
+        return NULL;
+    }
+    c4p_status_t status;
+    c4pe_future_label(future, entry->qualname);
+    if (element) {
+        c4p_msg_set_tag(msg, tag);
+        status = c4p_call(st->rt, proxy->ref, entry->id, msg, c4pe_future_id(future));
+    } else {
+        c4p_msg_set_tag(msg, tag | C4PE_TAG_SHARED);
+        status = c4p_bcast(st->rt, proxy->ref.coll, entry->id, msg, how->ret ? C4P_BCAST_GATHER : C4P_BCAST_DONE, c4pe_future_id(future));
+    }
+    if (status != C4P_OK) {
+        c4pe_future_cancel(st, future);
+        Py_DECREF(future);
+        return refused(st, status, proxy, entry, msg);
+    }
+    return future;
+}
+
+static PyObject *
+send_without_reply(c4pe_proxy_t *proxy, c4pe_entry_t *entry, c4p_msg_t *msg, uint32_t tag)
+{
+    c4pe_state_t *st = entry->state;
+    c4p_status_t status;
+    if (proxy->flags & C4PE_PROXY_ELEMENT) {
+        c4p_msg_set_tag(msg, tag);
+        status = c4p_send(st->rt, proxy->ref, entry->id, msg);
+    } else {
+        c4p_msg_set_tag(msg, tag | C4PE_TAG_SHARED);
+        status = c4p_bcast(st->rt, proxy->ref.coll, entry->id, msg, C4P_BCAST_NO_REPLY, 0);
+    }
+    if (status != C4P_OK)
+        return refused(st, status, proxy, entry, msg);
+    Py_RETURN_NONE;
+}
+
+/* Is waiting, or making a future, allowed here? Before anything is sent. */
+static int
+check_context(c4pe_state_t *st, const c4pe_entry_t *entry, const c4pe_call_how_t *how)
+{
+    const char *name = PyUnicode_AsUTF8(entry->qualname);
+    if (name == NULL)
+        return -1;
+    if (how->block)
+        return c4pe_coro_need(st, name) != NULL ? 0 : -1;
+    return c4pe_coro_may_create(st, name);
+}
+
+static PyObject *
+send_as_asked(c4pe_proxy_t *proxy, c4pe_entry_t *entry, PyObject *const *args, Py_ssize_t nargs, uint32_t tag, const c4pe_call_how_t *how)
+{
+    c4pe_state_t *st = entry->state;
+    bool wants = how->awaitable || how->ret || how->block;
+    c4p_msg_t *msg;
+    if (st->rt == NULL)
+        return c4pe_raise(st, "%U: the runtime does not run", entry->qualname);
+    if (wants && check_context(st, entry, how) < 0)
+        return NULL;
+    if (make_message(st, proxy, entry, args, nargs, &msg) < 0)
+        return NULL;
+    if (!wants)
+        return send_without_reply(proxy, entry, msg, tag);
+    PyObject *future = send_with_reply(proxy, entry, msg, tag, how);
+    if (future == NULL || !how->block)
+        return future;
+    PyObject *result = c4pe_future_get(st, future);
+    Py_DECREF(future);
+    return result;
+}
+
+/* ---- keywords ------------------------------------------------------------------------------------ */
+
+static bool
+has_parameter(const c4pe_entry_t *entry, PyObject *name)
+{
+    if (entry->params != NULL && PySequence_Contains(entry->params, name) == 1)
+        return true;
+    return entry->kwonly != NULL && PyDict_Contains(entry->kwonly, name) == 1;
+}
+
+/* Take the runtime's own keywords; how many there are, or -1 with an exception. */
+static Py_ssize_t
+take_runtime_keywords(const c4pe_entry_t *entry, PyObject *const *values, PyObject *kwnames, c4pe_call_how_t *how)
+{
+    const c4pe_state_t *st = entry->state;
+    Py_ssize_t taken = 0;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(kwnames); i++) {
+        PyObject *name = PyTuple_GET_ITEM(kwnames, i); /* interned: compiled code and ** of dicts with literal keys */
+        bool *flag = name == st->s_awaitable ? &how->awaitable : name == st->s_ret ? &how->ret : name == st->s_block ? &how->block : NULL;
+        if (flag == NULL || (flag == &how->block && has_parameter(entry, name)))
+            continue;
+        int truth = PyObject_IsTrue(values[i]);
+        if (truth < 0)
+            return -1;
+        *flag = truth;
+        taken++;
+    }
+    return taken;
+}
+
+static bool
+is_runtime_keyword(const c4pe_entry_t *entry, PyObject *name)
+{
+    const c4pe_state_t *st = entry->state;
+    return name == st->s_awaitable || name == st->s_ret || (name == st->s_block && !has_parameter(entry, name));
+}
+
+/* What a call with keywords becomes: positional arguments and a dict of the rest (NULL: none). */
+typedef struct binding {
+    PyObject *args; /* list */
+    PyObject *kwargs;
+} binding_t;
+
+static int
+bind_extra(const c4pe_entry_t *entry, binding_t *b, PyObject *name, PyObject *value)
+{
+    if (entry->params != NULL && !(entry->flags & C4PE_VARKW) && !(entry->kwonly && PyDict_Contains(entry->kwonly, name) == 1)) {
+        bool twice = PySequence_Contains(entry->params, name) == 1;
+        PyErr_Format(PyExc_TypeError, twice ? "%U() got multiple values for argument %R" : "%U() got an unexpected keyword argument %R",
+                     entry->qualname, name);
+        return -1;
+    }
+    if (b->kwargs == NULL && (b->kwargs = PyDict_New()) == NULL)
+        return -1;
+    return PyDict_SetItem(b->kwargs, name, value);
+}
+
+/* The value of a keyword, borrowed, or NULL. */
+static PyObject *
+keyword_value(PyObject *const *values, PyObject *kwnames, PyObject *name)
+{
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(kwnames); i++) {
+        PyObject *given = PyTuple_GET_ITEM(kwnames, i);
+        if (given == name || PyUnicode_Compare(given, name) == 0)
+            return values[i];
+    }
+    return NULL;
+}
+
+/* Positional parameters that were not given by position: keyword, else default, else an error at the caller. */
+static int
+bind_missing(const c4pe_entry_t *entry, binding_t *b, PyObject *const *values, PyObject *kwnames)
+{
+    for (Py_ssize_t i = PyList_GET_SIZE(b->args); i < entry->nparams; i++) {
+        PyObject *name = PyTuple_GET_ITEM(entry->params, i);
+        PyObject *value = is_runtime_keyword(entry, name) ? NULL : keyword_value(values, kwnames, name);
+        if (value == NULL && i >= entry->nrequired)
+            value = PyTuple_GET_ITEM(entry->defaults, i - entry->nrequired);
+        if (value == NULL) {
+            PyErr_Format(PyExc_AssertionError, "%U(): the parameter %R got no value", entry->qualname, name);
+            return -1;
+        }
+        if (PyList_Append(b->args, value) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* Keyword-only parameters without default must have a value. */
+static int
+check_kwonly(const c4pe_entry_t *entry, const binding_t *b)
+{
+    PyObject *name, *value;
+    Py_ssize_t at = 0;
+    while (entry->kwonly != NULL && PyDict_Next(entry->kwonly, &at, &name, &value))
+        if (value == entry->state->required && (b->kwargs == NULL || PyDict_Contains(b->kwargs, name) != 1)) {
+            PyErr_Format(PyExc_TypeError, "%U() misses the keyword-only argument %R", entry->qualname, name);
+            return -1;
+        }
+    return 0;
+}
+
+static int
+bind_keywords(const c4pe_entry_t *entry, binding_t *b, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    PyObject *const *values = args + nargs;
+    b->kwargs = NULL;
+    if ((b->args = PyList_New(nargs)) == NULL)
+        return -1;
+    for (Py_ssize_t i = 0; i < nargs; i++)
+        PyList_SET_ITEM(b->args, i, Py_NewRef(args[i]));
+    if (entry->params != NULL && bind_missing(entry, b, values, kwnames) < 0)
+        return -1;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(kwnames); i++) {
+        PyObject *name = PyTuple_GET_ITEM(kwnames, i);
+        if (is_runtime_keyword(entry, name))
+            continue;
+        Py_ssize_t at = entry->params ? PySequence_Index(entry->params, name) : -1;
+        if (at < 0)
+            PyErr_Clear();
+        if (at >= nargs)
+            continue; /* bind_missing took it */
+        if (bind_extra(entry, b, name, values[i]) < 0)
+            return -1;
+    }
+    return check_kwonly(entry, b);
+}
+
+PyObject *
+c4pe_call_keywords(c4pe_proxy_t *proxy, c4pe_entry_t *entry, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    c4pe_call_how_t how = {false, false, false};
+    Py_ssize_t taken = take_runtime_keywords(entry, args + nargs, kwnames, &how);
+    if (taken < 0)
+        return NULL;
+    if (taken == PyTuple_GET_SIZE(kwnames) && entry->kwonly == NULL && (entry->params == NULL || nargs >= entry->nrequired))
+        return send_as_asked(proxy, entry, args, nargs, 0, &how); /* the receiver fills in the same defaults */
+    binding_t b;
+    PyObject *result = NULL;
+    uint32_t tag = 0;
+    if (bind_keywords(entry, &b, args, nargs, kwnames) == 0) {
+        if (b.kwargs != NULL && PyList_Append(b.args, b.kwargs) == 0)
+            tag = C4PE_TAG_KWARGS;
+        if (!PyErr_Occurred())
+            result = send_as_asked(proxy, entry, PySequence_Fast_ITEMS(b.args), PyList_GET_SIZE(b.args), tag, &how);
+    }
+    Py_XDECREF(b.args);
+    Py_XDECREF(b.kwargs);
+    return result;
+}

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* chare.c: the base type of Python chares. The runtime's part of a chare lives in the C struct, so nothing that a class does with its __dict__, its
+ * __slots__ or its pickling can disturb it. */
+#include "channel.h"
+#include "coroutine.h"
+#include "state.h"
+#include "when.h"
+
+/* ---- making -------------------------------------------------------------------------------------- */
+
+static PyObject *
+not_constructed(c4pe_state_t *st, PyTypeObject *type)
+{
+    return c4pe_raise(st, "chares are not made by calling their class: use Group(%s), Array(%s, dims) or Chare(%s)", type->tp_name, type->tp_name,
+                      type->tp_name);
+}
+
+/* Chare(cls, ...) is the factory of single chares; a subclass is only made by the runtime. */
+static PyObject *
+chare_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    c4pe_state_t *st = c4pe_state_of_type(type);
+    if (st == NULL)
+        return NULL;
+    if (type == st->chare_type) {
+        if (st->make_chare == NULL)
+            return c4pe_raise(st, "Chare(): the package is not loaded");
+        return PyObject_Call(st->make_chare, args, kwargs);
+    }
+    if (!st->making)
+        return not_constructed(st, type);
+    c4pe_chare_t *self = (c4pe_chare_t *)type->tp_alloc(type, 0);
+    if (self != NULL)
+        self->state = st;
+    return (PyObject *)self;
+}
+
+static int
+chare_init(PyObject *op, PyObject *args, PyObject *kwargs)
+{
+    c4pe_chare_t *self = (c4pe_chare_t *)op;
+    if (PyTuple_GET_SIZE(args) > 0 || (kwargs != NULL && PyDict_GET_SIZE(kwargs) > 0)) {
+        PyErr_Format(PyExc_TypeError, "%s() takes no arguments (%zd given): the class defines no __init__", Py_TYPE(self)->tp_name,
+                     PyTuple_GET_SIZE(args));
+        return -1;
+    }
+    return 0;
+}
+
+static int
+chare_traverse(PyObject *op, visitproc visit, void *arg)
+{
+    c4pe_chare_t *self = (c4pe_chare_t *)op;
+    Py_VISIT(Py_TYPE(op));
+    Py_VISIT(self->index);
+    Py_VISIT(self->pending);
+    Py_VISIT(self->subscribers);
+    int result = self->waitq ? c4pe_when_traverse_queue(self, visit, arg) : 0;
+    if (result == 0 && self->channels)
+        result = c4pe_channel_traverse_table(self, visit, arg);
+    return result;
+}
+
+static int
+chare_clear(PyObject *op)
+{
+    c4pe_chare_t *self = (c4pe_chare_t *)op;
+    Py_CLEAR(self->index);
+    Py_CLEAR(self->pending);
+    Py_CLEAR(self->subscribers);
+    if (self->waitq != NULL)
+        c4pe_when_drop_queue(self);
+    if (self->channels != NULL)
+        c4pe_channel_drop_table(self);
+    return 0;
+}
+
+static void
+chare_dealloc(PyObject *op)
+{
+    PyTypeObject *type = Py_TYPE(op);
+    PyObject_GC_UnTrack(op);
+    chare_clear(op);
+    type->tp_free(op);
+    Py_DECREF(type);
+}
+
+/* ---- attributes ---------------------------------------------------------------------------------- */
+
+bool
+c4pe_chare_check(c4pe_state_t *st, PyObject *op)
+{
+    return PyObject_TypeCheck(op, st->chare_type);
+}
+
+PyObject *
+c4pe_chare_index(c4pe_chare_t *self)
+{
+    if (self->index == NULL) {
+        if (self->coll == NULL || self->coll->kind == C4PE_KIND_MAIN)
+            return PyTuple_New(0);
+        self->index = c4pe_index_object(self->key, self->coll->ndims, self->coll->kind);
+    }
+    return Py_XNewRef(self->index);
+}
+
+static PyObject *
+chare_get_index(PyObject *op, void *Py_UNUSED(closure))
+{
+    c4pe_chare_t *self = (c4pe_chare_t *)op;
+    if (self->coll == NULL || self->coll->kind == C4PE_KIND_MAIN) {
+        PyErr_Format(PyExc_AttributeError, "%s has no thisIndex: it is not an element of a collection", Py_TYPE(op)->tp_name);
+        return NULL;
+    }
+    return c4pe_chare_index(self);
+}
+
+static PyObject *
+chare_get_proxy(PyObject *op, void *Py_UNUSED(closure))
+{
+    c4pe_chare_t *self = (c4pe_chare_t *)op;
+    if (self->coll == NULL) {
+        PyErr_Format(PyExc_AttributeError, "%s has no thisProxy: the runtime does not know this object", Py_TYPE(op)->tp_name);
+        return NULL;
+    }
+    return Py_NewRef(self->coll->proxy);
+}
+
+PyObject *
+c4pe_chare_self_proxy(c4pe_chare_t *self)
+{
+    if (self->coll == NULL)
+        return c4pe_raise(self->state, "%s: the runtime does not know this object", Py_TYPE(self)->tp_name);
+    c4pe_coll_t *coll = self->coll;
+    return c4pe_proxy_new(&coll->cls->proxies[coll->kind], c4pe_chare_ref(self), coll->ndims, true);
+}
+
+static PyObject *
+chare_get_migratable(PyObject *op, void *Py_UNUSED(closure))
+{
+    c4pe_chare_t *self = (c4pe_chare_t *)op;
+    if (self->coll == NULL || self->coll->kind != C4PE_KIND_ARRAY) {
+        PyErr_SetString(PyExc_AttributeError, "migratable");
+        return NULL;
+    }
+    return PyBool_FromLong(self->flags & C4PE_CHARE_MIGRATABLE);
+}
+
+static int
+chare_set_migratable(PyObject *op, PyObject *value, void *Py_UNUSED(closure))
+{
+    c4pe_chare_t *self = (c4pe_chare_t *)op;
+    int truth = value ? PyObject_IsTrue(value) : -1;
+    if (truth < 0) {
+        if (value == NULL)
+            PyErr_SetString(PyExc_AttributeError, "migratable cannot be deleted");
+        return -1;
+    }
+    self->flags = truth ? self->flags | C4PE_CHARE_MIGRATABLE : self->flags & ~(uint32_t)C4PE_CHARE_MIGRATABLE;
+    return 0;
+}
+
+static PyObject *
+chare_get_threads(PyObject *op, void *Py_UNUSED(closure))
+{
+    return PyLong_FromUnsignedLong(((c4pe_chare_t *)op)->num_coroutines);
+}
+
+static PyGetSetDef chare_getset[] = {
+    {"thisIndex", chare_get_index, NULL, "Index in the collection: an int for groups, a tuple for arrays.", NULL},
+    {"thisProxy", chare_get_proxy, NULL, "Proxy of the whole collection (of the chare itself for single chares).", NULL},
+    {"migratable", chare_get_migratable, chare_set_migratable, "Whether load balancing may move this element.", NULL},
+    {"_numthreads", chare_get_threads, NULL, "Number of coroutines of this chare that have not ended.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+/* ---- methods ------------------------------------------------------------------------------------- */
+
+/* Put positional and keyword arguments into slots by the names of the parameters; slots not given keep their value (borrowed). */
+static int
+parse_args(const char *func, const char *const *names, int max, int required, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
+           PyObject **slots)
+{
+    if (nargs > max) {
+        PyErr_Format(PyExc_TypeError, "%s() takes at most %d arguments (%zd given)", func, max, nargs);
+        return -1;
+    }
+    int given = (int)nargs;
+    unsigned mask = (1u << given) - 1;
+    for (Py_ssize_t i = 0; i < nargs; i++)
+        slots[i] = args[i];
+    for (Py_ssize_t k = 0; kwnames != NULL && k < PyTuple_GET_SIZE(kwnames); k++) {
+        PyObject *name = PyTuple_GET_ITEM(kwnames, k);
+        int at = 0;
+        while (at < max && PyUnicode_CompareWithASCIIString(name, names[at]) != 0)
+            at++;
+        if (at == max || (mask & (1u << at))) {
+            PyErr_Format(PyExc_TypeError, at == max ? "%s() got an unexpected keyword argument %R" : "%s() got two values for argument %R", func, name);
+            return -1;
+        }
+        mask |= 1u << at;
+        slots[at] = args[nargs + k];
+    }
+    for (int i = 0; i < required; i++)
+        if (!(mask & (1u << i))) {
+            PyErr_Format(PyExc_TypeError, "%s() misses the argument '%s'", func, names[i]);
+            return -1;
+        }
+    return 0;
+}
+
+static PyObject *
+chare_reduce(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    static const char *const names[] = {"callback", "data", "reducer", "section"};
+    PyObject *slots[] = {NULL, Py_None, Py_None, Py_None};
+    if (parse_args("reduce", names, 4, 1, args, nargs, kwnames, slots) < 0)
+        return NULL;
+    if (!PyCallable_Check(slots[0])) {
+        PyErr_Format(PyExc_AssertionError, "reduce(): the first argument must be a callback (a future or proxy.method), not %s",
+                     Py_TYPE(slots[0])->tp_name);
+        return NULL;
+    }
+    return c4pe_reduce_contribute((c4pe_chare_t *)op, slots[1], slots[2], slots[0], slots[3]);
+}
+
+static PyObject *
+chare_contribute(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    static const char *const names[] = {"data", "reducer", "callback", "section"};
+    PyObject *slots[] = {NULL, NULL, NULL, Py_None};
+    if (parse_args("contribute", names, 4, 3, args, nargs, kwnames, slots) < 0)
+        return NULL;
+    return c4pe_reduce_contribute((c4pe_chare_t *)op, slots[0], slots[1], slots[2], slots[3]);
+}
+
+static PyObject *
+chare_allreduce(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    static const char *const names[] = {"data", "reducer", "section"};
+    PyObject *slots[] = {Py_None, Py_None, Py_None};
+    if (parse_args("allreduce", names, 3, 0, args, nargs, kwnames, slots) < 0)
+        return NULL;
+    return c4pe_reduce_allreduce((c4pe_chare_t *)op, slots[0], slots[1], slots[2]);
+}
+
+static PyObject *
+chare_wait(PyObject *op, PyObject *cond)
+{
+    return c4pe_when_wait((c4pe_chare_t *)op, cond);
+}
+
+static PyObject *
+chare_flush(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    c4pe_when_flush((c4pe_chare_t *)op);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+chare_subscribe(PyObject *op, PyObject *args)
+{
+    c4pe_chare_t *self = (c4pe_chare_t *)op;
+    PyObject *target, *data;
+    if (!PyArg_ParseTuple(args, "OO:__addThreadEventSubscriber__", &target, &data))
+        return NULL;
+    if (self->subscribers == NULL && (self->subscribers = PyList_New(0)) == NULL)
+        return NULL;
+    if (PyList_Append(self->subscribers, args) < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+chare_set_migratable_method(PyObject *op, PyObject *flag)
+{
+    if (chare_set_migratable(op, flag, NULL) < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+chare_not_yet(PyObject *op, PyObject *Py_UNUSED(arg))
+{
+    c4pe_chare_t *self = (c4pe_chare_t *)op;
+    return c4pe_raise(self->state, "%s: migration and load balancing are not available in this version", Py_TYPE(op)->tp_name);
+}
+
+static PyObject *
+chare_nothing(PyObject *Py_UNUSED(op), PyObject *Py_UNUSED(ignored))
+{
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef chare_methods[] = {
+    {"reduce", (PyCFunction)(void (*)(void))chare_reduce, METH_FASTCALL | METH_KEYWORDS,
+     "reduce(callback, data=None, reducer=None, section=None)\n\nContribute to the next reduction of the collection. Returns at once."},
+    {"contribute", (PyCFunction)(void (*)(void))chare_contribute, METH_FASTCALL | METH_KEYWORDS,
+     "contribute(data, reducer, callback, section=None)\n\nThe same as reduce(), older order of arguments."},
+    {"allreduce", (PyCFunction)(void (*)(void))chare_allreduce, METH_FASTCALL | METH_KEYWORDS,
+     "allreduce(data=None, reducer=None, section=None)\n\nContribute; a future that gets the result on every member."},
+    {"wait", chare_wait, METH_O, "wait(condition)\n\nSuspend the coroutine until the condition, an expression in a string, is true."},
+    {"AtSync", chare_not_yet, METH_NOARGS, "Ready for load balancing."},
+    {"migrate", chare_not_yet, METH_O, "migrate(toPe)\n\nMove this element."},
+    {"setMigratable", chare_set_migratable_method, METH_O, "setMigratable(flag)\n\nMay load balancing move this element?"},
+    {"migrated", chare_nothing, METH_NOARGS, "Called on the destination after a move; does nothing unless overridden."},
+    {"__flush_wait_queues__", chare_flush, METH_NOARGS, "Look again at waiting conditions."},
+    {"__addThreadEventSubscriber__", chare_subscribe, METH_VARARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+PyDoc_STRVAR(chare_doc, "Base class of chares. Subclasses are made by Group, Array and Chare(cls, args=[], onPE=-1), never by calling them.");
+
+static PyType_Slot chare_slots[] = {
+    {Py_tp_doc, (void *)chare_doc},
+    {Py_tp_new, chare_new},
+    {Py_tp_init, chare_init},
+    {Py_tp_traverse, chare_traverse},
+    {Py_tp_clear, chare_clear},
+    {Py_tp_dealloc, chare_dealloc},
+    {Py_tp_methods, chare_methods},
+    {Py_tp_getset, chare_getset},
+    {0, NULL},
+};
+
+static PyType_Spec chare_spec = {
+    .name = "c4py._c4py.Chare",
+    .basicsize = sizeof(c4pe_chare_t),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .slots = chare_slots,
+};
+
+int
+c4pe_chare_exec(PyObject *module, c4pe_state_t *st)
+{
+    st->chare_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &chare_spec, NULL);
+    return st->chare_type != NULL ? PyModule_AddType(module, st->chare_type) : -1;
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* coro_int.h: what coroutine.c and coro_report.c share: the record of a coroutine and greenlet's table of functions, which is found
+ * at run time, so that building needs no greenlet. Main thread with the interpreter lock held. */
+#ifndef C4PE_CORO_INT_H
+#define C4PE_CORO_INT_H
+
+#include "coroutine.h"
+
+/* ---- greenlet ------------------------------------------------------------------------------------ */
+
+/* Places in greenlet's table; part of its stable interface. */
+enum { GREENLET_EXIT = 2, GREENLET_NEW = 3, GREENLET_CURRENT = 4, GREENLET_SWITCH = 6, GREENLET_SET_PARENT = 7 };
+
+typedef struct c4pe_greenlet_api {
+    PyObject *exit_type; /* borrowed: GreenletExit */
+    PyObject *(*make)(PyObject *run, PyObject *parent);
+    PyObject *(*current)(void);
+    PyObject *(*switch_to)(PyObject *greenlet, PyObject *args, PyObject *kwargs);
+    int (*set_parent)(PyObject *greenlet, PyObject *parent);
+} c4pe_greenlet_api_t;
+
+/* A greenlet that runs one coroutine after the other. As a Python object it is what its greenlet calls. */
+typedef struct c4pe_worker {
+    PyObject_HEAD
+    c4pe_state_t *st;
+    PyObject *greenlet; /* strong; the greenlet refers to the worker until it has ended */
+    c4pe_coro_t *coro;  /* what it runs */
+    struct c4pe_worker *next;
+    bool retire; /* too many are idle: end */
+} c4pe_worker_t;
+
+/* ---- coroutines ---------------------------------------------------------------------------------- */
+
+enum c4pe_coro_state { C4PE_CORO_RUNNING = 1, C4PE_CORO_WAITING, C4PE_CORO_WOKEN, C4PE_CORO_ENDED };
+
+struct c4pe_coro {
+    c4pe_state_t *st;
+    c4pe_job_t job;
+    c4p_ref_t self;
+    PyObject *func, *args, *kwargs; /* strong */
+    PyObject *first;                /* self; strong */
+    c4pe_worker_t *worker;          /* NULL: async */
+    PyObject *awaitable;            /* async: the coroutine object */
+    PyObject *starter;              /* the greenlet that let it run and gets control back; borrowed */
+    PyObject *result;               /* ended: the value, or NULL and the exception */
+    PyObject *exc_type, *exc_value, *exc_tb;
+    enum c4pe_coro_state state;
+    uint32_t saved_no_suspend;
+    c4pe_wait_kind_t kind;          /* while it waits: for what */
+    PyObject *object;               /* borrowed */
+    double since;
+    struct c4pe_coro *prev, *next;  /* all that wait */
+    struct c4pe_coro *qprev, *qnext; /* one list of c4pe_waiters_t, or those that were woken */
+    c4pe_waiters_t *queue;
+};
+
+/* The part of the module state. */
+typedef struct c4pe_coros {
+    c4pe_greenlet_api_t greenlet;
+    PyTypeObject *worker_type, *token_type;
+    PyObject *token;        /* what async coroutines yield */
+    PyObject *hub;          /* greenlet of the scheduler; strong */
+    PyObject *here;         /* greenlet that runs; borrowed */
+    c4pe_coro_t *current;   /* NULL on the hub */
+    c4pe_worker_t *idle;    /* strong references */
+    uint32_t num_idle;
+    c4pe_coro_t *free;      /* records for reuse, through next */
+    c4pe_coro_t *waiting, *last_waiting;
+    uint64_t num_waiting;
+    c4pe_waiters_t woken, throttled;
+    bool drain_posted, poll_set, warned;
+    uint64_t backlog_limit;
+    PyObject *package; /* str: folder of our own Python files, which reports skip */
+    PyObject *s_gr_frame, *s_paused, *s_resumed;
+} c4pe_coros_t;
+
+/* Let it run until it waits again or ends; then everything that follows from that. On the hub, or nested in another coroutine. */
+void c4pe_coro_resume(c4pe_coro_t *coro);
+
+/* ---- coro_report.c ------------------------------------------------------------------------------- */
+
+/* A future that gets None after so many seconds, for async coroutines. */
+PyObject *c4pe_coro_sleep_awaitable(c4pe_state_t *st, double seconds);
+/* From how many bytes on, waiting for slow receivers, a sender is held back. */
+uint64_t c4pe_coro_backlog_limit(void);
+
+#endif

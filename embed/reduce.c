@@ -1,0 +1,600 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* reduce.c: the Python side of reductions. Numbers and arrays of numbers are combined by the runtime; everything else is combined in Python,
+ * through one reducer of the runtime whose contributions carry the name of the operation. */
+#include "codec.h"
+#include "coroutine.h"
+#include "future.h"
+#include "reduce_data.h"
+
+#include <string.h>
+
+/* ---- the reducer object -------------------------------------------------------------------------- */
+
+/* What Reducer.sum and its like are. */
+typedef struct reducer {
+    PyObject_HEAD
+    c4p_op_t op; /* CUSTOM: func combines */
+    PyObject *name, *func, *pre, *post;
+} reducer_t;
+
+static int
+reducer_traverse(PyObject *op, visitproc visit, void *arg)
+{
+    reducer_t *self = (reducer_t *)op;
+    Py_VISIT(Py_TYPE(op));
+    Py_VISIT(self->func);
+    Py_VISIT(self->pre);
+    Py_VISIT(self->post);
+    return 0;
+}
+
+static int
+reducer_clear(PyObject *op)
+{
+    reducer_t *self = (reducer_t *)op;
+    Py_CLEAR(self->name);
+    Py_CLEAR(self->func);
+    Py_CLEAR(self->pre);
+    Py_CLEAR(self->post);
+    return 0;
+}
+
+static void
+reducer_dealloc(PyObject *op)
+{
+    PyTypeObject *type = Py_TYPE(op);
+    PyObject_GC_UnTrack(op);
+    reducer_clear(op);
+    type->tp_free(op);
+    Py_DECREF(type);
+}
+
+static PyObject *
+reducer_repr(PyObject *op)
+{
+    return PyUnicode_FromFormat("<reducer %U>", ((reducer_t *)op)->name);
+}
+
+/* By name: Reducer.<name> on the receiver. */
+static PyObject *
+reducer_reduce(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    c4pe_state_t *st = c4pe_state_of_type(Py_TYPE(op));
+    PyObject *load = st ? PyObject_GetAttrString(st->module, "_load_reducer") : NULL;
+    return load ? Py_BuildValue("N(O)", load, ((reducer_t *)op)->name) : NULL;
+}
+
+static PyMemberDef reducer_members[] = {
+    {"name", T_OBJECT, offsetof(reducer_t, name), READONLY, "Name of the reducer."},
+    {"__name__", T_OBJECT, offsetof(reducer_t, name), READONLY, NULL},
+    {"func", T_OBJECT, offsetof(reducer_t, func), READONLY, "The function that combines, of a reducer written in Python."},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyMethodDef reducer_methods[] = {
+    {"__reduce__", reducer_reduce, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot reducer_slots[] = {
+    {Py_tp_doc, (void *)"How contributions to a reduction are combined; an attribute of Reducer."},
+    {Py_tp_traverse, reducer_traverse},
+    {Py_tp_clear, reducer_clear},
+    {Py_tp_dealloc, reducer_dealloc},
+    {Py_tp_repr, reducer_repr},
+    {Py_tp_members, reducer_members},
+    {Py_tp_methods, reducer_methods},
+    {0, NULL},
+};
+
+static PyType_Spec reducer_spec = {
+    .name = "c4py._c4py.Op",
+    .basicsize = sizeof(reducer_t),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = reducer_slots,
+};
+
+static PyObject *
+optional(PyObject *obj)
+{
+    return obj == NULL || obj == Py_None ? NULL : Py_NewRef(obj);
+}
+
+/* A reducer object, remembered by name. */
+static PyObject *
+reducer_new(c4pe_state_t *st, const char *name, c4p_op_t op, PyObject *func, PyObject *pre, PyObject *post)
+{
+    reducer_t *self = (reducer_t *)st->reducer_type->tp_alloc(st->reducer_type, 0);
+    if (self == NULL)
+        return NULL;
+    self->op = op;
+    self->func = optional(func);
+    self->pre = optional(pre);
+    self->post = optional(post);
+    self->name = PyUnicode_InternFromString(name);
+    if (self->name == NULL || PyDict_SetItem(st->reducers, self->name, (PyObject *)self) < 0)
+        Py_CLEAR(self);
+    return (PyObject *)self;
+}
+
+static const struct {
+    const char *name;
+    c4p_op_t op;
+} builtins[] = {
+    {"sum", C4P_OP_SUM},
+    {"product", C4P_OP_PRODUCT},
+    {"max", C4P_OP_MAX},
+    {"min", C4P_OP_MIN},
+    {"logical_and", C4P_OP_AND},
+    {"logical_or", C4P_OP_OR},
+    {"logical_xor", C4P_OP_XOR},
+    {"gather", C4P_OP_GATHER},
+    {"nop", C4P_OP_NOP},
+    {"bit_and", C4P_OP_BIT_AND},
+    {"bit_or", C4P_OP_BIT_OR},
+    {"bit_xor", C4P_OP_BIT_XOR},
+    {"minloc", C4P_OP_MINLOC},
+    {"maxloc", C4P_OP_MAXLOC},
+    {"sum_ordered", C4P_OP_SUM_ORDERED},
+    {"sum_compensated", C4P_OP_SUM_COMPENSATED},
+};
+
+PyObject *
+c4pe_reducer_builtin(c4pe_state_t *st, PyObject *name)
+{
+    PyObject *there = PyDict_GetItemWithError(st->reducers, name); /* borrowed */
+    if (there != NULL)
+        return Py_NewRef(there);
+    for (size_t i = 0; i < Py_ARRAY_LENGTH(builtins) && !PyErr_Occurred(); i++)
+        if (PyUnicode_Check(name) && PyUnicode_CompareWithASCIIString(name, builtins[i].name) == 0)
+            return reducer_new(st, builtins[i].name, builtins[i].op, NULL, NULL, NULL);
+    return PyErr_Occurred() ? NULL : c4pe_raise(st, "there is no reducer named %R", name);
+}
+
+PyObject *
+c4pe_reducer_add(c4pe_state_t *st, PyObject *args, PyObject *kwargs)
+{
+    static const char *names[] = {"name", "func", "pre", "post", NULL};
+    const char *name;
+    PyObject *func, *pre = NULL, *post = NULL;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "sO|OO:reducer_add", (char **)names, &name, &func, &pre, &post))
+        return NULL;
+    if (!PyCallable_Check(func))
+        return PyErr_Format(PyExc_TypeError, "a reducer must be callable, not %s", Py_TYPE(func)->tp_name);
+    if (PyDict_GetItemString(st->reducers, name) != NULL)
+        return c4pe_raise(st, "there is already a reducer named '%s'", name);
+    return reducer_new(st, name, C4P_OP_CUSTOM, func, pre, post);
+}
+
+/* ---- combining in Python ------------------------------------------------------------------------- */
+
+/* A contribution that is combined in Python is the encoded pair (name of the operation, value). */
+static int
+encode_named(c4pe_state_t *st, PyObject *name, PyObject *value, c4p_msg_t **msg_out)
+{
+    PyObject *pair = PyTuple_Pack(2, name, value);
+    if (pair == NULL)
+        return -1;
+    int result = c4pe_codec_pack_value(st, pair, C4PE_PACK_FLAT, msg_out);
+    Py_DECREF(pair);
+    return result;
+}
+
+/* The pair, checked; new reference. */
+static PyObject *
+decode_named(c4pe_state_t *st, const void *data, size_t len)
+{
+    PyObject *pair = c4pe_codec_unpack_bytes(st, data, len);
+    if (pair != NULL && (!PyTuple_Check(pair) || PyTuple_GET_SIZE(pair) != 2)) {
+        Py_DECREF(pair);
+        return c4pe_raise(st, "a contribution arrived damaged");
+    }
+    return pair;
+}
+
+/* All values as a list, and their common name in *name_out (new references). */
+static PyObject *
+decode_parts(c4pe_state_t *st, const c4p_blob_t *parts, size_t n, PyObject **name_out)
+{
+    PyObject *name = NULL, *values = PyList_New(0);
+    for (size_t i = 0; values != NULL && i < n; i++) {
+        PyObject *pair = decode_named(st, parts[i].data, parts[i].len);
+        if (pair != NULL && name == NULL)
+            name = Py_NewRef(PyTuple_GET_ITEM(pair, 0));
+        else if (pair != NULL && PyObject_RichCompareBool(name, PyTuple_GET_ITEM(pair, 0), Py_EQ) != 1)
+            c4pe_raise(st, "members of one reduction use different reducers: %S and %S", name, PyTuple_GET_ITEM(pair, 0));
+        if (pair == NULL || PyErr_Occurred() || PyList_Append(values, PyTuple_GET_ITEM(pair, 1)) < 0)
+            Py_CLEAR(values);
+        Py_XDECREF(pair);
+    }
+    if (values == NULL)
+        Py_CLEAR(name);
+    *name_out = name;
+    return values;
+}
+
+static PyObject *
+combine_values(c4pe_state_t *st, PyObject *name, PyObject *values)
+{
+    PyObject *found = PyDict_GetItemWithError(st->reducers, name); /* borrowed */
+    if (found == NULL)
+        return PyErr_Occurred() ? NULL : c4pe_raise(st, "the reducer %R is not known on rank %d: add it on every rank", name, st->rank);
+    if (((reducer_t *)found)->func != NULL)
+        return PyObject_CallOneArg(((reducer_t *)found)->func, values);
+    return PyObject_CallFunctionObjArgs(st->combine, name, values, NULL);
+}
+
+/* c4p_combine_fn_t of the one reducer behind all that combine in Python. */
+static c4p_status_t
+combine(c4p_rt_t *Py_UNUSED(rt), const c4p_blob_t *parts, size_t n, void *ctx, c4p_msg_t **out)
+{
+    c4pe_state_t *st = ctx;
+    PyObject *name, *type, *error, *tb;
+    PyErr_Fetch(&type, &error, &tb);
+    PyObject *values = decode_parts(st, parts, n, &name);
+    PyObject *value = values ? combine_values(st, name, values) : NULL;
+    c4p_status_t status = value != NULL && encode_named(st, name, value, out) == 0 ? C4P_OK : C4P_ERR_USER;
+    if (status != C4P_OK)
+        c4pe_err_uncaught(st, NULL, NULL, "combining the contributions of a reduction in");
+    Py_XDECREF(value);
+    Py_XDECREF(values);
+    Py_XDECREF(name);
+    PyErr_Restore(type, error, tb);
+    return status;
+}
+
+/* ---- contributing -------------------------------------------------------------------------------- */
+
+/* One contribution on its way to the runtime. */
+typedef struct contribution {
+    c4pe_chare_t *chare;
+    reducer_t *reducer; /* NULL: none */
+    PyObject *data;     /* borrowed */
+    const c4p_target_t *target;
+    uint64_t *number_out;
+} contribution_t;
+
+static int
+give(const contribution_t *c, const c4p_reduce_t *how, const void *data, size_t len)
+{
+    c4pe_state_t *st = c->chare->state;
+    c4p_status_t status = c4p_contribute(st->rt, c4pe_chare_ref(c->chare), how, data, len, c->target, c->number_out);
+    if (status == C4P_OK)
+        return 0;
+    c4pe_raise_status(st, status, "contributing to a reduction");
+    return -1;
+}
+
+static int
+give_encoded(const contribution_t *c, c4p_msg_t *msg, c4p_op_t op)
+{
+    c4p_reduce_t how = {.op = op, .custom = op == C4P_OP_CUSTOM ? c->chare->state->custom_reducer : 0};
+    int result = give(c, &how, c4p_msg_data(msg), c4p_msg_len(msg));
+    c4p_msg_free(msg);
+    return result;
+}
+
+static int
+give_gather(const contribution_t *c)
+{
+    c4p_msg_t *msg;
+    if (c4pe_codec_pack_value(c->chare->state, c->data, C4PE_PACK_FLAT, &msg) < 0)
+        return -1;
+    return give_encoded(c, msg, C4P_OP_GATHER);
+}
+
+static int
+give_named(const contribution_t *c)
+{
+    c4p_msg_t *msg;
+    if (encode_named(c->chare->state, c->reducer->name, c->data, &msg) < 0)
+        return -1;
+    return give_encoded(c, msg, C4P_OP_CUSTOM);
+}
+
+/* (value, location) for minloc and maxloc. */
+static int
+give_location(const contribution_t *c)
+{
+    struct {
+        union {
+            int64_t i;
+            double d;
+        } value;
+        int64_t location;
+    } item;
+    c4p_reduce_t how = {.op = c->reducer->op, .dtype = C4P_FLOAT64};
+    if (!PyTuple_Check(c->data) || PyTuple_GET_SIZE(c->data) != 2 || !PyLong_Check(PyTuple_GET_ITEM(c->data, 1))) {
+        PyErr_Format(PyExc_TypeError, "%U needs a tuple (number, location as an int), not %R", c->reducer->name, c->data);
+        return -1;
+    }
+    PyObject *value = PyTuple_GET_ITEM(c->data, 0);
+    if (PyLong_Check(value)) {
+        how.dtype = C4P_INT64;
+        item.value.i = PyLong_AsLongLong(value);
+    } else {
+        item.value.d = PyFloat_AsDouble(value);
+    }
+    item.location = PyLong_AsLongLong(PyTuple_GET_ITEM(c->data, 1));
+    if (PyErr_Occurred())
+        return -1;
+    return give(c, &how, &item, sizeof(item));
+}
+
+static bool
+is_logical(c4p_op_t op)
+{
+    return op == C4P_OP_AND || op == C4P_OP_OR || op == C4P_OP_XOR;
+}
+
+/* Has the runtime a loop for this operation on these items? Otherwise Python does it, as numpy would. */
+static bool
+combines_in_c(c4p_op_t op, c4p_dtype_t dtype)
+{
+    bool is_complex = dtype == C4P_COMPLEX64 || dtype == C4P_COMPLEX128;
+    bool is_float = dtype == C4P_FLOAT32 || dtype == C4P_FLOAT64;
+    switch (op) {
+    case C4P_OP_SUM:
+    case C4P_OP_PRODUCT:
+    case C4P_OP_SUM_ORDERED:
+        return dtype != C4P_BOOL;
+    case C4P_OP_MIN:
+    case C4P_OP_MAX:
+        return dtype != C4P_BOOL && !is_complex;
+    case C4P_OP_SUM_COMPENSATED:
+        return is_float;
+    case C4P_OP_BIT_AND:
+    case C4P_OP_BIT_OR:
+    case C4P_OP_BIT_XOR:
+        return dtype != C4P_BOOL && !is_complex && !is_float;
+    default:
+        return is_logical(op);
+    }
+}
+
+/* Operations that exist in Python, too. */
+static bool
+combines_in_python(c4p_op_t op)
+{
+    return op == C4P_OP_SUM || op == C4P_OP_PRODUCT || op == C4P_OP_MIN || op == C4P_OP_MAX || is_logical(op);
+}
+
+static int
+give_typed(const contribution_t *c)
+{
+    c4pe_typed_t typed;
+    c4p_op_t op = c->reducer->op;
+    int kind = c4pe_typed_get(c->data, &typed);
+    int result = -1;
+    if (kind > 0 && is_logical(op) && c4pe_typed_to_bool(&typed) < 0)
+        kind = -1;
+    if (kind > 0 && combines_in_c(op, typed.dtype)) {
+        c4p_reduce_t how = {.op = op, .dtype = typed.dtype, .meta = typed.meta, .meta_len = (uint64_t)typed.meta_len};
+        result = give(c, &how, typed.data, typed.len);
+    } else if (kind >= 0 && combines_in_python(op)) {
+        result = give_named(c);
+    } else if (kind >= 0) {
+        PyErr_Format(PyExc_TypeError, "the reducer %U cannot combine %s", c->reducer->name, Py_TYPE(c->data)->tp_name);
+    }
+    c4pe_typed_release(&typed);
+    return result;
+}
+
+static int
+give_custom(contribution_t *c)
+{
+    if (c->reducer->pre == NULL)
+        return give_named(c);
+    PyObject *data = PyObject_CallFunctionObjArgs(c->reducer->pre, c->data, c->chare, NULL);
+    if (data == NULL)
+        return -1;
+    c->data = data;
+    int result = give_named(c);
+    Py_DECREF(data);
+    return result;
+}
+
+static int
+contribute(contribution_t *c)
+{
+    c4p_reduce_t nothing = {.op = C4P_OP_NOP};
+    switch (c->reducer ? c->reducer->op : C4P_OP_NOP) {
+    case C4P_OP_NOP:
+        return give(c, &nothing, NULL, 0);
+    case C4P_OP_GATHER:
+        return give_gather(c);
+    case C4P_OP_CUSTOM:
+        return give_custom(c);
+    case C4P_OP_MINLOC:
+    case C4P_OP_MAXLOC:
+        return give_location(c);
+    default:
+        return give_typed(c);
+    }
+}
+
+/* Checks that are the same for reduce and allreduce; fills in the reducer. */
+static int
+prepare(contribution_t *c, PyObject *reducer, PyObject *section)
+{
+    c4pe_state_t *st = c->chare->state;
+    if (c4pe_need_rt(st, "a reduction") == NULL)
+        return -1;
+    if (c->chare->coll == NULL || c->chare->coll->kind == C4PE_KIND_MAIN) {
+        c4pe_raise(st, "%s is no member of a collection and cannot contribute to a reduction", Py_TYPE(c->chare)->tp_name);
+        return -1;
+    }
+    if (section != Py_None) {
+        c4pe_raise(st, "sections are not available in this version: reduce over the whole collection");
+        return -1;
+    }
+    if (reducer != Py_None && !Py_IS_TYPE(reducer, st->reducer_type)) {
+        c4pe_raise(st, "%R is not a reducer: use an attribute of Reducer; functions are added with Reducer.addReducer()", reducer);
+        return -1;
+    }
+    c->reducer = reducer == Py_None ? NULL : (reducer_t *)reducer;
+    return 0;
+}
+
+PyObject *
+c4pe_reduce_contribute(c4pe_chare_t *chare, PyObject *data, PyObject *reducer, PyObject *callback, PyObject *section)
+{
+    c4p_target_t target;
+    contribution_t c = {.chare = chare, .data = data, .target = &target};
+    if (prepare(&c, reducer, section) < 0 || c4pe_callback_target(chare->state, callback, &target) < 0 || contribute(&c) < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+/* ---- allreduce ----------------------------------------------------------------------------------- */
+
+/* Remember which future waits for reduction `number` of the chare's collection. */
+static int
+remember(c4pe_chare_t *chare, uint64_t number, PyObject *future)
+{
+    if (chare->pending == NULL && (chare->pending = PyDict_New()) == NULL)
+        return -1;
+    PyObject *key = PyLong_FromUnsignedLongLong(number);
+    int result = key ? PyDict_SetItem(chare->pending, key, future) : -1;
+    Py_XDECREF(key);
+    return result;
+}
+
+PyObject *
+c4pe_reduce_allreduce(c4pe_chare_t *chare, PyObject *data, PyObject *reducer, PyObject *section)
+{
+    c4pe_state_t *st = chare->state;
+    uint64_t number;
+    contribution_t c = {.chare = chare, .data = data, .number_out = &number};
+    if (prepare(&c, reducer, section) < 0 || c4pe_coro_may_create(st, "allreduce()") < 0)
+        return NULL;
+    c4p_target_t target = {
+        .kind = C4P_TARGET_BROADCAST, .entry = C4PE_ENTRY_ALLREDUCE, .flags = C4PE_TAG_SHARED, .ref = {.coll = chare->coll->id}};
+    c.target = &target;
+    PyObject *future = c4pe_local_future_new(st, true);
+    if (future == NULL)
+        return NULL;
+    if (contribute(&c) < 0 || remember(chare, number, future) < 0) {
+        Py_DECREF(future);
+        return NULL;
+    }
+    return future;
+}
+
+void
+c4pe_reduce_arrived(c4p_rt_t *Py_UNUSED(rt), void *object, c4p_msg_t *msg, void *ctx)
+{
+    c4pe_entry_t *entry = ctx;
+    c4pe_chare_t *chare = object;
+    c4pe_state_t *st = entry->state;
+    c4p_result_t result;
+    if (st->exiting || c4p_result_get(msg, &result) != C4P_OK || chare->pending == NULL)
+        return;
+    PyObject *key = PyLong_FromUnsignedLongLong(result.number);
+    PyObject *future = key ? PyDict_GetItemWithError(chare->pending, key) : NULL; /* borrowed */
+    if (future != NULL) {
+        Py_INCREF(future);
+        PyDict_DelItem(chare->pending, key);
+        PyObject *args = c4pe_msg_args(st, msg);
+        PyObject *value = args == NULL ? NULL : PyTuple_GET_SIZE(args) > 0 ? PyTuple_GET_ITEM(args, 0) : Py_None;
+        if (value != NULL)
+            c4pe_local_future_set(st, future, value, false);
+        Py_XDECREF(args);
+        Py_DECREF(future);
+    }
+    Py_XDECREF(key);
+    if (PyErr_Occurred())
+        c4pe_err_uncaught(st, chare, entry, "receiving the result of allreduce() in");
+}
+
+/* ---- results ------------------------------------------------------------------------------------- */
+
+static PyObject *
+gathered_result(c4pe_state_t *st, c4p_msg_t *msg)
+{
+    c4p_gathered_t part;
+    size_t cursor = 0;
+    PyObject *list = PyList_New(0);
+    while (list != NULL && c4p_gathered_next(msg, &cursor, &part)) {
+        PyObject *value = c4pe_codec_unpack_bytes(st, part.data, part.len);
+        if (value == NULL || PyList_Append(list, value) < 0)
+            Py_CLEAR(list);
+        Py_XDECREF(value);
+    }
+    return list;
+}
+
+static PyObject *
+named_result(c4pe_state_t *st, const c4p_result_t *result)
+{
+    PyObject *pair = decode_named(st, result->data, result->len);
+    if (pair == NULL)
+        return NULL;
+    PyObject *found = PyDict_GetItemWithError(st->reducers, PyTuple_GET_ITEM(pair, 0)); /* borrowed */
+    PyObject *value = PyTuple_GET_ITEM(pair, 1);
+    if (found != NULL && ((reducer_t *)found)->post != NULL)
+        value = PyObject_CallOneArg(((reducer_t *)found)->post, value);
+    else
+        value = PyErr_Occurred() ? NULL : Py_NewRef(value);
+    Py_DECREF(pair);
+    return value;
+}
+
+static PyObject *
+location_result(const c4p_result_t *result)
+{
+    int64_t location, i;
+    double d;
+    if (result->len < 16)
+        return PyErr_Format(PyExc_RuntimeError, "the result of a reduction arrived damaged");
+    memcpy(&location, (const char *)result->data + 8, 8);
+    memcpy(&i, result->data, 8);
+    memcpy(&d, result->data, 8);
+    return result->dtype == C4P_INT64 ? Py_BuildValue("(LL)", (long long)i, (long long)location) : Py_BuildValue("(dL)", d, (long long)location);
+}
+
+PyObject *
+c4pe_reduce_decode(c4pe_state_t *st, c4p_msg_t *msg, bool *empty_out)
+{
+    c4p_result_t result;
+    c4p_status_t status = c4p_result_get(msg, &result);
+    if (status != C4P_OK)
+        return c4pe_raise_status(st, status, "the result of a reduction");
+    if (empty_out != NULL)
+        *empty_out = result.op == C4P_OP_NOP;
+    switch (result.op) {
+    case C4P_OP_NOP:
+        Py_RETURN_NONE;
+    case C4P_OP_GATHER:
+        return gathered_result(st, msg);
+    case C4P_OP_CUSTOM:
+        return named_result(st, &result);
+    case C4P_OP_MINLOC:
+    case C4P_OP_MAXLOC:
+        return location_result(&result);
+    default:
+        return c4pe_typed_result(st, &result);
+    }
+}
+
+/* ---- module -------------------------------------------------------------------------------------- */
+
+int
+c4pe_reduce_exec(PyObject *module, c4pe_state_t *st)
+{
+    st->reducer_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &reducer_spec, NULL);
+    st->reducers = PyDict_New();
+    if (st->reducer_type == NULL || st->reducers == NULL)
+        return -1;
+    return PyModule_AddType(module, st->reducer_type);
+}
+
+int
+c4pe_reduce_attach(c4pe_state_t *st)
+{
+    c4p_status_t status = c4p_reducer_add(st->rt, "python", combine, st, &st->custom_reducer);
+    if (status == C4P_OK)
+        return 0;
+    c4pe_raise_status(st, status, "reductions in Python");
+    return -1;
+}
