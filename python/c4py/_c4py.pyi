@@ -1,0 +1,322 @@
+"""The C module under the package: what happens per message. The package decides what things mean.
+
+Built into the launcher as ``c4py._c4py`` and, the same objects, as an extension module of the package.
+
+Order of calls at start, on every rank, made by ``charm.start()``:
+
+1. ``bind(...)`` when the package is imported: the exception classes and the functions that C calls back.
+2. ``init(...)``: creates the runtime (MPI). From here on ``rank()`` and ``num_ranks()`` are real.
+3. ``class_add(...)`` for every chare class, in an order that is the same on all ranks: sorted by (module, qualname).
+   ``reducer_add(...)`` may be called at any time, before or after.
+4. ``start()``: checks that the ranks agree.
+5. ``run(main, snapshot, receive)``: runs ``main`` on rank 0 as a coroutine, then the scheduler; returns the exit code.
+6. ``finish()``: flushes nothing of Python's, ends MPI.
+"""
+
+from collections.abc import Callable, Generator, Iterable, Sequence
+from typing import Any, Final, Literal, TypeAlias
+
+version: Final[str]
+"""Version of the runtime library."""
+
+# ---- flags of an entry method ---------------------------------------------------------------------
+CORO: Final = 0x01  # @coro: may suspend (on a pooled greenlet)
+ASYNC: Final = 0x02  # an ``async def``
+NOTIFY: Final = 0x04  # coro_ext(event_notify=True)
+VARARGS: Final = 0x08  # has *args
+VARKW: Final = 0x10  # has **kwargs
+
+GROUP: Final = 0
+ARRAY: Final = 1
+MAIN: Final = 2
+
+REQUIRED: Final[object]
+"""Mark in ``kwonly`` for a keyword-only parameter without default."""
+
+EntrySpec: TypeAlias = tuple[
+    str,  # name
+    int,  # flags
+    tuple[str, ...]
+    | None,  # names of the positional parameters besides self; None: unknown signature
+    tuple[Any, ...],  # defaults of the last of them
+    dict[str, Any] | None,  # keyword-only parameters: default or REQUIRED
+    object
+    | None,  # condition of @when: a MsgTagCond / ChareStateCond / ChareStateMsgCond object, or None
+]
+
+Callback: TypeAlias = "Future | BoundEntry"
+
+# ---- life -----------------------------------------------------------------------------------------
+def bind(
+    *,
+    Charm4PyError: type[Exception],
+    NotThreadedError: type[Exception],
+    parse_cond: Callable[[str, str, dict[str, int]], object],
+    combine: Callable[[str, list[Any]], Any],
+    make_chare: Callable[..., Any],
+    format_exception: Callable[[BaseException], str],
+    **others: Any,
+) -> None:
+    """Give C what it calls back or raises.
+
+    ``parse_cond(text, module_name, {param: position})`` makes a condition for ``self.wait``.
+    ``combine(name, contributions)`` does, in Python, the built-in reductions (``"sum"``, ``"product"``, ``"max"``, ``"min"``,
+    ``"logical_and"``, ``"logical_or"``, ``"logical_xor"``) that C has no typed loop for: objects, mixed or nested lists, float16 and so on.
+    ``make_chare(cls, args=[], onPE=-1)`` is what calling ``Chare(cls, ...)`` does.
+    ``format_exception(exc)`` gives the traceback text, without frames of the package itself.
+    """
+
+def init(
+    *,
+    log: str | None = None,
+    stall: str | None = None,
+    idle: str | None = None,
+    quiet: bool = False,
+) -> None:
+    """Create the runtime of this rank. Collective. Raises Charm4PyError when called twice or when MPI cannot be used."""
+
+def start() -> None:
+    """Check that all ranks registered the same. Collective."""
+
+def run(
+    main: Callable[[], Any] | None,
+    snapshot: Callable[[], Any] | None,
+    receive: Callable[[Any], None],
+) -> int:
+    """Run the program; the exit code (not yet modulo 256) when it has ended.
+
+    Rank 0: ``main()`` runs as a coroutine; when it first suspends or returns, ``snapshot()`` is called once and its result (anything that
+    pickles) sent to the other ranks. Other ranks pass None for both; before chare code runs there, ``receive(obj)`` is called with it.
+    """
+
+def finish() -> None:
+    """Free the runtime and end MPI. Collective. After it rank() is -1 again."""
+
+def exit(code: int = 0) -> None:
+    """Ask for the end of the job on all ranks. Returns; the caller then raises SystemExit or suspends."""
+
+def exiting() -> bool: ...
+def abort(text: str, status: int = 1) -> None:
+    """End all ranks at once with one report. Does not return."""
+
+def rank() -> int: ...
+def num_ranks() -> int: ...
+def host_rank() -> int:
+    """Place of this rank among those that share its memory."""
+
+def host_ranks() -> int:
+    """How many ranks share this rank's memory."""
+
+def time_s() -> float: ...
+def log(level: Literal["error", "warn", "info", "debug"], text: str) -> None: ...
+def poll() -> None:
+    """From a long computation: move messages, run no entry method."""
+
+def backlog_bytes() -> int: ...
+def set_option(name: Literal["local_msg_optim", "auto_flush_wait_queues"], value: bool) -> None: ...
+def context() -> tuple[str, str] | None:
+    """(class, method) of the entry method that was started last; for error texts."""
+
+def in_coroutine() -> bool:
+    """True where suspending is possible."""
+
+def build_info() -> dict[str, str]:
+    """Build facts for --info: compiler, mpi, python, greenlet, numpy, ..."""
+
+def settings() -> list[tuple[str, str, str]]:
+    """(name, default, meaning) of every C4PY_* setting that the runtime knows."""
+
+# ---- classes --------------------------------------------------------------------------------------
+def class_add(
+    cls: type[Chare], name: str, entries: Sequence[EntrySpec], init_flags: int = 0
+) -> int:
+    """Register a chare class under ``name`` (module.qualname), entries sorted by name. Returns its type number.
+
+    Makes its proxy types ``<C>GroupProxy``, ``<C>ArrayProxy`` and ``<C>Proxy``. Same order on all ranks; also after start().
+    ``init_flags``: CORO or ASYNC of ``__init__``. A class that is there already keeps its number, nothing is changed.
+    """
+
+def class_registered(cls: type) -> bool: ...
+
+# ---- collections ----------------------------------------------------------------------------------
+def group_new(cls: type[Chare], args: Sequence[Any], awaitable: bool) -> Proxy:
+    """``awaitable``: the proxy gets a ``creation_future`` (coroutine context only)."""
+
+def array_new(
+    cls: type[Chare],
+    dims: tuple[int, ...] | None,
+    ndims: int,
+    args: Sequence[Any],
+    map: Proxy | None,
+    at_sync: bool,
+    awaitable: bool,
+) -> Proxy:
+    """``dims`` None: empty, to be filled by ckInsert. ``map``: proxy of an ArrayMap group. Dimensions and index values are checked here,
+    shapes of arguments by the package."""
+
+def chare_new(cls: type[Chare], args: Sequence[Any], pe: int, awaitable: bool) -> Proxy: ...
+def main_new(cls: type[Chare], args: Sequence[Any]) -> Proxy:
+    """The main chare, on rank 0; its constructor runs as a coroutine before this returns, to its first suspension."""
+
+class Chare:
+    """Base class of chares. ``Chare(cls, args=[], onPE=-1)`` creates a single chare through ``make_chare``."""
+
+    thisIndex: Any
+    thisProxy: Any
+    migratable: bool
+    @property
+    def _numthreads(self) -> int: ...
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any: ...
+    def __init__(self, *args: Any, **kwargs: Any) -> None: ...
+    def reduce(
+        self,
+        callback: Callback,
+        data: Any = None,
+        reducer: Op | None = None,
+        section: Proxy | None = None,
+    ) -> None: ...
+    def contribute(
+        self, data: Any, reducer: Op | None, callback: Callback, section: Proxy | None = None
+    ) -> None: ...
+    def allreduce(
+        self, data: Any = None, reducer: Op | None = None, section: Proxy | None = None
+    ) -> CollectiveFuture: ...
+    def wait(self, cond_str: str) -> None: ...
+    def AtSync(self) -> None: ...
+    def migrate(self, toPe: int) -> None: ...
+    def setMigratable(self, flag: bool) -> None: ...
+    def migrated(self) -> None: ...
+    def __flush_wait_queues__(self) -> None: ...
+    def __addThreadEventSubscriber__(self, target: Any, data: Any) -> None: ...
+
+class Proxy:
+    """Base class of all proxies. Not constructed by users."""
+
+    elemIdx: Any
+    issec: Literal[False]
+    creation_future: Any
+    """Future of awaitCreation; AttributeError when there is none. The package takes it with ``del``."""
+
+class GroupProxy(Proxy):
+    gid: int
+    def __getitem__(self, index: Any) -> Any: ...
+    def ckLocalBranch(self) -> Any: ...
+
+class ArrayProxy(Proxy):
+    aid: int
+    ndims: int
+    def __getitem__(self, index: Any) -> Any: ...
+    def ckInsert(
+        self, index: Any, args: Sequence[Any] = [], onPE: int = -1, useAtSync: bool = False
+    ) -> None: ...
+    def ckDoneInserting(self) -> None: ...
+
+class MainProxy(Proxy):
+    cid: int
+
+class BoundEntry:
+    """``proxy.method``: callable, picklable, a target of reductions."""
+
+    __name__: str
+    __self__: Proxy
+    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+
+def proxy_class(proxy: Proxy) -> type[Chare]:
+    """The chare class behind a proxy."""
+
+def proxy_is_element(proxy: Proxy) -> bool: ...
+
+# ---- reductions -----------------------------------------------------------------------------------
+class Op:
+    """How to combine contributions; what ``Reducer.sum`` and its like are."""
+
+    name: str
+    func: Callable[[list[Any]], Any] | None
+
+def reducer_builtin(
+    name: Literal[
+        "sum",
+        "product",
+        "max",
+        "min",
+        "logical_and",
+        "logical_or",
+        "logical_xor",
+        "gather",
+        "nop",
+        "bit_and",
+        "bit_or",
+        "bit_xor",
+        "minloc",
+        "maxloc",
+        "sum_ordered",
+        "sum_compensated",
+    ],
+) -> Op: ...
+def reducer_add(
+    name: str,
+    func: Callable[[list[Any]], Any],
+    pre: Callable[[Any, Chare], Any] | None = None,
+    post: Callable[[Any], Any] | None = None,
+) -> Op:
+    """A reducer in Python, known by its name: add it on every rank, in any order."""
+
+def contribute(
+    data: Any, reducer: Op | None, target: Callback, chare: Chare, section: Proxy | None = None
+) -> None: ...
+
+# ---- futures, channels, waiting -------------------------------------------------------------------
+class Future:
+    """Made by ``future_new``; its class for isinstance. See the package's documentation for its methods."""
+
+    fid: int
+    src: int
+    nvals: int
+    values: list[Any]
+    gotvalues: bool
+    error: BaseException | None
+    blocked: bool
+    def get(self) -> Any: ...
+    def send(self, result: Any = None, /) -> None: ...
+    def __call__(self, result: Any = None, /) -> None: ...
+    def ready(self) -> bool: ...
+    def __await__(self) -> Generator[Any, None, Any]: ...
+
+class LocalFuture(Future): ...
+class CollectiveFuture(Future): ...
+
+def future_new(num_vals: int = 1) -> Future:
+    """Raises NotThreadedError outside a coroutine."""
+
+class Channel:
+    remote: Any
+    port: int
+    remote_port: int
+    def __init__(self, chare: Chare, remote: Proxy, local: Proxy | None = None) -> None: ...
+    def send(self, *args: Any) -> None: ...
+    def recv(self) -> Any: ...
+    def ready(self) -> bool: ...
+
+def wait(objs: Sequence[Future | Channel]) -> None: ...
+def iwait(objs: Sequence[Future | Channel]) -> Iterable[Any]: ...
+def give(array: Any) -> Any:
+    """Hand an array over: the next send need not copy it; the caller must not change it any more."""
+
+def detect_quiescence(callback: Callback) -> None: ...
+def sleep(secs: float) -> None:
+    """In a coroutine: suspend. Otherwise: block this rank."""
+
+def call_later(secs: float, func: Callable[..., Any], args: Sequence[Any] = ()) -> int:
+    """Call func(*args) in the main context after at least ``secs`` seconds; a number for cancel_later."""
+
+def cancel_later(number: int) -> bool: ...
+def spawn(
+    func: Callable[..., Any],
+    args: Sequence[Any] = (),
+    done: Callable[[Any, BaseException | None], None] | None = None,
+) -> None:
+    """Run func(*args) at once as a new coroutine of no chare, up to its first suspension. ``done(result, exception)`` is called at its end;
+    without it an exception ends the job."""
+
+def post(func: Callable[..., Any], args: Sequence[Any] = ()) -> None:
+    """Call func(*args) from the scheduler before the next message."""

@@ -1,0 +1,275 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Chare classes: the decorators of entry methods, and what a class looks like to the runtime."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Iterable
+from types import FunctionType, MethodType
+from typing import Any, TypeVar
+
+from . import _c4py
+from ._c4py import Chare
+from ._errors import Charm4PyError
+from .wait import parse_cond_str
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+_C = TypeVar("_C", bound=type)
+
+#: Attributes that the decorators set on functions.
+CORO_MARK = "_c4py_coro"
+NOTIFY_MARK = "_c4py_notify"
+WHEN_MARK = "_c4py_when"
+
+#: Methods of the base class that are no entry methods.
+_NOT_ENTRIES = frozenset(("wait", "contribute", "reduce", "allreduce", "AtSync", "migrated"))
+#: Methods of the base class that the runtime relies on; a class must not replace them.
+_FINAL = (
+    "wait",
+    "contribute",
+    "reduce",
+    "allreduce",
+    "AtSync",
+    "migrate",
+    "setMigratable",
+    "__flush_wait_queues__",
+    "__addThreadEventSubscriber__",
+)
+#: Methods of the base class that may be called through a proxy: name, parameter names.
+_BASE_ENTRIES = {"AtSync": (), "migrate": ("toPe",), "setMigratable": ("flag",)}
+
+_METHODS = (FunctionType, staticmethod, classmethod)
+
+
+class ArrayMap(Chare):
+    """Base class of placements of arrays.
+
+    A subclass defines ``procNum(self, index)``: the rank for an index, which is a tuple. It is
+    asked on any rank, so the answer must be the same everywhere and always. Make a group of it and
+    pass that as ``map=`` to `Array`.
+    """
+
+    def procNum(self, index: tuple[int, ...]) -> int:
+        """The rank on which the element with this index is made."""
+        raise NotImplementedError(f"{type(self).__name__} must define procNum(self, index)")
+
+
+# ---- decorators ------------------------------------------------------------------------------------
+
+
+def _mark(decorator: str, func: Any, **marks: Any) -> None:
+    target = func.__func__ if isinstance(func, (staticmethod, classmethod)) else func
+    if not callable(target) or isinstance(target, type):
+        raise TypeError(f"@{decorator} is for functions and methods, not for {target!r}")
+    try:
+        for name, value in marks.items():
+            setattr(target, name, value)
+    except AttributeError:
+        raise TypeError(f"@{decorator} cannot mark {target!r}; wrap it in a function") from None
+
+
+def coro(func: _F) -> _F:
+    """Mark a method or function as a coroutine: it may wait, for futures, channels, ``self.wait()`` and so on.
+
+    An entry method so marked runs on a stack of its own; while it waits its rank runs other
+    methods. Called directly it is an ordinary function that runs in the caller's context. Returns
+    the function itself.
+    """
+    _mark("coro", func, **{CORO_MARK: True})
+    return func
+
+
+threaded = coro
+
+
+def coro_ext(event_notify: bool = False) -> Callable[[_F], _F]:
+    """Mark a coroutine like `coro`, with options.
+
+    event_notify: call ``threadPaused(data)`` and ``threadResumed(data)`` of the objects added with
+    ``self.__addThreadEventSubscriber__(target, data)`` when the coroutine stops and goes on.
+    """
+
+    def decorate(func: _F) -> _F:
+        _mark("coro_ext", func, **{CORO_MARK: True, NOTIFY_MARK: bool(event_notify)})
+        return func
+
+    return decorate
+
+
+def when(cond_str: str) -> Callable[[_F], _F]:
+    """Run the method only when a condition holds; until then its messages wait, the oldest first.
+
+    cond_str: a Python expression of ``self``, of the method's parameters and of globals of the
+    module, for example ``@when('self.step == step')``. It is looked at again after each method of
+    the chare. Raises SyntaxError when it is no expression.
+    """
+
+    def decorate(func: _F) -> _F:
+        inner: Any = func.__func__ if isinstance(func, (staticmethod, classmethod)) else func
+        code = getattr(inner, "__code__", None)
+        if code is None:
+            raise TypeError(f"@when is for methods, not for {inner!r}")
+        names = code.co_varnames[: code.co_argcount]
+        skip = 0 if isinstance(func, staticmethod) else 1
+        positions = {name: i for i, name in enumerate(names[skip:])}
+        _mark("when", func, **{WHEN_MARK: parse_cond_str(cond_str, inner.__module__, positions)})
+        return func
+
+    return decorate
+
+
+def is_coroutine(func: Any) -> bool:
+    """True if a function is marked with @coro or is an ``async def``."""
+    while isinstance(func, (MethodType, staticmethod, classmethod)):
+        func = func.__func__
+    if getattr(func, CORO_MARK, False):
+        return True
+    code = getattr(func, "__code__", None)
+    return code is not None and bool(code.co_flags & inspect.CO_COROUTINE)
+
+
+# ---- registration ----------------------------------------------------------------------------------
+
+_pending: dict[type, None] = {}  # registered before the start, in the order seen
+
+
+def register(cls: _C) -> _C:
+    """Class decorator: make a chare class known wherever it is defined. Returns the class.
+
+    Classes of the script itself are found without it. Needed on every rank. Raises Charm4PyError
+    for other classes.
+    """
+    check_chare_class(cls, "register")
+    if not _c4py.class_registered(cls):
+        _pending[cls] = None
+    return cls
+
+
+def check_chare_class(cls: Any, who: str) -> None:
+    """Raise Charm4PyError unless cls is a subclass of Chare that may be used as a chare."""
+    if not isinstance(cls, type) or not issubclass(cls, Chare):
+        what = f"class {cls.__name__}" if isinstance(cls, type) else f"{cls!r}"
+        raise Charm4PyError(f"{who}: {what} is not a chare class; it must derive from Chare")
+
+
+def class_name(cls: type) -> str:
+    """The name under which a class is known on all ranks."""
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
+def classes_of_module(module: Any, bad_bases: Iterable[type]) -> list[type]:
+    """The chare classes among the attributes of a module. Raises Charm4PyError for those with a wrong base class."""
+    found = []
+    for name in sorted(vars(module)):
+        value = vars(module)[name]
+        if not isinstance(value, type):
+            continue
+        for bad in bad_bases:
+            if issubclass(value, bad) and value is not bad:
+                raise Charm4PyError(
+                    f"class {value.__name__} derives from {bad.__name__}, which makes collections; "
+                    f"derive from Chare and create it with {bad.__name__}({value.__name__}, …)"
+                )
+        if issubclass(value, Chare) and value is not Chare and value is not ArrayMap:
+            found.append(value)
+    return found
+
+
+def add_classes(classes: Iterable[type]) -> None:
+    """Register these and all pending classes with the runtime, in an order that is the same on all ranks."""
+    every = dict(_pending)
+    every.update(dict.fromkeys(classes))
+    _pending.clear()
+    new = [cls for cls in every if not _c4py.class_registered(cls)]
+    seen: dict[str, type] = {}
+    for cls in sorted(new, key=class_name):
+        name = class_name(cls)
+        if seen.setdefault(name, cls) is not cls:
+            raise Charm4PyError(f"two different chare classes are called {name}; rename one")
+        add_class(cls)
+
+
+def add_class(cls: type) -> None:
+    """Register one class with the runtime."""
+    _check_final(cls)
+    init = inspect.getattr_static(cls, "__init__")
+    _c4py.class_add(
+        cls, class_name(cls), entry_specs(cls), _flags_of(init) & (_c4py.CORO | _c4py.ASYNC)
+    )
+
+
+def _check_final(cls: type) -> None:
+    for base in cls.__mro__:
+        if base is Chare:
+            break
+        for name in _FINAL:
+            if name in vars(base):
+                raise Charm4PyError(
+                    f"class {cls.__name__} redefines {name}(), which belongs to the runtime; rename the method"
+                )
+
+
+def entry_specs(cls: type) -> list[tuple[Any, ...]]:
+    """What the runtime must know of each entry method, sorted by name."""
+    specs = []
+    for name in sorted(dir(cls)):
+        if name.startswith("__") and name.endswith("__"):
+            continue
+        raw = inspect.getattr_static(cls, name)
+        if name in _NOT_ENTRIES or _of_base(cls, name):
+            if name in _BASE_ENTRIES:
+                specs.append((name, 0, _BASE_ENTRIES[name], (), None, None))
+            continue
+        if isinstance(raw, type) or not isinstance(raw, _METHODS) and not callable(raw):
+            continue
+        specs.append(_entry_spec(cls, name, raw))
+    return specs
+
+
+def _of_base(cls: type, name: str) -> bool:
+    """True if the attribute is the one of Chare."""
+    return name in vars(Chare) and inspect.getattr_static(cls, name) is vars(Chare)[name]
+
+
+def _flags_of(raw: Any) -> int:
+    func = raw.__func__ if isinstance(raw, (staticmethod, classmethod)) else raw
+    flags = 0
+    if getattr(func, CORO_MARK, False):
+        flags |= _c4py.CORO
+    if getattr(func, NOTIFY_MARK, False):
+        flags |= _c4py.NOTIFY
+    code = getattr(func, "__code__", None)
+    if code is not None:
+        if code.co_flags & inspect.CO_COROUTINE:
+            flags |= _c4py.ASYNC
+        if code.co_flags & inspect.CO_VARARGS:
+            flags |= _c4py.VARARGS
+        if code.co_flags & inspect.CO_VARKEYWORDS:
+            flags |= _c4py.VARKW
+    return flags
+
+
+def _entry_spec(cls: type, name: str, raw: Any) -> tuple[Any, ...]:
+    func = raw.__func__ if isinstance(raw, (staticmethod, classmethod)) else raw
+    flags = _flags_of(raw)
+    cond = getattr(func, WHEN_MARK, None)
+    code = getattr(func, "__code__", None)
+    if code is None:  # a partial, a C function, an object with __call__: whatever it takes
+        return (name, flags, None, (), None, cond)
+    names = code.co_varnames[: code.co_argcount]
+    params = names if isinstance(raw, staticmethod) else names[1:]
+    if not isinstance(raw, staticmethod) and not names and not flags & _c4py.VARARGS:
+        raise Charm4PyError(
+            f"method {name} of class {cls.__name__} lacks its first parameter 'self'"
+        )
+    kwonly_names = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+    if "ret" in params or "ret" in kwonly_names:
+        raise AssertionError(
+            f"method {name} of class {cls.__name__} has a parameter called 'ret', "
+            "which is how callers ask for the return value; rename it"
+        )
+    kwdefaults = func.__kwdefaults__ or {}
+    kwonly = {n: kwdefaults.get(n, _c4py.REQUIRED) for n in kwonly_names} or None
+    defaults = tuple(func.__defaults__ or ())[-len(params) :] if params else ()
+    return (name, flags, tuple(sys.intern(p) for p in params), defaults, kwonly, cond)

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Run-time options: the attribute bag behind ``charm.options``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+from ._errors import Charm4PyError
+
+#: Spellings of Charm4py 0.x that used to be set on the class itself.
+_REMOVED = (
+    "PROFILING",
+    "PICKLE_PROTOCOL",
+    "LOCAL_MSG_OPTIM",
+    "LOCAL_MSG_BUF_SIZE",
+    "AUTO_FLUSH_WAIT_QUEUES",
+    "QUIET",
+)
+
+
+class _Bag:
+    """Named values; names that are not known may be set too and are kept."""
+
+    def __str__(self) -> str:
+        lines = (
+            f"{name.lstrip('_')}: {value}"
+            for name, value in vars(self).items()
+            if not isinstance(value, _Bag)
+        )
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {vars(self)}>"
+
+
+class InteractiveOptions(_Bag):
+    """Options of the interactive shell, ``charm.options.interactive``.
+
+    verbose: 1 reports definitions that are repeated on the other ranks, 0 is silent.
+    broadcast_imports: run import statements of the shell on every rank.
+    """
+
+    def __init__(self) -> None:
+        self.verbose = 1
+        self.broadcast_imports = True
+
+
+class Options(_Bag):
+    """Options of a run. Set them on ``charm.options``, on every rank, before ``charm.start()``.
+
+    local_msg_optim: hand arguments of calls to a chare on the same rank over by reference
+        instead of capturing a copy. Default False.
+    local_msg_buf_size: accepted for older programs; there is no limit here. Default 50.
+    pickle_protocol: protocol for what has no direct encoding; -1 is the highest. Default -1.
+    profiling: collect the figures that ``charm.printStats()`` shows. Default False.
+    auto_flush_wait_queues: examine waiting ``@when`` messages and ``self.wait()`` after every
+        entry method. False: only when the chare calls ``self.__flush_wait_queues__()``.
+    quiet: no banner. The same as ``++quiet`` on the command line.
+    remote_exec: allow ``charm.thisProxy.exec/eval`` to run source text on this rank.
+    interactive: options of the shell, see `InteractiveOptions`.
+    """
+
+    def __init__(self) -> None:
+        self.local_msg_optim = False
+        self.local_msg_buf_size = 50
+        self.pickle_protocol = -1
+        self.profiling = False
+        self.auto_flush_wait_queues = True
+        self._quiet = os.environ.get("C4PY_QUIET", "0") == "1"
+        self.remote_exec = False
+        self.interactive = InteractiveOptions()
+
+    @property
+    def quiet(self) -> bool:
+        """No banner at start; setting it also puts ``++quiet`` into ``sys.argv``."""
+        return self._quiet
+
+    @quiet.setter
+    def quiet(self, value: bool) -> None:
+        self._quiet = bool(value)
+        if value and "++quiet" not in sys.argv:
+            sys.argv.append("++quiet")
+
+
+def check_removed(cls: Any = Options) -> None:
+    """Refuse the class attributes of Charm4py 0.x, which would be ignored silently."""
+    for name in _REMOVED:
+        if name in vars(cls):
+            raise Charm4PyError(
+                f"Options.{name} is not an option any more; "
+                f"set charm.options.{name.lower()} before charm.start() instead"
+            )

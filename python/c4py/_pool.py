@@ -1,0 +1,773 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``charm.pool``: functions as tasks, run by whichever worker is free.
+
+How it works. Every rank has a deque of tasks that are ready. A coroutine that maps a coroutine
+function on a worker puts all items but the first into its own deque and runs the first at once, on
+its own stack, then takes back those that nobody else has taken: a tree of tasks mostly unfolds on
+one rank at the price of a few calls. Work moves only on request: a worker that has run dry tells a
+few others (its neighbours in a hypercube of workers, and rank 0), once, and whoever has tasks gives
+it some of the oldest, which in a tree are the largest. A request stays with who got it until it is
+served or taken back, so nothing is ever polled and an idle pool is silent.
+
+Rank 0 runs no tasks unless it is alone. It hands out what is submitted there in portions that last
+about half a millisecond, one by one in the beginning, so that long tasks are balanced and short
+ones cost little.
+
+Every task waiting in a worker's deque is covered by a pending ``_loop`` message on that worker, so
+quiescence is not announced while tasks are left.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import pickle
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from time import perf_counter
+from typing import Any
+
+from . import _c4py
+from ._c4py import Chare
+from ._chare import CORO_MARK, is_coroutine
+from ._errors import Charm4PyError, NotThreadedError
+
+#: How long a worker runs tasks before it looks at its messages, in seconds.
+_QUANTUM = 200e-6
+#: How long a portion from rank 0 should last, in seconds.
+_PORTION = 500e-6
+#: How many nested maps run on one stack.
+_MAX_DEPTH = 24
+
+#: Arguments and results of these types need no copy: nobody can change them.
+_IMMUTABLE = frozenset((int, float, bool, str, bytes, complex, type(None)))
+
+# How a task's argument is to be read.
+_ITEM = 0  # one item: func(item), or func(*item) for a tuple
+_CHUNK = 1  # a list of items: [func(x) for x in chunk]
+_PAIRS = 2  # a list of (function, item): [f(x) for f, x in chunk]
+
+_depth: contextvars.ContextVar[int] = contextvars.ContextVar("c4py_pool_depth", default=0)
+
+
+def _capture(value: Any) -> Any:
+    """A value as a receiver on another rank would get it."""
+    return value if type(value) in _IMMUTABLE else _c4py._codec_capture(value)
+
+
+class _Job:
+    """Tasks that were submitted together, on the rank that submitted them.
+
+    results: values by item. missing: tasks without an answer. future: gets one value when all have
+    answered, or None.
+    futures: one per item, or None. waiting: the coroutine of map() is to be told by `future` that
+    results are there.
+    """
+
+    __slots__ = (
+        "error",
+        "future",
+        "futures",
+        "held",
+        "missing",
+        "number",
+        "results",
+        "sizes",
+        "waiting",
+    )
+
+    def __init__(self, num_items: int, num_tasks: int) -> None:
+        self.results: list[Any] = [None] * num_items
+        self.missing = num_tasks
+        self.future: Any = None
+        self.futures: list[Any] | None = None
+        self.waiting = False
+        self.error: Exception | None = None
+        self.number = 0  # its name for other ranks; 0 until a task leaves
+        self.sizes = 0  # items per task, 0: one and not in a list
+        self.held: deque[Any] | None = None  # tasks held back by ncores
+
+    @property
+    def wanted(self) -> bool:
+        """True if somebody gets the results; an exception of a job that nobody waits for ends the program."""
+        return self.waiting or self.future is not None or self.futures is not None
+
+    def items_of(self, task: int) -> range:
+        """The items that a task stands for."""
+        if not self.sizes:
+            return range(task, task + 1)
+        return range(task * self.sizes, min((task + 1) * self.sizes, len(self.results)))
+
+    def deliver(self, task: int, value: Any) -> None:
+        """A task has returned."""
+        if self.sizes:
+            items = self.items_of(task)
+            self.results[items.start : items.stop] = value
+            if self.futures is not None:
+                for i, v in zip(items, value):
+                    self.futures[i].send(v)
+        else:
+            self.results[task] = value
+            if self.futures is not None:
+                self.futures[task].send(value)
+        self.missing -= 1
+        if self.missing == 0 and self.error is None and self.future is not None:
+            self.future.send(None if self.waiting else self.results)
+
+    def fail(self, task: int, error: Exception) -> None:
+        """A task has failed; those who wait for its items learn it at once."""
+        self.missing -= 1
+        if self.futures is not None:
+            for i in self.items_of(task):
+                self.futures[i].send(error)
+        elif self.error is None and self.future is not None:
+            self.future.send(error)
+        if self.error is None:
+            self.error = error
+
+
+class _RemoteJob:
+    """A job of another rank, as far as the tasks of it that came here need it."""
+
+    __slots__ = ("number", "rank", "wanted")
+
+    def __init__(self, rank: int, number: int, wanted: bool) -> None:
+        self.rank = rank
+        self.number = number
+        self.wanted = wanted
+
+
+# A task is a tuple (job, number in the job, function, argument, how to read the argument).
+
+
+class PoolAgent(Chare):
+    """The pool's ear on each rank: its methods are messages between the pools of two ranks."""
+
+    def _loop(self) -> None:
+        _pool._run_tasks()
+
+    def _give(self, source: int, batches: list[Any]) -> None:
+        _pool._on_give(source, batches)
+
+    def _hungry(self, rank: int) -> None:
+        _pool._on_hungry(rank)
+
+    def _fed(self, rank: int) -> None:
+        _pool._hungry_ranks.pop(rank, None)
+
+    def _results(
+        self, source: int, number: int, good: list[Any], bad: list[Any], per_task_s: float
+    ) -> None:
+        _pool._on_results(source, number, good, bad, per_task_s)
+
+    def _wake(self, future: Any) -> None:
+        future.send()
+
+
+class Pool:
+    """The pool of tasks, ``charm.pool``, the same on every rank.
+
+    Tasks are functions. Ranks 1 and up run them, rank 0 only when it is alone. A function that has
+    to wait (it uses the pool itself, or futures) must be marked with ``@coro``; while it waits its
+    worker runs other tasks. Functions travel by reference, arguments and results by value.
+    """
+
+    def __init__(self) -> None:
+        self._agents: Any = None  # proxy of the group of PoolAgent
+        self._me: Any = None
+        self._rank = -1
+        self._workers = 0
+        self._works = False  # this rank runs tasks
+        self._ready: deque[Any] = deque()
+        self._looping = False  # a _loop message is pending, or the loop runs
+        self._last_look = 0.0  # when the scheduler last had a turn
+        self._yielding = 0  # stacks that gave the scheduler a turn and go on by themselves
+        self._jobs: dict[int, _Job] = {}
+        self._next_job = 1
+        self._hungry_ranks: dict[int, None] = {}
+        self._asked: dict[int, None] = {}
+        self._lifelines: list[int] = []
+        self._answers: dict[tuple[int, int], tuple[list[Any], list[Any]]] = {}
+        self._collecting = False  # the loop runs and will send the answers when it stops
+        self._per_task_s = 0.0  # rank 0: how long a task lasted lately
+
+    def _attach(self, agents: Any, rank: int, num_ranks: int) -> None:
+        """The runtime is up. From the start every worker counts as having asked for work."""
+        self._agents = agents
+        self._me = agents[rank]
+        self._rank = rank
+        self._workers = max(1, num_ranks - 1)
+        self._works = rank > 0 or num_ranks == 1
+        if num_ranks == 1:
+            return
+        if rank == 0:
+            self._hungry_ranks = dict.fromkeys(range(1, num_ranks))
+            return
+        me = rank - 1
+        others = [me ^ (1 << bit) for bit in range(self._workers.bit_length())]
+        self._lifelines = [other + 1 for other in others if other < self._workers]
+        self._hungry_ranks = dict.fromkeys(self._lifelines)
+        self._asked = dict.fromkeys([0, *self._lifelines])
+
+    # ---- what users call ---------------------------------------------------------------------------
+
+    def map(
+        self,
+        func: Callable[..., Any],
+        iterable: Iterable[Any],
+        chunksize: int = 1,
+        ncores: int = -1,
+    ) -> list[Any]:
+        """Call func with every item, by tasks, and return the results in the order of the items.
+
+        func: the function; an item that is a tuple becomes several arguments (with chunksize 1).
+        chunksize: how many items make one task; worth it when a call takes only microseconds.
+        ncores: run at most so many tasks of this call at a time; negative: no limit.
+
+        Blocks the coroutine that calls it; raises NotThreadedError outside one. An exception of a
+        task is raised here; the tasks that have not started are dropped then. Any rank may call it,
+        tasks too.
+        """
+        if (
+            chunksize == 1
+            and ncores == -1
+            and self._works
+            and getattr(func, CORO_MARK, False)
+            and _depth.get() < _MAX_DEPTH
+            and _c4py.in_coroutine()
+        ):
+            return self._map_here(func, iterable if type(iterable) is list else _listed(iterable))
+        job = self._submit(_map_tasks, func, iterable, chunksize, ncores, None)
+        return self._wait(job)
+
+    def map_async(
+        self,
+        func: Callable[..., Any],
+        iterable: Iterable[Any],
+        chunksize: int = 1,
+        ncores: int = -1,
+        multi_future: bool = False,
+    ) -> Any:
+        """Like `map`, but return at once: a future whose value is the list of results.
+
+        multi_future: return a list of futures instead, one for each item. Coroutine only, as
+        futures are. The arguments are captured now. Exceptions are raised by ``get()``.
+        """
+        return self._submit_async(_map_tasks, func, iterable, chunksize, ncores, multi_future)
+
+    def submit(
+        self, tasks: Iterable[tuple[Callable[..., Any], Any]], chunksize: int = 1, ncores: int = -1
+    ) -> list[Any]:
+        """Like `map` for a list of (function, item) pairs: each item goes to its own function."""
+        job = self._submit(_pair_tasks, None, tasks, chunksize, ncores, None)
+        return self._wait(job)
+
+    def submit_async(
+        self,
+        tasks: Iterable[tuple[Callable[..., Any], Any]],
+        chunksize: int = 1,
+        ncores: int = -1,
+        multi_future: bool = False,
+    ) -> Any:
+        """Like `map_async` for a list of (function, item) pairs."""
+        return self._submit_async(_pair_tasks, None, tasks, chunksize, ncores, multi_future)
+
+    def Task(
+        self,
+        func: Callable[..., Any],
+        args: Sequence[Any] = (),
+        ret: bool = False,
+        awaitable: bool = False,
+    ) -> Any:
+        """Run func(*args) as one task. Does not block.
+
+        Returns None, or with ret or awaitable a future for the return value (coroutine only). An
+        exception of a task that nobody waits for ends the program.
+        """
+        self._check_started()
+        _check_function(func)
+        job = _Job(1, 1)
+        if ret or awaitable:
+            job.future = _c4py.future_new()
+            job.futures = [job.future]
+            job.future = None
+        argument = tuple(_capture(a) for a in args)
+        self._enqueue([(job, 0, func, argument, _ITEM)])
+        return job.futures[0] if job.futures else None
+
+    # ---- submitting --------------------------------------------------------------------------------
+
+    def _check_started(self) -> None:
+        if self._agents is None:
+            raise Charm4PyError("charm.pool works only after charm.start()")
+
+    def _submit(
+        self,
+        make: Callable[..., tuple[_Job, list[Any]]],
+        func: Any,
+        iterable: Iterable[Any],
+        chunksize: int,
+        ncores: int,
+        want: str | None,
+    ) -> _Job:
+        """Make a job of items and queue its tasks. want: None (map waits), "future" or "futures"."""
+        self._check_started()
+        if chunksize < 1:
+            raise AssertionError(f"chunksize must be at least 1, not {chunksize}")
+        if ncores == 0:
+            raise AssertionError("ncores must be at least 1, or negative for all workers")
+        if ncores > self._workers:
+            _c4py.log(
+                "warn",
+                f"pool: ncores={ncores}, but there are only {self._workers} workers; all are used",
+            )
+        items = iterable if type(iterable) is list else _listed(iterable)
+        job, tasks = make(func, items, chunksize)
+        if want == "futures":
+            job.futures = [_c4py.future_new() for _ in items]
+        elif want == "future" or tasks:
+            job.future = _c4py.future_new()  # raises outside a coroutine, before anything is queued
+            job.waiting = want is None
+        if not tasks:
+            if want == "future":
+                job.future.send([])
+            return job
+        if 0 < ncores < len(tasks):  # suspended tasks count as running
+            at_once = min(ncores, self._workers)
+            job.held = deque(tasks[at_once:])
+            tasks = tasks[:at_once]
+        self._enqueue(tasks)
+        return job
+
+    def _submit_async(
+        self,
+        make: Any,
+        func: Any,
+        iterable: Iterable[Any],
+        chunksize: int,
+        ncores: int,
+        multi_future: bool,
+    ) -> Any:
+        job = self._submit(
+            make, func, iterable, chunksize, ncores, "futures" if multi_future else "future"
+        )
+        return job.futures if multi_future else job.future
+
+    def _wait(self, job: _Job) -> list[Any]:
+        if job.missing:
+            job.future.get()
+        return job.results
+
+    def _enqueue(self, tasks: list[Any]) -> None:
+        """Put tasks into this rank's deque: in order on rank 0, which gives from the left, else the first on top."""
+        if self._works:
+            self._ready.extend(reversed(tasks))
+            if self._hungry_ranks:
+                self._feed()
+            self._ensure_loop()
+        else:
+            self._ready.extend(tasks)
+            self._feed()
+
+    # ---- running a map on the caller's own stack -----------------------------------------------------
+
+    def _map_here(self, func: Callable[..., Any], items: list[Any]) -> list[Any]:
+        """map() of a coroutine function on a worker: see the top of the file."""
+        num = len(items)
+        if num == 0:
+            return []
+        job = _Job(num, num)
+        job.waiting = True
+        ready = self._ready
+        if num > 1:
+            for i in range(num - 1, 0, -1):
+                item = items[i]
+                ready.append(
+                    (job, i, func, item if type(item) in _IMMUTABLE else _capture(item), _ITEM)
+                )
+            if not self._looping:
+                self._ensure_loop()
+        if perf_counter() - self._last_look > _QUANTUM:
+            self._look_around()
+        token = _depth.set(_depth.get() + 1)
+        try:
+            item = items[0]
+            self._call_here(job, 0, func, item if type(item) in _IMMUTABLE else _capture(item))
+            while ready and ready[-1][0] is job:
+                _, i, _, item, _ = ready.pop()
+                self._call_here(job, i, func, item)
+        except Exception:
+            job.error = job.error or Charm4PyError("dropped")
+            self._drop(job)
+            raise
+        finally:
+            _depth.reset(token)
+        if job.missing:
+            if job.error is not None:
+                raise job.error
+            job.future = _c4py.future_new()
+            job.future.get()
+        return job.results
+
+    @staticmethod
+    def _call_here(job: _Job, i: int, func: Callable[..., Any], item: Any) -> None:
+        value = func(*item) if isinstance(item, tuple) else func(item)
+        job.results[i] = value if type(value) in _IMMUTABLE else _capture(value)
+        job.missing -= 1
+
+    def _look_around(self) -> None:
+        """Let the scheduler have a turn in the middle of a long computation."""
+        if self._hungry_ranks and self._ready:
+            self._feed()
+        future = _c4py.future_new()
+        self._me._wake(future)
+        self._yielding += 1
+        try:
+            future.get()
+        finally:
+            self._yielding -= 1
+            self._last_look = perf_counter()
+        self._ensure_loop()
+
+    def _drop(self, job: _Job) -> None:
+        """Forget the tasks of a failed job that have not started."""
+        kept = [task for task in self._ready if task[0] is not job]
+        if len(kept) != len(self._ready):
+            self._ready.clear()
+            self._ready.extend(kept)
+        if job.held:
+            job.held.clear()
+
+    # ---- running tasks from the scheduler ------------------------------------------------------------
+
+    def _ensure_loop(self) -> None:
+        if not self._looping and self._ready:
+            self._looping = True
+            self._me._loop()
+
+    def _run_tasks(self) -> None:
+        """Run tasks of this rank's deque, the newest first, for about a quantum; then let messages in."""
+        ready = self._ready
+        self._collecting = True
+        begin = now = perf_counter()
+        started = 0
+        try:
+            while ready and not self._yielding:
+                self._last_look = now
+                self._start(ready.pop())
+                started += 1
+                now = perf_counter()
+                if now - begin > _QUANTUM:
+                    break
+        finally:
+            self._collecting = False
+            if self._answers:
+                self._send_answers((now - begin) / max(1, started))
+        if ready and self._hungry_ranks:
+            self._feed()
+        if self._yielding:
+            self._looping = (
+                False  # whoever yielded starts the loop again, so that no further stacks pile up
+            )
+        elif ready:
+            self._me._loop()
+        else:
+            self._looping = False
+            self._ask()
+
+    def _start(self, task: tuple[Any, ...]) -> None:
+        """Run one task, or start it if it is a coroutine."""
+        job, number, func, argument, how = task
+        if how == _ITEM:
+            coroutine = is_coroutine(func)
+            args = argument if isinstance(argument, tuple) else (argument,)
+        elif how == _CHUNK:
+            coroutine = is_coroutine(func)
+            func, args = _run_chunk, (func, argument)
+        else:
+            coroutine = any(is_coroutine(f) for f, _ in argument)
+            func, args = _run_pairs, (argument,)
+        if coroutine:
+            if not job.wanted:
+                _c4py.spawn(func, args)
+                return
+
+            def done(result: Any, error: BaseException | None) -> None:
+                self._finished(job, number, result, error)
+
+            _c4py.spawn(func, args, done)
+            return
+        try:
+            result = func(*args)
+        except NotThreadedError as error:
+            self._failed_to_wait(job, number, task, error)
+        except Exception as error:
+            if not job.wanted:
+                raise
+            self._finished(job, number, None, error)
+        else:
+            self._finished(job, number, result, None)
+
+    def _failed_to_wait(
+        self, job: Any, number: int, task: tuple[Any, ...], cause: Exception
+    ) -> None:
+        func = task[2] if task[4] != _PAIRS else task[3][0][0]
+        name = getattr(func, "__qualname__", repr(func))
+        error = Charm4PyError(
+            f"pool task {name} has to wait but is no coroutine; mark it with @coro ({cause})"
+        )
+        error.__cause__ = cause
+        error.__traceback__ = cause.__traceback__
+        if not job.wanted:
+            raise error
+        self._finished(job, number, None, error)
+
+    def _finished(self, job: Any, number: int, result: Any, error: BaseException | None) -> None:
+        """A task of this rank or another one has ended here."""
+        if error is not None:
+            if not isinstance(error, Exception):
+                raise error
+            error = _describe_error(error, self._rank)
+        if type(job) is _Job:
+            if error is None:
+                try:
+                    result = _capture(result)
+                except Exception as cause:
+                    error = _describe_error(_cannot_return(cause), self._rank)
+            if error is not None:
+                self._fail(job, number, error)
+                return
+            job.deliver(number, result)
+            if job.held:
+                self._enqueue([job.held.popleft()])
+            return
+        good, bad = self._answers.setdefault((job.rank, job.number), ([], []))
+        if error is None:
+            good.append((number, result))
+        else:
+            bad.append((number, error))
+        if not self._collecting:
+            self._send_answers(0.0)
+
+    def _fail(self, job: _Job, number: int, error: Exception) -> None:
+        """A task of a job of this rank has failed: the ones that have not started fail with it."""
+        job.fail(number, error)
+        unstarted = [task[1] for task in self._ready if task[0] is job]
+        if job.held:
+            unstarted.extend(task[1] for task in job.held)
+        self._drop(job)
+        for other in unstarted:
+            job.fail(other, error)
+
+    # ---- between ranks -------------------------------------------------------------------------------
+
+    def _ask(self) -> None:
+        """This worker has run dry: tell those whom it has not told yet."""
+        for rank in (0, *self._lifelines) if self._rank else ():
+            if rank not in self._asked:
+                self._asked[rank] = None
+                self._agents[rank]._hungry(self._rank)
+
+    def _on_hungry(self, rank: int) -> None:
+        self._hungry_ranks[rank] = None
+        if self._ready:
+            self._feed()
+
+    def _feed(self) -> None:
+        """Give tasks, the oldest first, to ranks that have asked: half of what is left to each, from rank 0 a portion."""
+        while self._ready and self._hungry_ranks:
+            rank = next(iter(self._hungry_ranks))
+            del self._hungry_ranks[rank]
+            if self._works:
+                count = (len(self._ready) + 1) // 2
+            else:
+                fair = len(self._ready) // (2 * self._workers)
+                lasting = int(_PORTION / self._per_task_s) if self._per_task_s > 0 else 1
+                count = max(1, min(fair, lasting))
+            self._send_tasks(
+                rank, [self._ready.popleft() for _ in range(min(count, len(self._ready)))]
+            )
+
+    def _send_tasks(self, rank: int, tasks: list[Any]) -> None:
+        batches: list[Any] = []
+        for job, number, func, argument, how in tasks:
+            if type(job) is _Job:
+                if job.number == 0:
+                    job.number = self._next_job
+                    self._next_job += 1
+                    self._jobs[job.number] = job
+                owner = self._rank
+            else:
+                owner = job.rank
+            last = batches[-1] if batches else None
+            if (
+                last is None
+                or last[:2] != [owner, job.number]
+                or last[3] is not func
+                or last[4] != how
+            ):
+                last = [owner, job.number, job.wanted, func, how, []]
+                batches.append(last)
+            last[5].append((number, argument))
+        try:
+            self._agents[rank]._give(self._rank, batches)
+        except Exception as error:
+            self._hungry_ranks[rank] = None  # nothing was sent
+            self._refuse(rank, tasks, error)
+
+    def _refuse(self, rank: int, tasks: list[Any], error: Exception) -> None:
+        """Something in these tasks cannot travel: find out which one; it fails, the others are tried again."""
+        if len(tasks) > 1:
+            for task in tasks:
+                self._hungry_ranks.pop(rank, None)
+                self._send_tasks(rank, [task])
+            return
+        job, number = tasks[0][:2]
+        if not job.wanted:
+            raise error
+        self._finished(job, number, None, error)
+
+    def _on_give(self, source: int, batches: list[Any]) -> None:
+        """Work has come. Take back the requests that are still with others: this worker is busy now."""
+        self._asked.pop(source, None)
+        for rank in self._asked:
+            self._agents[rank]._fed(self._rank)
+        self._asked.clear()
+        tasks = []
+        for owner, number, wanted, func, how, items in batches:
+            job: Any = (
+                self._jobs.get(number) if owner == self._rank else _RemoteJob(owner, number, wanted)
+            )
+            if job is not None and getattr(job, "error", None) is None:
+                tasks.extend((job, i, func, argument, how) for i, argument in items)
+            elif job is not None:
+                for i, _ in items:
+                    job.fail(i, job.error)
+        self._ready.extendleft(tasks)
+        if self._hungry_ranks and len(tasks) > 1:
+            self._feed()
+        if not self._looping:
+            self._looping = True
+            self._run_tasks()
+
+    def _send_answers(self, per_task_s: float) -> None:
+        answers, self._answers = self._answers, {}
+        for (owner, number), (good, bad) in answers.items():
+            if owner == self._rank:  # a task that came back home
+                self._on_results(self._rank, number, good, bad, 0.0)
+                continue
+            try:
+                self._agents[owner]._results(self._rank, number, good, bad, per_task_s)
+            except Exception:
+                self._send_answers_singly(owner, number, good, bad)
+
+    def _send_answers_singly(
+        self, owner: int, number: int, good: list[Any], bad: list[Any]
+    ) -> None:
+        """One of the results cannot travel: its task has failed, the others have not."""
+        for i, value in good:
+            try:
+                self._agents[owner]._results(self._rank, number, [(i, value)], [], 0.0)
+            except Exception as error:
+                bad = [*bad, (i, _describe_error(_cannot_return(error), self._rank))]
+        if bad:
+            self._agents[owner]._results(self._rank, number, [], bad, 0.0)
+
+    def _on_results(
+        self, source: int, number: int, good: list[Any], bad: list[Any], per_task_s: float
+    ) -> None:
+        job = self._jobs.get(number)
+        if job is None:
+            return  # of a job that failed, and nobody waits any more
+        if per_task_s > 0:
+            known = self._per_task_s
+            self._per_task_s = per_task_s if known == 0 else 0.5 * (known + per_task_s)
+        for i, value in good:
+            job.deliver(i, value)
+        for i, error in bad:
+            self._fail(job, i, error)
+        if job.held:
+            count = len(good) + len(bad)
+            self._enqueue([job.held.popleft() for _ in range(min(count, len(job.held)))])
+        if job.missing == 0 or (job.error is not None and job.futures is None):
+            del self._jobs[number]
+
+
+# ---- making tasks ------------------------------------------------------------------------------------
+
+
+def _listed(iterable: Iterable[Any]) -> list[Any]:
+    try:
+        return list(iterable)
+    except TypeError:
+        raise TypeError(
+            f"the pool needs something to iterate over, not {type(iterable).__name__}"
+        ) from None
+
+
+def _check_function(func: Any) -> None:
+    if not callable(func):
+        raise TypeError(f"a pool task must be a function, not {type(func).__name__}")
+
+
+def _map_tasks(
+    func: Callable[..., Any], items: list[Any], chunksize: int
+) -> tuple[_Job, list[Any]]:
+    _check_function(func)
+    if chunksize == 1:
+        job = _Job(len(items), len(items))
+        return job, [(job, i, func, _capture(item), _ITEM) for i, item in enumerate(items)]
+    starts = range(0, len(items), chunksize)
+    job = _Job(len(items), len(starts))
+    job.sizes = chunksize
+    return job, [
+        (job, number, func, _capture(items[start : start + chunksize]), _CHUNK)
+        for number, start in enumerate(starts)
+    ]
+
+
+def _pair_tasks(_: Any, pairs: list[Any], chunksize: int) -> tuple[_Job, list[Any]]:
+    for pair in pairs:
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            raise TypeError(f"submit takes (function, argument) pairs, not {pair!r}")
+        _check_function(pair[0])
+    if chunksize == 1:
+        job = _Job(len(pairs), len(pairs))
+        return job, [(job, i, func, _capture(item), _ITEM) for i, (func, item) in enumerate(pairs)]
+    starts = range(0, len(pairs), chunksize)
+    job = _Job(len(pairs), len(starts))
+    job.sizes = chunksize
+    return job, [
+        (job, number, None, [(f, _capture(a)) for f, a in pairs[start : start + chunksize]], _PAIRS)
+        for number, start in enumerate(starts)
+    ]
+
+
+def _run_chunk(func: Callable[..., Any], chunk: list[Any]) -> list[Any]:
+    return [func(item) for item in chunk]
+
+
+def _run_pairs(pairs: list[Any]) -> list[Any]:
+    return [func(item) for func, item in pairs]
+
+
+def _cannot_return(cause: Exception) -> Charm4PyError:
+    return Charm4PyError(f"the result of a pool task cannot travel: {type(cause).__name__}: {cause}")
+
+
+def _describe_error(error: Exception, rank: int) -> Exception:
+    """The exception with the text of its traceback attached; if it cannot travel, a Charm4PyError that describes it."""
+    if hasattr(error, "remote_stacktrace"):
+        return error
+    text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    try:
+        error.remote_stacktrace = (rank, text)  # type: ignore[attr-defined]
+        if type(pickle.loads(pickle.dumps(error))) is not type(error):
+            raise TypeError
+    except Exception:
+        error = Charm4PyError(f"{type(error).__name__}: {error}\n{text}")
+        error.remote_stacktrace = (rank, text)  # type: ignore[attr-defined]
+    return error
+
+
+_pool = Pool()

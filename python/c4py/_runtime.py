@@ -1,0 +1,619 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``charm``: starting and ending the program, ranks, waiting, timers; and its counterpart that can be called remotely."""
+
+from __future__ import annotations
+
+import atexit
+import importlib
+import os
+import platform
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
+from typing import Any, NoReturn
+
+from . import _c4py, _cli, _trees
+from ._c4py import Chare
+from ._chare import add_classes, check_chare_class, classes_of_module
+from ._collections import Array, ArrayMap, Group, await_creation, make_chare
+from ._errors import Charm4PyError, NotThreadedError, format_exception, not_available
+from ._futures import Future, ThreadManager
+from ._options import Options, check_removed
+from ._pool import PoolAgent, _pool
+from ._reducers import Reducers, combine
+from .wait import parse_cond_str
+
+
+class Readonlies(SimpleNamespace):
+    """Values that rank 0 sets and all ranks read: ``from charm4py import readonlies as ro; ro.X = 47``.
+
+    What rank 0 has assigned until the entry point first waits (or returns) is copied to the other
+    ranks before any chare runs there. Later assignments, and those on other ranks, stay local.
+    Names that begin or end with ``_`` are not copied.
+    """
+
+
+readonlies = Readonlies()
+
+
+class _Exit(SystemExit):
+    """Leaves the code that called charm.exit(); the end of the job is under way already."""
+
+
+class CharmRemote(Chare):
+    """The group behind ``charm.thisProxy``: what one rank may ask another one's runtime to do."""
+
+    def exit(self, exit_code: Any = 0) -> NoReturn:
+        """End the program with this status, as ``charm.exit()`` does."""
+        charm.exit(exit_code)
+
+    def myPe(self) -> int:
+        """The rank that was called."""
+        return _c4py.rank()
+
+    def updateGlobals(self, global_dict: dict[str, Any], module_name: str = "__main__") -> None:
+        """Set variables of a loaded module on the ranks called. Raises KeyError if the module is not loaded there."""
+        vars(_loaded_module(module_name)).update(global_dict)
+
+    def exec(self, code: str, module_name: str = "__main__") -> None:
+        """Run source text in a module; needs ``charm.options.remote_exec`` there."""
+        _check_remote_exec("exec")
+        exec(code, vars(_loaded_module(module_name)))
+
+    def rexec(self, code: str, module_name: str = "__main__") -> None:
+        """Older name of `exec`."""
+        self.exec(code, module_name)
+
+    def eval(self, expression: str, module_name: str = "__main__") -> Any:
+        """The value of an expression in a module; needs ``charm.options.remote_exec`` there."""
+        _check_remote_exec("eval")
+        return eval(expression, vars(_loaded_module(module_name)))
+
+    def createArray(
+        self,
+        cls: Any,
+        dims: Any = None,
+        ndims: int = -1,
+        args: Sequence[Any] = (),
+        map: Any = None,
+        useAtSync: bool = False,
+        cb: Callable[[Any], Any] | None = None,
+    ) -> Any:
+        """Create an array on the rank called; returns its proxy, and gives it to the callback cb."""
+        proxy = Array(cls, dims, ndims, args, map, useAtSync)
+        if cb is not None:
+            cb(proxy)
+        return proxy
+
+    def addReducer(self, func: Callable[[list[Any]], Any]) -> None:
+        """Add a reducer, as ``Reducer.addReducer()`` does."""
+        reducers.addReducer(func)
+
+    def registerNewChareType(self, name: str, source: str) -> None:
+        """Define a chare class from source text in the main module and register it; needs ``remote_exec``."""
+        _check_remote_exec("registerNewChareType")
+        main = vars(sys.modules["__main__"])
+        exec(source, main)
+        add_classes([main[name]])
+
+    def registerNewChareTypes(self, classes: Sequence[type]) -> None:
+        """Register chare classes that exist on the ranks called. Call it on all ranks before using them."""
+        for cls in classes:
+            check_chare_class(cls, "registerNewChareTypes")
+        add_classes(classes)
+
+    def printStats(self) -> None:
+        """Print the profile of the rank called; see ``charm.printStats()``."""
+        charm.printStats()
+
+    def LBTurnInstrumentOn(self) -> None:
+        """Measure the load of chares on the rank called."""
+        charm.LBTurnInstrumentOn()
+
+    def LBTurnInstrumentOff(self) -> None:
+        """Stop measuring the load of chares on the rank called."""
+        charm.LBTurnInstrumentOff()
+
+
+def _loaded_module(name: str) -> Any:
+    try:
+        return sys.modules[name]
+    except KeyError:
+        raise KeyError(f"module '{name}' is not loaded on rank {_c4py.rank()}") from None
+
+
+def _check_remote_exec(what: str) -> None:
+    if not charm.options.remote_exec:
+        raise Charm4PyError(
+            f"{what} is switched off on rank {_c4py.rank()}; set charm.options.remote_exec = True there, "
+            "before charm.start()"
+        )
+
+
+class _Lib:
+    """What older programs look up under ``charm.lib``; user events of the tracer are not available."""
+
+    name = "cython"
+
+    def traceRegisterUserEvent(self, name: str, eventNum: int = -1) -> int:
+        """Raises Charm4PyError."""
+        not_available("charm.lib.traceRegisterUserEvent()")
+
+    def traceBeginUserBracketEvent(self, event: int) -> None:
+        """Raises Charm4PyError."""
+        not_available("charm.lib.traceBeginUserBracketEvent()")
+
+    def traceEndUserBracketEvent(self, event: int) -> None:
+        """Raises Charm4PyError."""
+        not_available("charm.lib.traceEndUserBracketEvent()")
+
+
+class Charm:
+    """The runtime of this rank. There is one object of this class, ``charm``."""
+
+    def __init__(self) -> None:
+        self.options = Options()
+        self.reducers = reducers
+        self.pool = _pool
+        self.threadMgr = ThreadManager()
+        self.lib = _Lib()
+        self.thisProxy: Any = None
+        self.registered: dict[type, set[type]] = {}
+        self._begun = False
+        self._flags = _cli.Parsed()
+        # These are called often: go straight to C, past the methods below, which say what they do.
+        self.Future = self.createFuture = _c4py.future_new
+        self.myPe = _c4py.rank
+        self.numPes = _c4py.num_ranks
+        self.wait = _c4py.wait
+        self.iwait = _c4py.iwait
+        self.sleep = _c4py.sleep
+
+    # ---- start and end -----------------------------------------------------------------------------
+
+    def start(
+        self,
+        entry: Any = None,
+        classes: Sequence[type] = (),
+        modules: Sequence[str] = (),
+        interactive: bool = False,
+    ) -> NoReturn:
+        """Start the program: to be called once, on every rank, at the end of the script. Does not return.
+
+        entry: a function or a chare class; on rank 0 it is called as a coroutine with the list of
+        command-line words.
+        classes: chare classes to register besides those of the script. modules: names of modules
+        whose chare classes are registered. interactive: run a shell instead of an entry point.
+
+        The program runs until ``charm.exit()`` or ``exit()`` is called on any rank; then buffers
+        are flushed, atexit handlers run, and the process ends with that status. Raises
+        Charm4PyError, AssertionError or ModuleNotFoundError for wrong arguments, before anything
+        has started.
+        """
+        if self._begun:
+            raise Charm4PyError("charm.start() can be called only once")
+        check_removed()
+        if interactive:
+            not_available("charm.start(interactive=True)")
+        _check_entry(entry)
+        for cls in classes:
+            check_chare_class(cls, "charm.start(classes=…)")
+        used = [CharmRemote, PoolAgent, *classes, *_entry_classes(entry), *_module_classes(modules)]
+        self._begun = True
+        args = self._parse_command_line()
+        _c4py.init(quiet=bool(self.options.quiet))
+        self._tell_flags()
+        for name in ("local_msg_optim", "auto_flush_wait_queues"):
+            _c4py.set_option(name, bool(getattr(self.options, name)))  # type: ignore[arg-type]
+        add_classes(used)
+        _c4py.start()
+        if _c4py.rank() == 0:
+            self._print_banner()
+            code = _c4py.run(self._make_main(entry, args), self._snapshot, self._receive)
+        else:
+            code = _c4py.run(None, None, self._receive)
+        _leave(code)
+
+    def _parse_command_line(self) -> list[str]:
+        self._flags = _cli.parse(sys.argv)
+        if self._flags.has("++quiet"):
+            self.options._quiet = True
+        return self._flags.args
+
+    def _tell_flags(self) -> None:
+        """Rank 0 says what is wrong with the command line."""
+        self._flags = _cli.parse(sys.argv, _c4py.num_ranks())
+        if self._flags.errors:
+            if _c4py.rank() == 0:
+                _c4py.abort(self._flags.errors[0], 2)
+        elif _c4py.rank() == 0:
+            for text in self._flags.warnings:
+                _c4py.log("warn", text)
+
+    def _print_banner(self) -> None:
+        if not self.options.quiet:
+            ranks = _c4py.num_ranks()
+            print(
+                f"c4py {_c4py.version} on Python {platform.python_version()}, "
+                f"{ranks} rank{'s' if ranks > 1 else ''} over MPI",
+                flush=True,
+            )
+
+    def _make_main(self, entry: Any, args: list[str]) -> Callable[[], Any]:
+        """What rank 0 runs as its first coroutine."""
+
+        def begin() -> Any:
+            self.thisProxy = _c4py.group_new(CharmRemote, (), False)
+            self._agents = _c4py.group_new(PoolAgent, (), False)
+            _pool._attach(self._agents, 0, _c4py.num_ranks())
+            if isinstance(entry, type):
+                _c4py.main_new(entry, (args,))
+                return None
+            return entry(args)
+
+        begin.__name__ = getattr(entry, "__name__", "entry")
+        begin.__qualname__ = getattr(entry, "__qualname__", begin.__name__)
+        return begin
+
+    def _snapshot(self) -> Any:
+        """What the other ranks must know before chares run there."""
+        values = {
+            name: value
+            for name, value in vars(readonlies).items()
+            if not name.startswith("_") and not name.endswith("_")
+        }
+        return self.thisProxy, self._agents, values
+
+    def _receive(self, snapshot: Any) -> None:
+        self.thisProxy, self._agents, values = snapshot
+        _pool._attach(self._agents, _c4py.rank(), _c4py.num_ranks())
+        vars(readonlies).update(values)
+
+    def exit(self, exit_code: Any = 0) -> NoReturn:
+        """End the whole program, from any rank. Does not return.
+
+        exit_code: the status of the job, modulo 256; None is 0, and anything that is no integer is
+        printed and gives 1.
+        """
+        self._need_start("charm.exit()")
+        if exit_code is None:
+            exit_code = 0
+        elif not isinstance(exit_code, int):
+            print(exit_code, file=sys.stderr, flush=True)
+            exit_code = 1
+        _c4py.exit(int(exit_code))
+        raise _Exit(int(exit_code))
+
+    def abort(self, message: object = "") -> NoReturn:
+        """End all ranks at once, with a report that gives the message. Does not return; the job's status is 1."""
+        self._need_start("charm.abort()")
+        sys.stdout.flush()
+        _c4py.abort(str(message))
+        raise AssertionError  # not reached
+
+    def _need_start(self, what: str) -> None:
+        if _c4py.rank() < 0:
+            raise Charm4PyError(f"{what} works only after charm.start()")
+
+    # ---- ranks and hosts ---------------------------------------------------------------------------
+
+    def myPe(self) -> int:
+        """The rank of this process, from 0; -1 before the start."""
+        return _c4py.rank()
+
+    def numPes(self) -> int:
+        """How many ranks the job has; -1 before the start."""
+        return _c4py.num_ranks()
+
+    def numHosts(self) -> int:
+        """How many hosts (sets of ranks that share memory) the job runs on."""
+        return self._hosts("charm.numHosts()")
+
+    def myHost(self) -> int:
+        """The number of this rank's host."""
+        self._hosts("charm.myHost()")
+        return 0
+
+    def getHostPes(self, host: int) -> list[int]:
+        """The ranks of a host, ascending."""
+        self._check_host(host, "charm.getHostPes()")
+        return list(range(_c4py.num_ranks()))
+
+    def getHostFirstPe(self, host: int) -> int:
+        """The lowest rank of a host."""
+        self._check_host(host, "charm.getHostFirstPe()")
+        return 0
+
+    def getHostNumPes(self, host: int) -> int:
+        """How many ranks a host has."""
+        self._check_host(host, "charm.getHostNumPes()")
+        return _c4py.num_ranks()
+
+    def getPeHost(self, pe: int) -> int:
+        """The host of a rank."""
+        self._hosts("charm.getPeHost()")
+        self._check_pe(pe, "charm.getPeHost()")
+        return 0
+
+    def getPeHostRank(self, pe: int) -> int:
+        """The place of a rank among those of its host."""
+        self._hosts("charm.getPeHostRank()")
+        self._check_pe(pe, "charm.getPeHostRank()")
+        return pe
+
+    def _hosts(self, what: str) -> int:
+        self._need_start(what)
+        if _c4py.host_ranks() != _c4py.num_ranks():
+            not_available(f"{what} on more than one host")
+        return 1
+
+    def _check_host(self, host: int, what: str) -> None:
+        count = self._hosts(what)
+        if not 0 <= host < count:
+            raise IndexError(f"{what}: there is no host {host}; hosts go from 0 to {count - 1}")
+
+    def _check_pe(self, pe: int, what: str) -> None:
+        if not 0 <= pe < _c4py.num_ranks():
+            raise IndexError(
+                f"{what}: there is no rank {pe}; ranks go from 0 to {_c4py.num_ranks() - 1}"
+            )
+
+    def getTopoTreeEdges(
+        self, pe: int, root_pe: int, pes: Sequence[int] | None = None, bfactor: int = 4
+    ) -> tuple[int | None, list[int]]:
+        """A rank's place in a tree over ranks: (parent or None, children).
+
+        pe: the rank. root_pe: the root. pes: the ranks in the tree, root first; None: all. bfactor:
+        children at most. The same answer on all ranks. Raises Charm4PyError for ranks that are not
+        in the tree.
+        """
+        self._need_start("charm.getTopoTreeEdges()")
+        return _trees.edges(pe, root_pe, pes, bfactor, _c4py.num_ranks())
+
+    def getTopoSubtrees(
+        self, root_pe: int, pes: Sequence[int], bfactor: int = 4
+    ) -> list[list[int]]:
+        """The ranks pes[1:] cut into at most bfactor lists, one for each child of the root pes[0], child first."""
+        self._need_start("charm.getTopoSubtrees()")
+        return _trees.subtrees(root_pe, pes, bfactor)
+
+    # ---- futures and waiting -----------------------------------------------------------------------
+
+    def createFuture(self, num_vals: int = 1) -> Future:
+        """A future for num_vals values, owned by this rank. Coroutine only; also called ``charm.Future`` and ``Future``.
+
+        It can be passed anywhere; whoever calls it, or its ``send``, delivers a value. ``get()``
+        waits for all values: for one value it returns that, else a list in the order of arrival.
+        Raises NotThreadedError outside coroutines.
+        """
+        return _c4py.future_new(num_vals)
+
+    def wait(self, objs: Sequence[Any]) -> None:
+        """Wait until all of these futures and channels are ready. Coroutine only, unless they are ready already."""
+        _c4py.wait(objs)
+
+    def iwait(self, objs: Sequence[Any]) -> Any:
+        """Iterate over futures and channels in the order in which they become ready, each once. Waits as `wait` does."""
+        return _c4py.iwait(objs)
+
+    def awaitCreation(self, *proxies: Any) -> None:
+        """Wait until the constructors of these groups, arrays and single chares have finished on all ranks.
+
+        The proxies must be the ones returned by their creation, in a coroutine; each can be used
+        once. Coroutine only. Raises Charm4PyError for anything else.
+        """
+        await_creation(proxies)
+
+    def startQD(self, callback: Any) -> None:
+        """Call back when nothing happens any more: no method runs and no message is under way or queued, on any rank.
+
+        callback: a future (gets None) or a proxy's method (called without argument). Does not
+        block. Any rank; each request is answered. Timers and suspended coroutines do not count as
+        something that happens.
+        """
+        _c4py.detect_quiescence(callback)
+
+    def waitQD(self) -> None:
+        """Wait until nothing happens any more, see `startQD`. Coroutine only."""
+        future = _c4py.future_new()
+        _c4py.detect_quiescence(future)
+        future.get()
+
+    def sleep(self, secs: float) -> None:
+        """In a coroutine: wait at least so many seconds while other methods run. Elsewhere: block this rank."""
+        _c4py.sleep(secs)
+
+    def scheduleCallableAfter(
+        self, callable: Callable[..., Any], secs: float, args: Sequence[Any] = ()
+    ) -> None:
+        """Call something with args on this rank after at least secs seconds: a function, a future, a proxy's method.
+
+        Does not block. Functions run outside of coroutines, hence must not wait. Raises TypeError
+        if it is not callable.
+        """
+        if not hasattr(callable, "__call__"):  # noqa: B004 - the parameter hides the builtin
+            raise TypeError(
+                f"scheduleCallableAfter needs something to call, not {type(callable).__name__}"
+            )
+        self._need_start("charm.scheduleCallableAfter()")
+        _c4py.call_later(secs, callable, tuple(args))
+
+    # ---- chares and reductions -----------------------------------------------------------------------
+
+    def register(self, cls: type, collections: Any = None) -> None:
+        """Make a chare class known, as the decorator ``@register`` does; collections is accepted for older programs."""
+        check_chare_class(cls, "charm.register")
+        from ._chare import register
+
+        register(cls)
+
+    def addReducer(
+        self,
+        func: Callable[[list[Any]], Any],
+        pre: Callable[..., Any] | None = None,
+        post: Callable[..., Any] | None = None,
+    ) -> None:
+        """Add a reducer of the program's; see ``Reducer.addReducer``. On every rank."""
+        reducers.addReducer(func, pre, post)
+
+    def contribute(
+        self, data: Any, reducer: Any, target: Any, chare: Any, section: Any = None
+    ) -> None:
+        """Contribute for a chare of this rank; what ``chare.contribute()`` does."""
+        _c4py.contribute(data, reducer, target, chare, section)
+
+    # ---- what this version lacks -------------------------------------------------------------------
+
+    def split(
+        self, proxy: Any, numsections: int, section_func: Any = None, elems: Any = None
+    ) -> NoReturn:
+        """Cut a collection into sections. Not available in this version: raises Charm4PyError."""
+        not_available("charm.split()")
+
+    def combine(self, *proxies: Any) -> NoReturn:
+        """Join collections into a section. Not available in this version: raises Charm4PyError."""
+        not_available("charm.combine()")
+
+    def LBTurnInstrumentOn(self) -> NoReturn:
+        """Measure the load of chares. Not available in this version: raises Charm4PyError."""
+        not_available("charm.LBTurnInstrumentOn()")
+
+    def LBTurnInstrumentOff(self) -> NoReturn:
+        """Stop measuring the load of chares. Not available in this version: raises Charm4PyError."""
+        not_available("charm.LBTurnInstrumentOff()")
+
+    def CcsRegisterHandler(self, name: str, handler: Callable[[bytes], Any]) -> NoReturn:
+        """Answer requests of clients outside. Not available in this version: raises Charm4PyError."""
+        not_available("charm.CcsRegisterHandler()")
+
+    def CcsSendReply(self, data: bytes) -> NoReturn:
+        """Answer a client. Not available in this version: raises Charm4PyError."""
+        not_available("charm.CcsSendReply()")
+
+    def CcsDelayReply(self) -> NoReturn:
+        """Answer a client later. Not available in this version: raises Charm4PyError."""
+        not_available("charm.CcsDelayReply()")
+
+    def CcsSendDelayedReply(self, token: Any, data: bytes) -> NoReturn:
+        """Answer a client now. Not available in this version: raises Charm4PyError."""
+        not_available("charm.CcsSendDelayedReply()")
+
+    def CcsIsRemoteRequest(self) -> NoReturn:
+        """Whether a client is being answered. Not available in this version: raises Charm4PyError."""
+        not_available("charm.CcsIsRemoteRequest()")
+
+    def callHandler(self, name: str, data: bytes) -> NoReturn:
+        """Call a handler for clients. Not available in this version: raises Charm4PyError."""
+        not_available("charm.callHandler()")
+
+    def hapiAddCudaCallback(self, stream: int, future: Any) -> NoReturn:
+        """Wait for a GPU. Not available in this version: raises Charm4PyError."""
+        not_available("charm.hapiAddCudaCallback()")
+
+    def printStats(self) -> None:
+        """Print what the chares of this rank did. This version collects no figures and prints a line that says so."""
+        self._need_start("charm.printStats()")
+        print(
+            f"[{_c4py.rank()}] charm.printStats(): profiling is not available in this version of c4py",
+            flush=True,
+        )
+
+    # ---- output ------------------------------------------------------------------------------------
+
+    def print_dbg(self, *args: Any, **kwargs: Any) -> None:
+        """print() with the rank in front, flushed at once."""
+        print(f"PE {_c4py.rank()}>", *args, **{"flush": True, **kwargs})
+
+
+# ---- start-up helpers ------------------------------------------------------------------------------
+
+
+def _check_entry(entry: Any) -> None:
+    if entry is None or not callable(entry):
+        raise AssertionError(
+            f"charm.start() needs a function or a chare class to start with, not {entry!r}"
+        )
+    if isinstance(entry, type):
+        if not issubclass(entry, Chare):
+            raise AssertionError(f"charm.start(): class {entry.__name__} is not a chare class")
+        _check_one_parameter(entry.__init__, 1, f"the constructor of entry class {entry.__name__}")
+    else:
+        _check_one_parameter(entry, 0, f"entry function {getattr(entry, '__name__', entry)!r}")
+
+
+def _check_one_parameter(func: Any, skip: int, what: str) -> None:
+    """Raise Charm4PyError unless a function takes exactly one argument besides `skip` leading ones."""
+    code = getattr(func, "__code__", None)
+    if code is None:  # a partial or a builtin: Python will say so if it takes no argument
+        return
+    if getattr(func, "__self__", None) is not None:
+        skip += 1
+    if code.co_argcount - skip != 1:
+        besides = " besides self" if skip else ""
+        raise Charm4PyError(
+            f"{what} must take exactly one parameter{besides}, the list of command-line words, "
+            f"but it takes {max(0, code.co_argcount - skip)}"
+        )
+
+
+def _entry_classes(entry: Any) -> list[type]:
+    return [entry] if isinstance(entry, type) else []
+
+
+def _module_classes(modules: Sequence[str]) -> list[type]:
+    found: list[type] = []
+    for name in [*modules, "__main__"]:
+        found.extend(classes_of_module(importlib.import_module(name), (Group, Array)))
+    return found
+
+
+def _leave(code: int) -> NoReturn:
+    """The program has ended: do what Python does at the end, close the runtime, and end the process."""
+    status = int(code) & 0xFF
+    try:
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+    except SystemExit as error:
+        status = error.code & 0xFF if isinstance(error.code, int) else 1
+    except BaseException as error:
+        sys.stderr.write(format_exception(error))
+        status = status or 1
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError, AttributeError):
+            pass
+    _c4py.finish()
+    os._exit(status)
+
+
+def _say_if_never_started() -> None:
+    if not charm._begun:
+        print(
+            "c4py: the runtime was never started: the script ended without calling charm.start()",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def say_nothing_at_exit() -> None:
+    """For processes that are not meant to start the runtime."""
+    atexit.unregister(_say_if_never_started)
+
+
+reducers = Reducers()
+charm = Charm()
+
+_c4py.bind(
+    Charm4PyError=Charm4PyError,
+    NotThreadedError=NotThreadedError,
+    parse_cond=parse_cond_str,
+    combine=combine,
+    make_chare=make_chare,
+    format_exception=format_exception,
+)
+_cli.strip_import_flags(sys.argv)
+atexit.register(_say_if_never_started)
+
+__all__ = ["ArrayMap", "Charm", "CharmRemote", "charm", "readonlies", "reducers"]

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the launcher is and how a job is started with it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+
+
+def launcher_command() -> list[str]:
+    """The command that runs a script on one rank: the launcher if there is one, else the module on this Python.
+
+    C4PY_LAUNCHER names another one. A launcher near the package (a build or an installation) wins
+    over the PATH.
+    """
+    named = os.environ.get("C4PY_LAUNCHER")
+    if named:
+        return [named]
+    above = os.path.dirname(os.path.abspath(__file__))
+    for _ in range(4):
+        above = os.path.dirname(above)
+        near = os.path.join(above, "bin", "c4py_launcher")
+        if os.access(near, os.X_OK):
+            return [near]
+    found = shutil.which("c4py_launcher")
+    return [found] if found else [sys.executable, "-m", "c4py"]
+
+
+def job_command(num_ranks: int, words: list[str]) -> list[str]:
+    """The command that runs a script with its arguments on so many ranks. C4PY_MPIEXEC names the MPI launcher."""
+    mpiexec = os.environ.get("C4PY_MPIEXEC") or shutil.which("mpirun") or shutil.which("mpiexec")
+    if mpiexec is None:
+        raise FileNotFoundError(
+            "no mpirun or mpiexec on the PATH; load or install an MPI, or set C4PY_MPIEXEC"
+        )
+    return [mpiexec, "-n", str(num_ranks), *launcher_command(), *words]

@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Remote calls: how arguments bind, in which order messages run, what the futures of calls give."""
+
+from charm4py import *
+from checks import check, equal, finish, raises
+
+
+class Target(Chare):
+    def __init__(self):
+        self.log = []
+
+    def recv(self, x, y, a=33, b=44):
+        self.got = (x, y, a, b)
+        return self.got
+
+    def last(self):
+        return self.got
+
+    def var(self, first, *rest):
+        return first, rest
+
+    def kwonly(self, x, *, key, opt=5):
+        return x, key, opt
+
+    def anykw(self, x, **kw):
+        return x, kw
+
+    def noargs(self):
+        return "none"
+
+    def has_block(self, block):
+        return block
+
+    def has_awaitable(self, awaitable):
+        return awaitable
+
+    def add(self, item):
+        self.log.append(item)
+
+    def get_log(self):
+        return self.log
+
+    def self_send(self):
+        me = self.thisProxy[self.thisIndex]
+        me.add("second")
+        self.add("first")
+
+    def mutate(self, items):
+        items.append("mutated")
+        return items
+
+    @coro
+    def mutate_after_send(self, peer):
+        items = [1]
+        future = peer.echo(items, ret=True)
+        items.append(2)
+        return future.get()
+
+    def echo(self, *values):
+        return values[0] if len(values) == 1 else values
+
+    @coro
+    def slow(self, secs):
+        charm.sleep(secs)
+        return self.thisIndex
+
+    @coro
+    def where_coro(self):
+        return charm.myPe()
+
+    def fails(self):
+        raise ValueError("as asked")
+
+    @coro
+    def step(self, peers):
+        """A coroutine whose instances end in different orders on different elements."""
+        charm.sleep(0.002 * ((self.index() * 7) % 3))
+        return self.index()
+
+    @coro
+    def step_back(self):
+        charm.sleep(0.002 * ((10 - self.index()) % 3))
+        return -self.index()
+
+    def index(self):
+        return self.thisIndex if isinstance(self.thisIndex, int) else self.thisIndex[0]
+
+    @coro
+    def calls_block(self, peer):
+        value = peer.recv(1, 2, block=True)
+        nothing = peer.add("x", block=True)
+        return value, nothing, peer.get_log(block=True)
+
+    def identity(self, obj):
+        self.kept = obj
+
+    def kept_is_shared(self):
+        return id(self.kept)
+
+
+class Main(Chare):
+    def __init__(self, args):
+        self.results = []
+        self.thisProxy.recv(1, 2)
+        self.thisProxy.recv(x=1, y=2, b=5)
+        charm.sleep(0)
+        self.wait("len(self.results) == 2")
+        equal(self.results, [(1, 2, 33, 44), (1, 2, 33, 5)], "calls to the main chare")
+        check(not hasattr(self, "thisIndex"), "the main chare has no index")
+        equal(self.thisProxy.echo(3, ret=True).get(), 3, "main chare's value")
+        self.group = Group(Target)
+        self.array = Array(Target, 6)
+        bindings(self)
+        order(self)
+        futures(self)
+        finish(80)
+
+    def recv(self, x, y, a=33, b=44):
+        self.results.append((x, y, a, b))
+
+    def echo(self, x):
+        return x
+
+
+def bindings(main):
+    ranks = charm.numPes()
+    group, array = main.group, main.array
+    for element in (group[0], group[ranks - 1], array[0], array[5], Chare(Target, onPE=ranks - 1)):
+        for call in (
+            lambda p: p.recv(1, 2, ret=True),
+            lambda p: p.recv(1, 2, 33, ret=True),
+            lambda p: p.recv(1, 2, 33, 44, ret=True),
+            lambda p: p.recv(1, 2, b=44, ret=True),
+            lambda p: p.recv(1, 2, a=33, b=44, ret=True),
+            lambda p: p.recv(1, y=2, ret=True),
+            lambda p: p.recv(y=2, x=1, ret=True),
+            lambda p: p.recv(b=44, y=2, x=1, a=33, ret=True),
+            lambda p: p.recv(1, 2, awaitable=True),
+            lambda p: p.recv(1, 2, ret=True, awaitable=True),
+        ):
+            equal(call(element).get(), (1, 2, 33, 44), "every way to spell a call")
+    for whole, size in ((group, ranks), (array, 6)):
+        for call in (
+            lambda p: p.recv(1, y=2, b=9, awaitable=True),
+            lambda p: p.recv(1, 2, 33, 9, awaitable=True),
+        ):
+            equal(call(whole).get(), None, "broadcast")
+            equal(whole.last(ret=True).get(), [(1, 2, 33, 9)] * size, "arguments of a broadcast")
+
+    p = array[4]
+    raises(AssertionError, p.recv, y=2, ret=True, text="x")
+    raises(AssertionError, p.recv, 1, ret=True, text="y")
+    raises(TypeError, p.recv, 1, 2, nosuch=3, text="nosuch")
+    equal(p.var(1, 2, 3, ret=True).get(), (1, (2, 3)), "*args")
+    equal(p.var(1, ret=True).get(), (1, ()), "*args, empty")
+    equal(p.kwonly(1, key=2, ret=True).get(), (1, 2, 5), "keyword-only")
+    equal(p.kwonly(1, opt=6, key=2, ret=True).get(), (1, 2, 6), "keyword-only with default")
+    raises(TypeError, p.kwonly, 1, ret=True, text="key")
+    equal(p.anykw(1, z=3, ret=True).get(), (1, {"z": 3}), "**kwargs")
+    equal(p.noargs(ret=True).get(), "none")
+    equal(p.has_block(block=5, ret=True).get(), 5, "a parameter may be called block")
+    equal(
+        p.has_awaitable(5, ret=True).get(), 5, "a parameter may be called awaitable, positionally"
+    )
+    raises(TypeError, p.noargs(1, ret=True).get)
+    raises(TypeError, p.recv(1, 2, 3, 4, 5, ret=True).get)
+    equal(p.recv(1, 2), None, "a call without future gives None")
+    equal(p.recv(1, 2, ret=False, awaitable=False), None, "false flags are as if absent")
+    check(p.recv(1, 2, ret=1) is not None, "any true value counts")
+    raises(AttributeError, lambda: p.nosuch)
+    raises(AttributeError, lambda: array.nosuch)
+    equal(p.recv.__name__, "recv")
+    raises(IndexError, lambda: group[ranks].noargs())
+    raises(IndexError, lambda: group[-1].noargs())
+
+
+def order(main):
+    ranks = charm.numPes()
+    for proxy in (Chare(Target, onPE=0), Chare(Target, onPE=ranks - 1)):
+        proxy.self_send(awaitable=True).get()
+        equal(
+            proxy.get_log(ret=True).get(), ["first", "second"], "a self-send runs after the method"
+        )
+        for i in range(500):
+            proxy.add(i)
+        equal(
+            proxy.get_log(ret=True).get()[2:],
+            list(range(500)),
+            "point to point: in order, each once",
+        )
+    sizes = [1, 100_000, 1, 1, 300_000, 5, 5000, 1, 4096, 4032, 1]
+    proxy = Chare(Target, onPE=ranks - 1)
+    for n in sizes:
+        proxy.add(b"x" * n)
+    equal(
+        [len(b) for b in proxy.get_log(ret=True).get()],
+        sizes,
+        "large messages do not change the order",
+    )
+    array = Array(Target, 8)
+    for i in range(200):
+        array.add(i)
+    equal(array.get_log(ret=True).get(), [list(range(200))] * 8, "broadcasts: in order, each once")
+
+    items = [1]
+    for proxy in (Chare(Target, onPE=0), Chare(Target, onPE=ranks - 1)):
+        equal(proxy.mutate(items, ret=True).get(), [1, "mutated"])
+        equal(items, [1], "the receiver has its own copy")
+        future = proxy.echo(items, ret=True)
+        items.append(2)
+        equal(future.get(), [1], "arguments are captured at the call")
+        del items[1:]
+        equal(proxy.mutate_after_send(proxy, ret=True).get(), [1], "also from a chare to itself")
+
+    # Messages for elements that do not exist yet wait for them.
+    sparse = Array(Target, ndims=1)
+    futures = [sparse[i].recv(i, i, ret=True) for i in (3, 100, -7)]
+    for i in (3, 100, -7):
+        sparse.ckInsert(i)
+    sparse.ckDoneInserting()
+    equal(
+        [f.get() for f in futures],
+        [(i, i, 33, 44) for i in (3, 100, -7)],
+        "messages before the element",
+    )
+
+
+def futures(main):
+    ranks = charm.numPes()
+    group, array = main.group, main.array
+    equal(array[2].add(1, awaitable=True).get(), None, "no value")
+    equal(array[2].where_coro(awaitable=True).get() in range(ranks), True, "value of a coroutine")
+    equal(group.where_coro(ret=True).get(), list(range(ranks)), "list of a broadcast, by index")
+    equal(
+        array.slow(0.001, ret=True).get(),
+        [(i,) for i in range(6)],
+        "coroutines: when all have returned",
+    )
+    equal(array.slow(0.001, awaitable=True).get(), None)
+    equal(array.add(5, awaitable=True, ret=True).get(), [None] * 6, "ret wins")
+
+    # Several awaitable broadcasts of coroutines in flight at once, ending in different orders.
+    many = []
+    for _ in range(10):
+        many.append((array.step(None, ret=True), list(range(6))))
+        many.append((array.step_back(ret=True), [-i for i in range(6)]))
+        many.append((group.step(None, ret=True), list(range(ranks))))
+    for future, want in reversed(many):
+        equal(future.get(), want, "each broadcast has its own future")
+
+    empty = Array(Target, ndims=2)
+    equal(empty.add(1, awaitable=True).get(), None, "broadcast to nobody")
+    equal(empty.add(1, ret=True).get(), [], "broadcast to nobody")
+    hollow = Array(Target, (0, 5))
+    equal(hollow.noargs(ret=True).get(), [], "a dense array without elements")
+
+    peer = Chare(Target, onPE=ranks - 1)
+    value, nothing, log = Chare(Target, onPE=0).calls_block(peer, ret=True).get()
+    equal((value, nothing, log), ((1, 2, 33, 44), None, ["x"]), "block=True gives the value itself")
+    equal(array.noargs(block=True), None, "a blocking broadcast gives None")
+    raises(ValueError, peer.fails, block=True, text="as asked")
+
+    # Elements on one rank share the decoded arguments of a broadcast.
+    box = Array(Target, 4 * ranks)
+    box.identity([1, 2], awaitable=True).get()
+    ids = box.kept_is_shared(ret=True).get()
+    check(
+        len({ids[i] for i in range(4)}) == 1, "local receivers share the arguments of a broadcast"
+    )
+
+
+charm.start(Main)

@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Arrays: shapes, placement, insertion, maps, creation from any rank."""
+
+from charm4py.charm import Charm4PyError
+
+from charm4py import *
+from checks import equal, finish, raises
+
+made_here = []
+
+
+class Cell(Chare):
+    def __init__(self, tag=None):
+        self.tag = tag
+        made_here.append(self.thisIndex)
+
+    def where(self):
+        return self.thisIndex, charm.myPe()
+
+    def get_tag(self):
+        return self.tag
+
+    def insert_more(self, indexes):
+        for index in indexes:
+            self.thisProxy.ckInsert(index, args=["inserted remotely"])
+
+    def done_inserting(self):
+        self.thisProxy.ckDoneInserting()
+
+
+class Contributor(Chare):
+    def __init__(self, done):
+        self.reduce(done, 1, Reducer.sum)
+
+
+class MakesArrays(Chare):
+    def make(self, dims):
+        before = len(made_here)
+        array = Array(Cell, dims, args=["made elsewhere"])
+        return array, len(made_here) - before
+
+
+class Backwards(ArrayMap):
+    """The last rank first."""
+
+    def __init__(self, shift=0):
+        self.shift = shift
+
+    def procNum(self, index):
+        assert isinstance(index, tuple)
+        return (charm.numPes() - 1 - sum(index) - self.shift) % charm.numPes()
+
+
+def blocks(count, ranks):
+    """Ranks of the elements in linear order, by default: consecutive blocks, the first ones one longer."""
+    out = []
+    for rank in range(ranks):
+        out += [rank] * (count // ranks + (rank < count % ranks))
+    return out
+
+
+def main(args):
+    ranks = charm.numPes()
+    for dims in (
+        10,
+        4,
+        3,
+        1,
+        (7,),
+        [3, 3],
+        (2, 3, 4),
+        (2, 2, 2, 2),
+        (1, 2, 1, 2, 3),
+        (2, 1, 2, 1, 2, 2),
+        (12, 1),
+    ):
+        a = Array(Cell, dims)
+        shape = (dims,) if isinstance(dims, int) else tuple(dims)
+        places = dict(a.where(ret=True).get())
+        indexes = [()]
+        for size in shape:
+            indexes = [(*i, j) for i in indexes for j in range(size)]
+        equal(sorted(places), indexes, f"indexes of {dims}")
+        equal([places[i] for i in indexes], blocks(len(indexes), ranks), f"placement of {dims}")
+        equal(a.ndims, len(shape), "ndims")
+
+    del made_here[:]
+    a = Array(Cell, 8, args=("tag",))
+    equal(
+        made_here,
+        [(i,) for i, pe in enumerate(blocks(8, ranks)) if pe == 0],
+        "local ones inline, in index order",
+    )
+    equal(a.get_tag(ret=True).get(), ["tag"] * 8, "constructor arguments")
+    charm.awaitCreation(a)
+
+    class Index:
+        def __init__(self, value):
+            self.value = value
+
+        def __index__(self):
+            return self.value
+
+    equal(Array(Cell, Index(3)).ndims, 1, "anything with __index__ is a size")
+    equal(len(Array(Cell, (Index(2), 2)).where(ret=True).get()), 4)
+    for dims in (0, (0,), (0, 5), (3, 0)):
+        a = Array(Cell, dims)
+        equal(a.where(ret=True).get(), [], f"no elements: {dims}")
+        equal(a.where(awaitable=True).get(), None, f"no elements: {dims}")
+    charm.awaitCreation(Array(Cell, (0, 5)))
+
+    raises(Charm4PyError, Array, Cell, text="give dims")
+    raises(Charm4PyError, Array, Cell, (2, 2), 3, text="ndims says 3")
+    equal(Array(Cell, (2, 2), 2).ndims, 2, "dims and ndims that agree")
+    raises(Charm4PyError, Array, Cell, (1,) * 7, text="1 to 6")
+    raises(Charm4PyError, Array, Cell, None, 7, text="1 to 6")
+    raises(Charm4PyError, Array, Cell, None, 0, text="1 to 6")
+    raises(Charm4PyError, Array, Cell, (), text="1 to 6")
+    raises(Charm4PyError, Array, Cell, -1, text="negative")
+    raises(Charm4PyError, Array, Cell, (2, -1), text="negative")
+    raises(TypeError, Array, Cell, 1.5, text="whole number")
+    raises(TypeError, Array, Cell, "3", text="whole number")
+    raises(TypeError, Array, Cell, (1, "x"), text="whole number")
+    raises(TypeError, Array, Cell, 3, args=7, text="args")
+    raises(Charm4PyError, Array, Backwards, 3, text="groups only")
+    raises(Charm4PyError, Array, Cell, 3, map=Group(Cell), text="ArrayMap")
+    raises(Charm4PyError, Array, Cell, 3, map=5, text="ArrayMap")
+    raises(Charm4PyError, charm.awaitCreation, Array(Cell, ndims=1), text="awaitCreation")
+
+    # From any rank, directly and through charm.thisProxy.
+    makers = Group(MakesArrays)
+    for pe in range(ranks):
+        a, inline = makers[pe].make(2 * ranks, ret=True).get()
+        equal(inline, 2, "those of the creating rank inline")
+        equal(
+            [p for _, p in a.where(ret=True).get()],
+            blocks(2 * ranks, ranks),
+            "created on another rank",
+        )
+        f = Future()
+        a = (
+            charm.thisProxy[pe]
+            .createArray(Cell, (2, 2), args=["via thisProxy"], cb=f, ret=True)
+            .get()
+        )
+        equal(f.get(), a, "createArray calls back with the proxy")
+        equal(a.get_tag(ret=True).get(), ["via thisProxy"] * 4)
+
+    insertion(ranks)
+    maps(ranks)
+    finish(85)
+
+
+def insertion(ranks):
+    s = Array(Cell, ndims=1)
+    for i in range(10):
+        s.ckInsert(i, ["inserted"])
+    s.ckDoneInserting()
+    equal(
+        s.where(ret=True).get(),
+        [((i,), i % ranks) for i in range(10)],
+        "1-D index i goes to rank i mod P",
+    )
+    for pe in range(ranks):
+        s.ckInsert(100 + pe, args=["on"], onPE=pe)
+        equal(s[100 + pe].where(ret=True).get(), ((100 + pe,), pe), "onPE")
+    s.ckInsert((200,), ["tuple"])
+    equal(s[200].get_tag(ret=True).get(), "tuple", "an index as a tuple")
+    raises(AssertionError, s.ckInsert, (1, 2))
+    raises(TypeError, s.ckInsert, "x")
+    raises(IndexError, s.ckInsert, 300, onPE=ranks)
+
+    t = Array(Cell, ndims=3)
+    indexes = [(0, 0, 0), (-5, 7, 100000), (2**40, -(2**40), 3), (1, 1, 1)]
+    for index in indexes:
+        t.ckInsert(index)
+    t.ckDoneInserting()
+    equal(
+        sorted(i for i, _ in t.where(ret=True).get()),
+        sorted(indexes),
+        "3-D, negative and large coordinates",
+    )
+    u = Array(Cell, ndims=4)
+    u.ckInsert((70000, -70000, 2**30, 5))
+    u.ckDoneInserting()
+    equal(
+        u[70000, -70000, 2**30, 5].where(ret=True).get()[0],
+        (70000, -70000, 2**30, 5),
+        "4-D beyond 16 bits",
+    )
+    raises(IndexError, u.ckInsert, (2**40, 0, 0, 0))
+
+    d = Array(Cell, 4)
+    d.ckInsert(50, ["new index of a dense array"])
+    equal(d[50].get_tag(ret=True).get(), "new index of a dense array")
+    d[3].insert_more([60, 61], awaitable=True).get()
+    equal([d[i].get_tag(ret=True).get() for i in (60, 61)], ["inserted remotely"] * 2)
+    equal(len(d.where(ret=True).get()), 7, "a broadcast reaches those inserted")
+
+    # Reductions wait for the end of the insertions.
+    done = Future()
+    r = Array(Contributor, ndims=1)
+    for i in range(9):
+        r.ckInsert(i, [done])
+    charm.waitQD()
+    equal(done.ready(), False, "not before ckDoneInserting")
+    r.ckDoneInserting()
+    equal(done.get(), 9, "contributions made in constructors")
+    done = Future()
+    r = Array(Contributor, 9, args=[done])
+    equal(done.get(), 9, "contributions in the constructors of a dense array")
+
+    d2 = Array(Cell, ndims=2)
+    d2.ckInsert((0, 0))
+    d2[0, 0].insert_more([(1, 1), (2, 2)], awaitable=True).get()
+    d2[0, 0].done_inserting(awaitable=True).get()
+    equal(
+        sorted(i for i, _ in d2.where(ret=True).get()),
+        [(0, 0), (1, 1), (2, 2)],
+        "inserted and closed by an element",
+    )
+
+
+def maps(ranks):
+    m = Group(Backwards)
+    a = Array(Cell, 3 * ranks, map=m)
+    equal(
+        a.where(ret=True).get(),
+        [((i,), (ranks - 1 - i) % ranks) for i in range(3 * ranks)],
+        "a map",
+    )
+    shifted = Group(Backwards, args=[1])
+    b = Array(Cell, (2, 3), map=shifted)
+    equal(
+        b.where(ret=True).get(),
+        [((i, j), (ranks - 2 - i - j) % ranks) for i in range(2) for j in range(3)],
+        "a map with an argument, 2-D",
+    )
+    c = Array(Cell, ndims=2, map=m)
+    for i in range(4):
+        c.ckInsert((i, i))
+    c.ckDoneInserting()
+    equal(
+        c.where(ret=True).get(),
+        [((i, i), (ranks - 1 - 2 * i) % ranks) for i in range(4)],
+        "a map for insertions",
+    )
+    equal(c[3, 3].where(ret=True).get(), ((3, 3), (ranks - 7) % ranks))
+    raises(Charm4PyError, charm.awaitCreation, m, text="awaitCreation")
+
+
+charm.start(main)

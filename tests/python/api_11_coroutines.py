@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Coroutines: @coro and async def, interleaving, direct calls, event notification, what needs no coroutine."""
+
+from charm4py.threads import NotThreadedError
+
+from charm4py import *
+from checks import check, equal, finish, raises
+
+
+@coro
+def helper(future, depth):
+    """A marked plain function: called directly it runs in the caller's context, at any depth."""
+    if depth == 0:
+        return future.get()
+    return helper(future, depth - 1) + 1
+
+
+class Worker(Chare):
+    def __init__(self):
+        self.log = []
+
+    @coro
+    def nested(self, peer):
+        return helper(peer.value_after(0.002, ret=True), 100)
+
+    @coro
+    def value_after(self, secs):
+        charm.sleep(secs)
+        return 1000
+
+    @coro
+    def stages(self):
+        """Two coroutines of this object, led through a fixed order by four futures."""
+        me = self.thisProxy[self.thisIndex]
+        self.gates = {key: Future() for key in ("A1", "A2", "B1", "B2")}
+        ends = [me.stage("A", awaitable=True), me.stage("B", awaitable=True)]
+        for key in ("B1", "A1", "A2", "B2"):
+            charm.waitQD()
+            self.gates[key]()
+        for end in ends:
+            end.get()
+
+    @coro
+    def stage(self, name):
+        self.log.append((name, "begin"))
+        self.gates[name + "1"].get()
+        self.log.append((name, "middle"))
+        self.gates[name + "2"].get()
+        self.log.append((name, "end"))
+
+    def get_log(self):
+        return self.log
+
+    def threads(self):
+        return self._numthreads
+
+    @coro
+    def parked(self):
+        self.wait("self.released")
+        return self._numthreads
+
+    def release(self):
+        self.released = True
+
+    released = False
+
+    def not_coroutine_future(self):
+        try:
+            Future()
+        except NotThreadedError as error:
+            return error.message
+        return "no error"
+
+    def not_coroutine_wait(self):
+        try:
+            self.wait("self.nothing_here")
+        except NotThreadedError as error:
+            return str(error)
+        except AttributeError:
+            return "evaluated"
+
+    nothing_here = False
+
+    def not_coroutine_ready(self, future_maker):
+        self.wait("True")
+        return "fine"
+
+    def not_coroutine_sleep(self):
+        charm.sleep(0.001)
+        return "slept"
+
+    @coro
+    def keep_future(self):
+        self.future = Future()
+        self.future("kept")
+        self.future.get()
+
+    def get_kept(self):
+        assert self.future.ready()
+        return self.future.get()
+
+    async def async_value(self, peer, x):
+        value = await peer.value_after(0.001, ret=True)
+        return value + x
+
+    async def async_many(self, peer):
+        futures = [peer.value_after(0.001 * i, ret=True) for i in range(3)]
+        return sum([await f for f in futures])
+
+    async def async_raises(self, peer):
+        await peer.value_after(0.001, ret=True)
+        raise KeyError("from async")
+
+    async def async_blocking(self, peer):
+        try:
+            peer.value_after(0, ret=True).get()
+        except NotThreadedError as error:
+            return str(error)
+        return "no error"
+
+    async def async_simple(self):
+        return "simple"
+
+    @coro
+    def raises_late(self):
+        charm.sleep(0.001)
+        raise LookupError("late")
+
+    @coro
+    def local_state(self, n, peer):
+        """Many coroutines of one object: each keeps its own local variables."""
+        mine = n
+        peer.value_after(0.001 * (n % 3), ret=True).get()
+        return mine
+
+
+class Notified(Chare):
+    def __init__(self):
+        self.events = []
+        self.__addThreadEventSubscriber__(self, "data")
+
+    def threadPaused(self, data):
+        self.events.append(("paused", data))
+
+    def threadResumed(self, data):
+        self.events.append(("resumed", data))
+
+    @coro_ext(event_notify=True)
+    def sleeper(self):
+        charm.sleep(0.001)
+        charm.sleep(0.001)
+
+    @coro
+    def silent(self):
+        charm.sleep(0.001)
+
+    def get_events(self):
+        return self.events
+
+
+def main(args):
+    last = charm.numPes() - 1
+    for one, other in (
+        (Chare(Worker, onPE=0), Chare(Worker, onPE=last)),
+        (Chare(Worker, onPE=last), Chare(Worker, onPE=0)),
+    ):
+        equal(
+            one.nested(other, ret=True).get(), 1100, "suspended deep in directly called functions"
+        )
+
+        ended = one.stages(awaitable=True)
+        ended.get()
+        equal(
+            one.get_log(ret=True).get(),
+            [
+                ("A", "begin"),
+                ("B", "begin"),
+                ("B", "middle"),
+                ("A", "middle"),
+                ("A", "end"),
+                ("B", "end"),
+            ],
+            "two coroutines of one object in the order that their futures dictate",
+        )
+        waiting = [one.parked(ret=True) for _ in range(3)]
+        charm.waitQD()
+        equal(one.threads(ret=True).get(), 3, "live coroutines")
+        one.release(awaitable=True).get()
+        equal(sorted(w.get() for w in waiting), [1, 2, 3], "each ends by itself")
+        equal(one.threads(ret=True).get(), 0, "no live coroutine is left")
+
+        check(
+            "not_coroutine_future" in one.not_coroutine_future(ret=True).get(),
+            "the error names the method",
+        )
+        check("Worker" in one.not_coroutine_future(ret=True).get(), "the error names the class")
+        check("@coro" in one.not_coroutine_wait(ret=True).get(), "the error says what to do")
+        equal(
+            one.not_coroutine_ready(None, ret=True).get(),
+            "fine",
+            "a true condition needs no coroutine",
+        )
+        equal(one.not_coroutine_sleep(ret=True).get(), "slept", "sleep blocks elsewhere")
+        one.keep_future(awaitable=True).get()
+        equal(one.get_kept(ret=True).get(), "kept", "a ready future needs no coroutine")
+
+        equal(one.async_simple(ret=True).get(), "simple", "async def that never waits")
+        equal(one.async_value(other, 5, ret=True).get(), 1005, "async def")
+        equal(one.async_many(other, ret=True).get(), 3000, "several awaits")
+        raises(KeyError, one.async_raises(other, ret=True).get, text="from async")
+        check(
+            "await" in one.async_blocking(other, ret=True).get(),
+            "get() in async def says to use await",
+        )
+        equal(one.threads(ret=True).get(), 0, "async coroutines are counted and gone")
+        raises(LookupError, one.raises_late(ret=True).get, text="late")
+        equal(one.threads(ret=True).get(), 0, "also after an exception")
+
+        futures = [one.local_state(n, other, ret=True) for n in range(60)]
+        equal([x.get() for x in futures], list(range(60)), "sixty coroutines on one object")
+
+    n = Chare(Notified, onPE=last)
+    n.sleeper(awaitable=True).get()
+    equal(
+        n.get_events(ret=True).get(), [("paused", "data"), ("resumed", "data")] * 2, "event_notify"
+    )
+    n.silent(awaitable=True).get()
+    equal(len(n.get_events(ret=True).get()), 4, "only coroutines that asked for it")
+
+    check(not charm.threadMgr.isMainThread())
+    raises(TypeError, coro, 5, text="@coro")
+    raises(TypeError, coro, Worker, text="@coro")
+    finish(30)
+
+
+charm.start(main)
