@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rows between two ranks, against plain blocking MPI (r) of the same size in the same processes."""
+
+import time
+
+import c4py
+import numpy as np
+from charm4py import Channel, Chare, Future, Group, Reducer, charm, coro
+from measure import Row, count, emit, pingpong
+
+REPS = 7
+
+
+class Peer(Chare):
+    def __init__(self):
+        self.other = self.thisProxy[1 - self.thisIndex]
+
+    def yardstick(self, nbytes, reps):
+        return pingpong(nbytes, reps)
+
+    def ping(self, left, done):
+        if left:
+            self.other.ping(left - 1, done)
+        else:
+            done()
+
+    def ping_array(self, left, array, done):
+        if left:
+            self.other.ping_array(left - 1, array, done)
+        else:
+            done()
+
+    def ping_given(self, left, array, done):
+        if left:
+            self.other.ping_given(left - 1, c4py.give(array), done)
+        else:
+            done()
+
+    def flood(self, n, done):
+        other = self.other
+        for i in range(n):
+            other.sink(i)
+        other.flooded(done)
+
+    def sink(self, i):
+        pass
+
+    def flooded(self, done):
+        done()
+
+    @coro
+    def calls(self, n, done):
+        other = self.other
+        for _ in range(n):
+            other.value(awaitable=True).get()
+        done()
+
+    def value(self):
+        return 5
+
+    @coro
+    def channels(self, n, done):
+        channel = Channel(self, remote=self.other)
+        for i in range(n):
+            if self.thisIndex == 0:
+                channel.send(i)
+                channel.recv()
+            else:
+                channel.recv()
+                channel.send(i)
+        if self.thisIndex == 0:
+            done()
+
+    @coro
+    def allreduces(self, n, done):
+        for i in range(n):
+            self.allreduce(i, Reducer.sum).get()
+        if self.thisIndex == 0:
+            done()
+
+
+def run(name, peers, n, start, nbytes=8, yard_reps=None):
+    """Measure a row: start(done) begins n round trips (or messages) between the peers."""
+    row = Row(name)
+    for _ in range(REPS):
+        raw = peers.yardstick(nbytes, yard_reps or n, ret=True).get()
+        done = Future()
+        begin = time.perf_counter()
+        start(done)
+        done.get()
+        row.add((time.perf_counter() - begin) / n, max(raw))
+    row.report()
+
+
+def main(args):
+    peers = Group(Peer)
+    first = peers[0]
+    n = count(5000)
+    run('entry_pingpong', peers, n, lambda done: first.ping(2 * n, done))
+    run('remote_flood', peers, 10 * n, lambda done: first.flood(10 * n, done), yard_reps=n)
+    run('remote_call', peers, n, lambda done: first.calls(n, done))
+    run('remote_channel', peers, n, lambda done: peers.channels(n, done))
+    run('allreduce', peers, n, lambda done: peers.allreduces(n, done))
+    for name, nbytes, reps in (
+        ('1k', 1 << 10, count(3000)),
+        ('64k', 1 << 16, count(1000)),
+        ('1m', 1 << 20, count(100)),
+        ('16m', 1 << 24, count(8)),
+    ):
+        array = np.zeros(nbytes, dtype=np.uint8)
+        run(
+            f'array_{name}', peers, reps, lambda done: first.ping_array(2 * reps, array, done), nbytes=nbytes
+        )
+        if nbytes >= 1 << 16:
+            run(
+                f'given_{name}',
+                peers,
+                reps,
+                lambda done: first.ping_given(2 * reps, array, done),
+                nbytes=nbytes,
+            )
+    with_mpi4py(peers, n)
+    exit()
+
+
+def with_mpi4py(peers, n):
+    """mpi4py's pickled send and recv beside it, where it is installed."""
+    try:
+        import mpi4py
+    except ImportError:
+        return
+    mpi4py.rc.initialize = False
+    mpi4py.rc.finalize = False
+    row = Row('mpi4py_pingpong')
+    helper = Group(Mpi4pyPeer)
+    for _ in range(REPS):
+        raw = max(peers.yardstick(8, n, ret=True).get())
+        row.add(max(helper.pingpong(n, ret=True).get()), raw)
+    row.report()
+    emit(row='mpi4py_version', text=mpi4py.__version__)
+
+
+class Mpi4pyPeer(Chare):
+    def pingpong(self, n):
+        import mpi4py
+
+        mpi4py.rc.initialize = False
+        mpi4py.rc.finalize = False
+        from mpi4py import MPI
+
+        comm = MPI.COMM_WORLD
+        start = time.perf_counter()
+        for i in range(n):
+            if comm.rank == 0:
+                comm.send(i, 1, 99)
+                comm.recv(source=1, tag=99)
+            else:
+                comm.recv(source=0, tag=99)
+                comm.send(i, 0, 99)
+        return (time.perf_counter() - start) / n
+
+
+charm.start(main)
