@@ -39,8 +39,8 @@ void c4pi_flow_take(c4pi_flow_t *flow, c4p_msg_t *msg);
  * Returns how many were delivered. */
 int c4pi_flow_poll(c4pi_flow_t *flow, int max);
 
-/* Send all open batches. Called when the scheduler runs out of work, every 16 handlers, and before
- * a wave is answered. */
+/* Send all open batches. Called between two entry methods, when the scheduler runs out of work, and
+ * before a wave is answered. */
 void c4pi_flow_flush(c4pi_flow_t *flow);
 /* True while a batch is open. */
 bool c4pi_flow_has_open(const c4pi_flow_t *flow);

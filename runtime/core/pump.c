@@ -39,10 +39,14 @@ c4pi_pump_turn(c4p_rt_t *rt, uint32_t max_msgs)
             c4p_msg_t *msg = c4pi_queue_pop(&rt->queue);
             if (!msg)
                 break;
+            /* What one entry method sent does not wait for the next, which may compute for long or
+             * wait for the answer by means of its own: only floods from one method are batched. */
+            if (c4pi_flow_has_open(rt->flow))
+                c4pi_flow_flush(rt->flow);
             if (rt->phase < C4PI_PHASE_EXITING)
                 c4pi_dispatch(rt, msg);
             else
-                c4pi_msg_drop(msg);
+                c4pi_dispatch_drop(msg);
             did++;
         }
     }
@@ -94,12 +98,12 @@ c4pi_pump_run(c4p_rt_t *rt)
     rt->last_work_ns = c4pi_now_ns(rt->port);
     while (!rt->stop && rt->phase != C4PI_PHASE_ENDED) {
         if (c4pi_pump_turn(rt, RUN_BATCH)) {
-            if (!busy) {
+            /* The runtime's own rounds (quiescence, stall) are no reason to stay awake. */
+            if (!busy && rt->work_done != rt->work_seen) {
                 busy = true;
                 sleep_ns = 20000;
-                rt->last_work_ns = c4pi_now_ns(rt->port);
             }
-            if (++turns % CLOCK_EVERY == 0)
+            if (++turns % CLOCK_EVERY == 0 && busy)
                 look_at_clock(rt, rt->last_work_ns = c4pi_now_ns(rt->port));
             continue;
         }
@@ -107,6 +111,7 @@ c4pi_pump_run(c4p_rt_t *rt)
         if (busy) {
             busy = false;
             rt->last_work_ns = now;
+            rt->work_seen = rt->work_done;
         }
         look_at_clock(rt, now);
         if (rt->on_idle(rt, now))

@@ -24,18 +24,24 @@ run_handler(c4p_rt_t *rt, c4p_msg_t *msg)
     c4pi_count_processed(rt);
 }
 
+static void
+forward(c4p_rt_t *rt, c4p_msg_t *msg)
+{
+    int children[C4PI_TREE_ARITY];
+    int n = c4pi_tree_children(rt->rank, (int)msg->env.source, rt->num_ranks, children);
+    if (n == 0)
+        return;
+    c4p_msg_t *bytes = c4pi_msg_as_bytes(rt, c4pi_msg_keep(msg));
+    for (int i = 0; i < n; i++)
+        c4pi_send_to(rt, children[i], c4pi_msg_keep(bytes));
+    c4pi_msg_drop(bytes);
+}
+
 /* Forward first, so that the tree does not wait for the handler. */
 static void
 on_tree(c4p_rt_t *rt, c4p_msg_t *msg)
 {
-    int children[C4PI_TREE_ARITY];
-    int n = c4pi_tree_children(rt->rank, (int)msg->env.source, rt->num_ranks, children);
-    if (n) {
-        c4p_msg_t *bytes = c4pi_msg_as_bytes(rt, c4pi_msg_keep(msg));
-        for (int i = 0; i < n; i++)
-            c4pi_send_to(rt, children[i], c4pi_msg_keep(bytes));
-        c4pi_msg_drop(bytes);
-    }
+    forward(rt, msg);
     run_handler(rt, msg);
 }
 
@@ -57,6 +63,7 @@ c4pi_handler_bcast(c4p_rt_t *rt, c4p_handler_t handler, c4p_msg_t *msg)
     msg->env.kind = C4PI_HANDLER_TREE;
     msg->env.reference = handler;
     msg->env.source = (uint32_t)rt->rank & 0xffffff;
+    forward(rt, msg); /* nobody waits for what this rank has to do first */
     c4pi_enqueue_new(rt, msg);
 }
 
@@ -84,6 +91,6 @@ c4pi_handler_init(c4p_rt_t *rt)
     rt->on_kind[C4PI_HANDLER] = run_handler;
     rt->run_kind[C4PI_HANDLER] = run_handler;
     rt->on_kind[C4PI_HANDLER_TREE] = on_tree;
-    rt->run_kind[C4PI_HANDLER_TREE] = on_tree;
+    rt->run_kind[C4PI_HANDLER_TREE] = run_handler;
     rt->run_kind[C4PI_POST] = run_post;
 }
