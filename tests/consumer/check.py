@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Install the project, move the installed tree, build a program outside the project against it, and run that.
+"""Install the project, move the installed tree, and use it: build a program against it and run that, or run a Python program.
 
-check.py --build build --cmake cmake --cc cc --with cmake|make
+check.py --build build --cmake cmake --cc cc --with cmake|make|python
 
 Works in the current folder. Environment variables that could make the build tree visible are removed.
 """
@@ -14,7 +14,8 @@ import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-DRIVER = os.path.join(os.path.dirname(HERE), "support", "run.py")
+ROOT = os.path.dirname(os.path.dirname(HERE))
+DRIVER = os.path.join(ROOT, "tests", "support", "run.py")
 EXIT_SKIP = 77
 
 
@@ -56,24 +57,46 @@ def build_with_make(args, prefix):
     return "make"
 
 
+def drive(args, *command, expect, env=()):
+    """Run a program on two ranks."""
+    settings = [f"--env={setting}" for setting in env]
+    call(sys.executable, DRIVER, "--np", "2", "--timeout", "30", "--mpiexec", args.mpiexec,
+         "--expect", expect, *settings, "--", *command)  # fmt: skip
+
+
+def run_consumers(args, prefix):
+    build = build_with_cmake if args.tool == "cmake" else build_with_make
+    folder = build(args, prefix)
+    for program in ("consumer", "consumer_mpi"):
+        drive(args, os.path.join(folder, program), expect="the sum over 2 ranks is 3")
+
+
+def run_python(args, prefix):
+    """The same program by the installed launcher, and by the interpreter with the installed package."""
+    hello = os.path.join(ROOT, "examples", "hello", "hello.py")
+    drive(args, os.path.join(prefix, "bin", "c4py_launcher"), hello, expect="All said hello")
+    packages = next(d for d, names, _ in os.walk(prefix) if "c4py" in names and "charm4py" in names)
+    drive(args, args.python, "-m", "c4py", hello, expect="All said hello",
+          env=[f"PYTHONPATH={packages}"])  # fmt: skip
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", required=True)
     parser.add_argument("--cmake", required=True)
     parser.add_argument("--cc", required=True)
     parser.add_argument("--mpiexec", default="mpirun")
-    parser.add_argument("--with", dest="tool", choices=("cmake", "make"), required=True)
+    parser.add_argument("--python", help="the interpreter that the launcher was built for")
+    parser.add_argument("--with", dest="tool", choices=("cmake", "make", "python"), required=True)
     args = parser.parse_args()
-    os.environ.pop("LD_LIBRARY_PATH", None)
+    for name in ("LD_LIBRARY_PATH", "PYTHONPATH"):
+        os.environ.pop(name, None)
 
     if args.tool == "make" and not (shutil.which("make") and shutil.which("pkg-config")):
         print("skipped: needs make and pkg-config")
         return EXIT_SKIP
     prefix = install(args)
-    built = (build_with_cmake if args.tool == "cmake" else build_with_make)(args, prefix)
-    for program in ("consumer", "consumer_mpi"):
-        call(sys.executable, DRIVER, "--np", "2", "--timeout", "30", "--mpiexec", args.mpiexec,
-             "--expect", "the sum over 2 ranks is 3", "--", os.path.join(built, program))  # fmt: skip
+    (run_python if args.tool == "python" else run_consumers)(args, prefix)
     return 0
 
 

@@ -22,6 +22,8 @@ import tempfile
 import time
 
 EXIT_SKIP = 77
+# Never in the output of a job that is to succeed, whatever its exit status.
+ALWAYS_WRONG = r"Segmentation fault|(?:Address|Leak|Thread)Sanitizer|: runtime error: |PMIX ERROR"
 POLL_S = 0.05
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -193,7 +195,8 @@ def check_output(args, text):
     for pattern in args.expect_re:
         if not re.search(pattern, text, re.MULTILINE):
             wrong.append(f"nothing matches /{pattern}/")
-    for pattern in args.forbid_re:
+    forbidden = args.forbid_re if args.exit else [*args.forbid_re, ALWAYS_WRONG]
+    for pattern in forbidden:
         found = re.search(pattern, text, re.MULTILINE)
         if found:
             wrong.append(f"{found.group(0)!r} matches /{pattern}/, which must not occur")

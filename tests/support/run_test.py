@@ -63,6 +63,10 @@ class Driver(unittest.TestCase):
         self.check(1, "nothing matches /^b/", "--expect-re", "^b", shell="echo a b")
         self.check(1, "must not occur", "--forbid-re", "leak(ed)?", shell="echo 3 bytes leaked")
 
+    def test_a_report_of_a_sanitizer_fails_whatever_the_exit_status(self):
+        self.check(1, "must not occur", shell="echo ERROR: LeakSanitizer: detected memory leaks")
+        self.check(0, "ok: ", "--exit", "66", shell="echo LeakSanitizer; exit 66")
+
     def test_environment(self):
         self.check(0, "ok: ", "--env", "C4PY_X=a=b", "--expect", "<a=b>", shell='echo "<$C4PY_X>"')
 
