@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* chare.c: c4p/chare.h: types, collections, insertion, replies. */
 #include <c4p/chare.h>
+#include <c4p/future.h>
 #include <string.h>
 
 #include "core/dispatch.h"
@@ -101,6 +102,14 @@ create(c4p_rt_t *rt, c4pi_coll_t *proto, c4p_type_t type, c4p_msg_t *args, c4p_f
 {
     if (rt->next_coll > 0xffffffffffu)
         return C4P_ERR_LIMIT;
+    if (c4p_future_rank(created) >= rt->num_ranks)
+        return C4P_ERR_RANGE;
+    if (args) {
+        c4p_status_t st = c4pi_msg_flatten(&args); /* local constructors read it in one piece */
+        if (st != C4P_OK)
+            return st;
+        args->env.source = (uint32_t)rt->rank & 0xffffff;
+    }
     proto->id = c4pi_coll_id(rt->rank, rt->next_coll++);
     proto->type = c4pi_registry_type(rt->registry, type);
     return c4pi_grow_create(rt, proto, args, created);

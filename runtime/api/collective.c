@@ -14,7 +14,7 @@ c4p_bcast(c4p_rt_t *rt, c4p_coll_t id, c4p_entry_t entry, c4p_msg_t *msg, c4p_bc
 {
     if (!rt || !msg || how > C4P_BCAST_GATHER || (how == C4P_BCAST_NO_REPLY) != (reply == 0))
         return C4P_ERR_ARG;
-    if (id == 0 || c4pi_coll_creator(id) >= rt->num_ranks)
+    if (id == 0 || c4pi_coll_creator(id) >= rt->num_ranks || c4p_future_rank(reply) >= rt->num_ranks)
         return C4P_ERR_RANGE;
     if (rt->phase != C4PI_PHASE_ACTIVE)
         return C4P_ERR_STATE;

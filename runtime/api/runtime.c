@@ -203,8 +203,8 @@ c4p_abort(c4p_rt_t *rt, int exit_status, const char *text)
 {
     char line[160];
     if (text) {
-        int n = snprintf(line, sizeof line, "c4py: rank %d/%d t=%.3fs: ", rt->rank, rt->num_ranks,
-                         c4p_time_s(rt));
+        int n = snprintf(line, sizeof line, "c4py: error[C4P-E%d] rank %d/%d t=%.3fs\n  ",
+                         C4P_ERR_USER, rt->rank, rt->num_ranks, c4p_time_s(rt));
         rt->port->ops->write_report(rt->port, line, (size_t)n);
         rt->port->ops->write_report(rt->port, text, strlen(text)); /* tracebacks may be long */
         n = snprintf(line, sizeof line, "\nc4py: exit %d\n", exit_status);

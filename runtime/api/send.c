@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* send.c: c4p/send.h and c4p/future.h's send. */
+#include <c4p/future.h>
 #include <c4p/send.h>
 
 #include "core/route.h"
@@ -30,7 +31,9 @@ c4p_call(c4p_rt_t *rt, c4p_ref_t to, c4p_entry_t entry, c4p_msg_t *msg, c4p_futu
     c4p_status_t st = check(rt, to, entry, &coll);
     if (st != C4P_OK)
         return st;
-    if (msg->extra && c4pi_elem_find(coll, to.key)) { /* stays here: in one piece */
+    if (reply && c4p_future_rank(reply) >= rt->num_ranks)
+        return C4P_ERR_RANGE;
+    if (msg->extra && coll && c4pi_elem_find(coll, to.key)) { /* stays here: in one piece */
         if ((st = c4pi_msg_flatten(&msg)) != C4P_OK)
             return st;
     }

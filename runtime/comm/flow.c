@@ -247,9 +247,19 @@ has_credit(const c4pi_flow_t *flow, const peer_t *peer, const c4p_msg_t *msg)
            bytes <= flow->window - (peer->sent - peer->acked);
 }
 
+/* A message that others have too cannot stand in a queue of ours: it may be in one of theirs. */
 static void
 backlog_push(c4pi_flow_t *flow, peer_t *peer, c4p_msg_t *msg)
 {
+    if (msg->refs > 1) {
+        c4p_msg_t *copy = c4pi_msg_copy(flow->msgs, msg);
+        if (!copy) {
+            die_of_memory(flow, "keeping a message for a slow receiver");
+            return;
+        }
+        c4pi_msg_drop(msg);
+        msg = copy;
+    }
     flow->counts.backlog_msgs++;
     flow->counts.backlog_bytes += wire_bytes(msg);
     c4pi_fifo_push(&peer->backlog, msg);

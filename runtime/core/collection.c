@@ -41,6 +41,7 @@ c4pi_coll_new(c4p_rt_t *rt, const c4pi_coll_t *proto, c4pi_coll_t **coll_out)
     if (!coll->first_nonce)
         coll->first_nonce = 1;
     coll->next_nonce = coll->first_nonce + 1;
+    coll->next_nonce += coll->next_nonce == 0; /* 0, 0 is no version */
     coll->bcast = NULL;
     coll->redn = NULL;
     coll->grow = NULL;
@@ -71,6 +72,7 @@ c4pi_coll_free(c4pi_coll_t *coll)
     while (coll->count) {
         c4pi_elem_t *elem = coll->vec[coll->count - 1];
         void *object = elem->object;
+        elem->queued = 0; /* what waits for its constructor goes with it */
         c4pi_elem_remove(elem);
         if (object && coll->type->desc.destroy)
             coll->type->desc.destroy(rt, object, coll->type->desc.ctx);

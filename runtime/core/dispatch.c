@@ -74,7 +74,8 @@ void
 c4pi_elem_idle(c4pi_elem_t *elem)
 {
     c4p_rt_t *rt = elem->coll->rt;
-    if (!c4pi_elem_busy(elem) && elem->state == C4PI_ELEM_LIVE && rt->on_elem_free)
+    if (!c4pi_elem_busy(elem) && elem->state == C4PI_ELEM_LIVE && rt->on_elem_free &&
+        rt->phase < C4PI_PHASE_EXITING)
         rt->on_elem_free(elem);
 }
 
@@ -144,6 +145,14 @@ c4pi_dispatch(c4p_rt_t *rt, c4p_msg_t *msg)
     if (msg->peer)
         c4pi_flow_take(rt->flow, msg);
     rt->run_kind[msg->env.kind](rt, msg);
+}
+
+void
+c4pi_dispatch_drop(c4p_msg_t *msg)
+{
+    if ((msg->env.kind == C4PI_USER || msg->env.kind == C4PI_DESTROY) && msg->where)
+        c4pi_elem_release(msg->where);
+    c4pi_msg_drop(msg);
 }
 
 void

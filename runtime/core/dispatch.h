@@ -16,6 +16,9 @@ void c4pi_dispatch_init(c4p_rt_t *rt);
 /* Run one queued message to its end. Takes over one owner. */
 void c4pi_dispatch(c4p_rt_t *rt, c4p_msg_t *msg);
 
+/* Drop a queued message without running it, because the job ends. Takes over one owner. */
+void c4pi_dispatch_drop(c4p_msg_t *msg);
+
 /* Run an entry method on a live local element; `reply` says who waits for its end (kind NONE:
  * nobody). msg is borrowed. */
 void

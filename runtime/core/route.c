@@ -20,6 +20,8 @@ c4pi_send_to(c4p_rt_t *rt, int rank, c4p_msg_t *msg)
 void
 c4pi_enqueue(c4p_rt_t *rt, c4p_msg_t *msg)
 {
+    if (msg->extra && c4pi_msg_flatten(&msg) != C4P_OK) /* runs here: in one piece */
+        c4pi_die(rt, C4P_ERR_NOMEM, "no memory to put a message of segments together");
     if (c4pi_queue_push(&rt->queue, msg) != C4P_OK)
         c4pi_die(rt, C4P_ERR_NOMEM, "no memory to queue a message with priority");
 }
@@ -42,6 +44,7 @@ c4pi_park_stranger(c4p_rt_t *rt, c4p_msg_t *msg)
         if (!held || c4pi_map_put(&rt->strangers, msg->env.coll, held) != C4P_OK)
             c4pi_die(rt, C4P_ERR_NOMEM, "no memory to hold a message for a new collection");
     }
+    c4pi_flow_take(rt->flow, msg);
     c4pi_fifo_push(held, msg);
     rt->num_strangers++;
     c4pi_count_processed(rt);
@@ -154,6 +157,7 @@ forward(c4p_rt_t *rt, c4p_msg_t *msg, int rank, c4pi_version_t hint)
 static void
 hold(c4pi_loc_t *loc, c4p_msg_t *msg, uint32_t why)
 {
+    c4pi_flow_take(loc->coll->rt->flow, msg); /* its sender may have to send what it waits for */
     c4pi_fifo_push(&loc->held, msg);
     c4pi_loc_set(loc, why);
 }
@@ -211,7 +215,7 @@ route_away(c4pi_coll_t *coll, c4p_msg_t *msg)
     }
     c4pi_version_t hint = hint_of(msg);
     if (loc && c4pi_version_newer(loc->version, hint)) {
-        forward(rt, msg, msg->env.hops < C4PI_HOP_CAP ? loc->rank : home, loc->version);
+        forward(rt, msg, loc->rank, loc->version);
     } else if (c4pi_version_none(hint)) {
         forward(rt, msg, home, hint);
     } else { /* it should be here: it is on its way, or died; the home knows if there is anything
@@ -282,15 +286,45 @@ unhold(c4pi_loc_t *loc, c4pi_fifo_t *out)
     }
 }
 
+/* Messages for an element go where the entry says, even if it is a cache entry that is evicted at
+ * once; others (insertions that waited for a death) begin again. */
 void
 c4pi_reroute_held(c4pi_loc_t *loc)
+{
+    c4pi_coll_t *coll = loc->coll;
+    c4p_rt_t *rt = coll->rt;
+    c4p_key_t key = loc->key;
+    c4pi_version_t version = loc->version;
+    int rank = loc->rank;
+    c4pi_fifo_t held;
+    unhold(loc, &held);
+    c4pi_loc_clear(loc, C4PI_LOC_QUERIED | C4PI_LOC_UNCLAIMED);
+    for (c4p_msg_t *msg; (msg = c4pi_fifo_pop(&held)) != NULL;) {
+        bool user = msg->env.kind == C4PI_USER || msg->env.kind == C4PI_DESTROY;
+        if (user && rank != rt->rank && c4pi_version_newer(version, hint_of(msg)) &&
+            !c4pi_elem_find(coll, key))
+            forward(rt, msg, rank, version);
+        else
+            rt->on_kind[msg->env.kind](rt, msg);
+    }
+}
+
+/* Not the home: it was told where the element is. What was held for something newer stays: that is
+ * on its way to here, and its arrival releases it. */
+static void
+reroute_older(c4pi_loc_t *loc)
 {
     c4p_rt_t *rt = loc->coll->rt;
     c4pi_fifo_t held;
     unhold(loc, &held);
-    c4pi_loc_clear(loc, C4PI_LOC_QUERIED | C4PI_LOC_UNCLAIMED);
-    for (c4p_msg_t *msg; (msg = c4pi_fifo_pop(&held)) != NULL;)
-        rt->on_kind[msg->env.kind](rt, msg);
+    for (c4p_msg_t *msg; (msg = c4pi_fifo_pop(&held)) != NULL;) {
+        if (c4pi_version_newer(loc->version, hint_of(msg)))
+            forward(rt, msg, loc->rank, loc->version);
+        else
+            c4pi_fifo_push(&loc->held, msg);
+    }
+    if (!loc->held.count)
+        c4pi_loc_clear(loc, C4PI_LOC_QUERIED);
 }
 
 void
@@ -452,8 +486,12 @@ on_reply(c4p_rt_t *rt, c4p_msg_t *msg)
         c4pi_loc_t *loc = c4pi_loc_find(coll, key);
         bool am_home = c4pi_home_or_die(coll, key) == rt->rank;
         if ((!am_home || (loc && (loc->flags & C4PI_LOC_HOME))) &&
-            (loc = c4pi_loc_learn(coll, key, version, rank)) != NULL)
-            c4pi_reroute_held(loc);
+            (loc = c4pi_loc_learn(coll, key, version, rank)) != NULL) {
+            if (am_home)
+                c4pi_reroute_held(loc);
+            else
+                reroute_older(loc);
+        }
     }
     c4pi_count_processed(rt);
 }

@@ -8,7 +8,6 @@
 #include "core/collection.h"
 #include "core/location.h"
 
-enum { C4PI_HOP_CAP = 4 }; /* after so many forwards a message goes to the home instead */
 
 /* Register the handlers of the kinds that route itself deals with. */
 void c4pi_route_init(c4p_rt_t *rt);

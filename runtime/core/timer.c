@@ -110,6 +110,7 @@ c4pi_timers_fire(c4p_rt_t *rt)
         c4pi_pool_put(&timers->pool, item);
         if (!copy.fn || (rt->phase >= C4PI_PHASE_EXITING && !copy.internal))
             continue;
+        rt->work_done += !copy.internal;
         copy.fn(rt, copy.ctx);
         fired++;
     }

@@ -153,7 +153,8 @@ take(c4pi_coll_t *coll, c4p_msg_t *msg)
         }
     }
     if (coll->kind != C4P_KIND_GROUP &&
-        (b->have - b->base > b->log_limit || b->log_bytes > max_log_bytes))
+        (b->have - b->base > b->log_limit || b->log_bytes > max_log_bytes ||
+         (rt->chaos.on && c4pi_chaos(rt, rt->chaos.wave_now))))
         c4pi_wave_ask(coll);
 }
 
@@ -247,6 +248,8 @@ passed(c4pi_coll_t *coll, uint64_t upto)
     }
     if (coll->kind == C4P_KIND_GROUP)
         c4pi_bcast_prune(coll, c4pi_bcast_local_min(coll));
+    else
+        c4pi_wave_caught_up(coll);
 }
 
 /* One turn of a pass over all elements; goes back to the front of the queue until it is through.
@@ -290,10 +293,13 @@ run_pass(c4p_rt_t *rt, c4p_msg_t *item)
         run_pass_all(coll, item);
         return;
     }
-    c4pi_elem_t *elem = c4pi_elem_find(coll, item->env.key);
-    if (elem)
-        (void)catch_up(coll, elem, item->env.reference);
+    c4pi_elem_t *elem;
+    while (rt->phase < C4PI_PHASE_EXITING &&
+           (elem = c4pi_elem_find(coll, item->env.key)) != NULL &&
+           !catch_up(coll, elem, item->env.reference))
+        ; /* some element went meanwhile, perhaps this one */
     c4pi_msg_drop(item);
+    c4pi_wave_caught_up(coll);
     c4pi_count_processed(rt);
 }
 
@@ -333,9 +339,26 @@ c4pi_bcast_arrived(c4pi_coll_t *coll, c4p_key_t key, c4pi_version_t version)
             if (d->floor < b->floor_since)
                 b->floor_since = d->floor;
             *d = b->departures[--b->num_departures];
+            c4pi_wave_caught_up(coll);
             return;
         }
     }
+}
+
+bool
+c4pi_bcast_inserting(const c4pi_coll_t *coll, uint64_t number)
+{
+    const c4pi_bcast_t *b = coll->bcast;
+    for (uint32_t i = 0; i < b->num_departures; i++)
+        if (b->departures[i].version.epoch == 0 && b->departures[i].floor <= number)
+            return true;
+    return false;
+}
+
+void
+c4pi_bcast_died(c4pi_coll_t *coll)
+{
+    c4pi_wave_caught_up(coll);
 }
 
 void

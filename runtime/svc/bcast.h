@@ -59,6 +59,9 @@ void c4pi_await_creation_started(c4pi_coll_t *coll, uint64_t count);
 void c4pi_bcast_finished(c4pi_coll_t *coll, uint64_t number, c4p_key_t member, c4p_msg_t *value,
                          bool is_error);
 
+/* A local element died. */
+void c4pi_bcast_died(c4pi_coll_t *coll);
+
 /* Root: the first insertion or deletion passed: the population is no longer what it was made with.
  */
 void c4pi_bcast_population_changed(c4pi_coll_t *coll);

@@ -4,7 +4,6 @@
  * the root adds up. */
 #include <string.h>
 
-#include "core/pump.h"
 #include "core/route.h"
 #include "svc/bcast_state.h"
 #include "svc/future.h"
@@ -105,12 +104,12 @@ static void
 judge(c4pi_coll_t *coll, c4pi_await_t *await)
 {
     uint64_t finished = await->finished + await->below;
+    bool is_static = await->number == C4PI_REPLY_CREATION || !c4pi_grow_dynamic(coll);
     if (!await->reported)
         return;
-    if (await->known ? finished == await->expected
-                     : finished == coll->num_static && !c4pi_grow_dynamic(coll))
+    if (await->known ? finished == await->expected : is_static && finished == coll->num_static)
         complete(coll, await);
-    else if (!await->known && c4pi_grow_dynamic(coll))
+    else if (!await->known && !is_static)
         c4pi_wave_start(coll);
 }
 
@@ -127,30 +126,43 @@ c4pi_await_query(const c4pi_coll_t *coll)
     return least;
 }
 
-static void
-ask_again(c4p_rt_t *rt, void *ctx)
+void
+c4pi_await_collect(c4pi_coll_t *coll, uint64_t min, uint64_t query, uint64_t started)
 {
-    c4pi_coll_t *coll = c4pi_coll_find(rt, (c4p_coll_t)(uintptr_t)ctx);
-    if (coll && c4pi_await_query(coll) != C4PI_REPLY_CREATION)
-        c4pi_wave_start(coll);
+    c4pi_link_t *head = &coll->bcast->awaits;
+    for (c4pi_link_t *link = head->next; link != head; link = link->next) {
+        c4pi_await_t *await = C4PI_CONTAINER(link, c4pi_await_t, link);
+        if (await->known || await->number >= min)
+            continue;
+        if (!c4pi_grow_dynamic(coll) || await->number == query) {
+            await->known = true;
+            await->expected = await->number == query ? started : coll->num_static;
+        }
+    }
+}
+
+uint64_t
+c4pi_await_keep(const c4pi_coll_t *coll)
+{
+    uint64_t least = C4PI_REPLY_CREATION;
+    const c4pi_link_t *head = &coll->bcast->awaits;
+    for (const c4pi_link_t *link = head->next; link != head; link = link->next) {
+        const c4pi_await_t *await = C4PI_CONTAINER(link, const c4pi_await_t, link);
+        if (!await->known && await->number < least)
+            least = await->number;
+    }
+    return least;
 }
 
 void
-c4pi_await_after_wave(c4pi_coll_t *coll, uint64_t min, uint64_t query, uint64_t started)
+c4pi_await_after_wave(c4pi_coll_t *coll)
 {
-    c4pi_await_t *await = query == C4PI_REPLY_CREATION ? NULL : c4pi_await_find(coll, query);
-    if (await && min > query) {
-        await->known = true;
-        await->expected = started;
-        if (await->finished + await->below == started)
+    c4pi_link_t *link, *next;
+    for (link = coll->bcast->awaits.next; link != &coll->bcast->awaits; link = next) {
+        c4pi_await_t *await = C4PI_CONTAINER(link, c4pi_await_t, link);
+        next = link->next;
+        if (await->known && await->reported && await->finished + await->below == await->expected)
             complete(coll, await);
-    } else if (await) {
-        /* somebody is still on the way to it; not an internal timer: it keeps the waiter from
-         * looking forgotten */
-        if (c4pi_timer_add(coll->rt, 500000, false, ask_again, (void *)(uintptr_t)coll->id, NULL) !=
-            C4P_OK)
-            c4pi_die(coll->rt, C4P_ERR_NOMEM, "no memory for a timer");
-        return;
     }
     if (c4pi_await_query(coll) != C4PI_REPLY_CREATION)
         c4pi_wave_start(coll);
@@ -168,6 +180,7 @@ report_up(c4pi_coll_t *coll, c4pi_await_t *await)
     c4pi_pup_pack_init(&p, &rt->msgs);
     c4p_put_u64(&p, finished - await->told);
     c4p_put_u8(&p, await->values != NULL);
+    c4p_put_u8(&p, await->inserting || c4pi_bcast_inserting(coll, await->number));
     if (await->values && c4pi_accum_pack(await->values, &p) != C4P_OK)
         c4pi_die(rt, C4P_ERR_NOMEM, "no memory to report a broadcast");
     if (c4pi_pup_pack_finish(&p, &msg) != C4P_OK)
@@ -202,8 +215,15 @@ c4pi_await_check(c4pi_coll_t *coll, c4pi_await_t *await)
     if (first && await->children != (1u << n) - 1)
         return;
     if (rt->rank == coll->root) {
+        uint64_t number = await->number;
         await->reported = true;
-        judge(coll, await);
+        if (number != C4PI_REPLY_CREATION &&
+            (await->inserting || c4pi_bcast_inserting(coll, number))) {
+            c4pi_grow_set_dynamic(coll); /* asks for a wave, which may end at once */
+            await = c4pi_await_find(coll, number);
+        }
+        if (await)
+            judge(coll, await);
         return;
     }
     if (first || await->finished + await->below != await->told)
@@ -231,7 +251,9 @@ c4pi_await_on_done(c4p_rt_t *rt, c4p_msg_t *msg)
         await->passed = await->reported = await->released = true;
     c4pi_pup_unpack_init(&p, c4pi_msg_payload(msg), (size_t)msg->env.len);
     await->below += c4p_get_u64(&p);
-    if (c4p_get_u8(&p) && c4pi_accum_merge(values_of(coll, await), &p, &why) != C4P_OK)
+    bool has_values = c4p_get_u8(&p);
+    await->inserting |= c4p_get_u8(&p);
+    if (has_values && c4pi_accum_merge(values_of(coll, await), &p, &why) != C4P_OK)
         c4pi_die(rt, C4P_ERR_DATA, "the values of a broadcast from rank %d: %s",
                  (int)msg->env.source, why ? why : "damaged");
     int children[C4PI_TREE_ARITY];
@@ -262,15 +284,15 @@ c4pi_bcast_finished(c4pi_coll_t *coll, uint64_t number, c4p_key_t member, c4p_ms
 }
 
 void
-c4pi_await_release(c4pi_coll_t *coll, uint64_t min)
+c4pi_await_release(c4pi_coll_t *coll, uint64_t upto)
 {
     c4pi_link_t *link, *next;
-    if (min > coll->bcast->released)
-        coll->bcast->released = min;
+    if (upto > coll->bcast->released)
+        coll->bcast->released = upto;
     for (link = coll->bcast->awaits.next; link != &coll->bcast->awaits; link = next) {
         c4pi_await_t *await = C4PI_CONTAINER(link, c4pi_await_t, link);
         next = link->next;
-        if (await->number >= min)
+        if (await->number >= upto)
             continue;
         await->released = true;
         if (coll->rt->rank != coll->root && over_here(coll, await))

@@ -19,10 +19,11 @@ typedef struct c4pi_await {
     uint64_t told;     /* of finished + below: reported to the parent */
     uint64_t expected; /* root: all executions, once known */
     uint32_t children; /* which children have reported at least once */
+    bool inserting;    /* some rank had insertions under way whose elements may run it too */
     bool passed;       /* everything that was here has been started */
     bool reported;     /* this sub-tree has reported at least once */
     bool known;        /* root: expected is final */
-    bool released;     /* no further execution will start here */
+    bool released;     /* no further execution will start here, and those begun were asked for */
     uint64_t since_ns;
     c4pi_accum_t *values;
 } c4pi_await_t;
@@ -41,7 +42,7 @@ typedef struct c4pi_bcast {
     uint64_t next;      /* root: the next number to give */
     uint64_t log_limit; /* ask for a wave when the log is longer */
     bool asked;         /* the root was asked since the last release */
-    uint64_t released;  /* nobody will start a broadcast below this number */
+    uint64_t released;  /* nobody will start a broadcast below this number, or ask for it */
     /* Elements on their way. */
     c4pi_departure_t *departures;
     uint32_t num_departures, cap_departures;
@@ -67,11 +68,15 @@ c4pi_await_need(c4pi_coll_t *coll, uint64_t number, c4p_future_t future, c4p_bca
 void c4pi_await_check(c4pi_coll_t *coll, c4pi_await_t *await); /* report or complete; may free it */
 void c4pi_await_on_done(c4p_rt_t *rt, c4p_msg_t *msg);
 void c4pi_await_free(c4pi_coll_t *coll, c4pi_await_t *await);
-/* Root, after a wave with minimum `min` that asked for `query`, of which `started` executions
- * began. */
-void c4pi_await_after_wave(c4pi_coll_t *coll, uint64_t min, uint64_t query, uint64_t started);
-/* Nothing below `min` will start any more. */
-void c4pi_await_release(c4pi_coll_t *coll, uint64_t min);
+/* Root, after a wave with minimum `min` that asked for `query`, of which `started` executions began:
+ * whose executions are known now. Then, when the release is sent: complete what can be, and ask for
+ * the next. */
+void c4pi_await_collect(c4pi_coll_t *coll, uint64_t min, uint64_t query, uint64_t started);
+void c4pi_await_after_wave(c4pi_coll_t *coll);
+/* Root: the least awaited number whose executions have still to be asked for. */
+uint64_t c4pi_await_keep(const c4pi_coll_t *coll);
+/* Nothing below `upto` will start any more or be asked for. */
+void c4pi_await_release(c4pi_coll_t *coll, uint64_t upto);
 /* The smallest awaited number whose executions are not known, or C4PI_REPLY_CREATION. */
 uint64_t c4pi_await_query(const c4pi_coll_t *coll);
 
@@ -79,8 +84,12 @@ uint64_t c4pi_await_query(const c4pi_coll_t *coll);
 void c4pi_wave_start(c4pi_coll_t *coll); /* root */
 void c4pi_wave_on_message(c4p_rt_t *rt, c4p_msg_t *msg);
 void c4pi_wave_ask(c4pi_coll_t *coll); /* any rank: the log is long */
+/* Elements have caught up, arrived or gone: a wave that waited for them is answered. */
+void c4pi_wave_caught_up(c4pi_coll_t *coll);
 
 /* bcast.c */
+/* Is an insertion under way from here that was asked for before this rank had number? */
+bool c4pi_bcast_inserting(const c4pi_coll_t *coll, uint64_t number);
 void c4pi_bcast_prune(c4pi_coll_t *coll, uint64_t min); /* free log entries below min */
 uint64_t c4pi_bcast_local_min(const c4pi_coll_t *coll);
 

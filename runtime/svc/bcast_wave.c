@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* bcast_wave.c: the wave that tells the root which broadcasts nobody needs any more. One at a time
- * per collection, so reports never overlap. */
+ * per collection, so reports never overlap. A wave that asks how often an awaited broadcast was begun
+ * waits at each rank until its elements, those on their way included, have passed that broadcast. */
 #include "core/route.h"
 #include "svc/bcast_state.h"
 
 enum { STAGE_ASK, STAGE_DOWN, STAGE_UP, STAGE_RELEASE };
 
 typedef struct wave_body {
-    uint64_t min, query, started;
+    uint64_t min, query, started; /* RELEASE: query: awaited numbers below it are done with */
 } wave_body_t;
 
 static void
@@ -34,13 +35,13 @@ send_to_children(c4pi_coll_t *coll, uint16_t stage, const wave_body_t *body)
 }
 
 static void
-release(c4pi_coll_t *coll, uint64_t min)
+release(c4pi_coll_t *coll, uint64_t min, uint64_t done)
 {
     c4pi_bcast_t *b = coll->bcast;
-    wave_body_t body = {.min = min};
+    wave_body_t body = {.min = min, .query = done};
     (void)send_to_children(coll, STAGE_RELEASE, &body);
     c4pi_bcast_prune(coll, min);
-    c4pi_await_release(coll, min);
+    c4pi_await_release(coll, done);
     b->asked = false;
     b->log_limit = 2 * (b->have - b->base);
     if (b->log_limit < coll->rt->opts.bcast_log)
@@ -73,10 +74,39 @@ answer(c4pi_coll_t *coll)
     }
     bool again = b->wave_again;
     b->wave_again = false;
-    release(coll, body.min);
-    c4pi_await_after_wave(coll, body.min, body.query, body.started);
+    c4pi_await_collect(coll, body.min, body.query, body.started);
+    uint64_t keep = c4pi_await_keep(coll);
+    release(coll, body.min, keep < body.min ? keep : body.min);
+    c4pi_await_after_wave(coll);
     if (again)
         c4pi_wave_start(coll);
+}
+
+/* Has somebody here, or on the way from here, still to run the broadcast that is asked for? */
+static bool
+behind(const c4pi_coll_t *coll)
+{
+    const c4pi_bcast_t *b = coll->bcast;
+    if (b->wave_query == C4PI_REPLY_CREATION)
+        return false;
+    for (uint32_t i = 0; i < b->num_departures; i++)
+        if (b->departures[i].floor <= b->wave_query)
+            return true;
+    return c4pi_bcast_local_min(coll) <= b->wave_query;
+}
+
+static void
+answer_if_ready(c4pi_coll_t *coll)
+{
+    if (coll->bcast->wave_missing == 0 && !behind(coll))
+        answer(coll);
+}
+
+void
+c4pi_wave_caught_up(c4pi_coll_t *coll)
+{
+    if (coll->bcast->wave_open)
+        answer_if_ready(coll);
 }
 
 static void
@@ -89,8 +119,7 @@ begin(c4pi_coll_t *coll, uint64_t query)
     b->wave_started = 0;
     wave_body_t body = {.query = query};
     b->wave_missing = send_to_children(coll, STAGE_DOWN, &body);
-    if (b->wave_missing == 0)
-        answer(coll);
+    answer_if_ready(coll);
 }
 
 void
@@ -138,11 +167,11 @@ c4pi_wave_on_message(c4p_rt_t *rt, c4p_msg_t *msg)
         if (body.min < b->wave_min)
             b->wave_min = body.min;
         b->wave_started += body.started;
-        if (--b->wave_missing == 0)
-            answer(coll);
+        b->wave_missing--;
+        answer_if_ready(coll);
         break;
     default:
-        release(coll, body.min);
+        release(coll, body.min, body.query);
     }
     c4pi_count_processed(rt);
 }

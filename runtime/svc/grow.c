@@ -17,6 +17,7 @@ typedef struct c4pi_grow {
     bool dynamic;
     bool wave_open;
     uint64_t received_before; /* when the wave began */
+    uint64_t wanted;          /* not 0: another wave when so many were received */
     /* The wave, at every rank. */
     uint64_t wave_sum;
     int wave_missing;
@@ -28,8 +29,8 @@ c4pi_grow_dynamic(const c4pi_coll_t *coll)
     return coll->grow->dynamic;
 }
 
-static void
-set_dynamic(c4pi_coll_t *coll)
+void
+c4pi_grow_set_dynamic(c4pi_coll_t *coll)
 {
     if (!coll->grow->dynamic) {
         coll->grow->dynamic = true;
@@ -126,15 +127,23 @@ make(c4p_rt_t *rt, const c4pi_coll_t *proto, c4p_msg_t *args, c4p_future_t creat
     return C4P_OK;
 }
 
-/* Run the constructors that wait, up to a budget; true when all have run. */
+/* Run the constructors that wait, up to a budget; true when all have run. `at` has how far it is
+ * and how many removals it has seen: after one the elements have changed places, and it starts
+ * again. */
 static bool
-construct_some(c4pi_coll_t *coll, uint32_t *at, uint32_t budget, bool awaited)
+construct_some(c4pi_coll_t *coll, c4p_key_t *at, uint32_t budget, bool awaited)
 {
     c4p_rt_t *rt = coll->rt;
-    for (; *at < coll->count; ++*at) {
-        c4pi_elem_t *elem = coll->vec[*at];
-        if (elem->state != C4PI_ELEM_NEW || (elem->flags & C4PI_ELEM_INSERTED))
+    for (;;) {
+        if (coll->removals != (uint32_t)at->w[1])
+            *at = (c4p_key_t){{0, coll->removals}};
+        if (at->w[0] >= coll->count)
+            return true;
+        c4pi_elem_t *elem = coll->vec[at->w[0]];
+        if (elem->state != C4PI_ELEM_NEW || (elem->flags & C4PI_ELEM_INSERTED)) {
+            at->w[0]++;
             continue;
+        }
         if (budget-- == 0)
             return false;
         c4p_reply_t reply = {0};
@@ -151,7 +160,6 @@ construct_some(c4pi_coll_t *coll, uint32_t *at, uint32_t budget, bool awaited)
         if (elem)
             c4pi_bcast_catch_up(elem);
     }
-    return true;
 }
 
 static void
@@ -166,9 +174,9 @@ static void
 run_construct(c4p_rt_t *rt, c4p_msg_t *item)
 {
     c4pi_coll_t *coll = c4pi_coll_find(rt, item->env.coll);
-    uint32_t at = (uint32_t)item->env.key.w[0];
+    c4p_key_t at = item->env.key;
     if (!construct_some(coll, &at, 256, item->env.entry)) {
-        item->env.key.w[0] = at;
+        item->env.key = at;
         c4pi_queue_push_front(&rt->queue, item);
         return;
     }
@@ -184,6 +192,7 @@ queue_construct(c4pi_coll_t *coll, bool awaited)
     item->env.kind = C4PI_CONSTRUCT;
     item->env.coll = coll->id;
     item->env.entry = awaited;
+    item->env.key.w[1] = coll->removals;
     c4pi_enqueue_new(coll->rt, item);
 }
 
@@ -242,7 +251,8 @@ c4pi_grow_create(c4p_rt_t *rt, const c4pi_coll_t *proto, c4p_msg_t *args, c4p_fu
     c4p_status_t st = make(rt, proto, args, created, &coll);
     if (st != C4P_OK)
         c4pi_die(rt, st, "no memory for a collection of %s", proto->type->desc.name);
-    uint32_t at = 0, count = coll->count;
+    c4p_key_t at = {{0, coll->removals}};
+    uint32_t count = coll->count;
     if (created)
         c4pi_await_creation_started(coll, count);
     if (rt->gate_closed)
@@ -252,30 +262,40 @@ c4pi_grow_create(c4p_rt_t *rt, const c4pi_coll_t *proto, c4p_msg_t *args, c4p_fu
     return C4P_OK;
 }
 
-static void
-on_new(c4p_rt_t *rt, c4p_msg_t *msg)
+/* What pack_descriptor() wrote, up to the constructor's arguments. */
+static bool
+unpack_descriptor(c4p_rt_t *rt, c4p_msg_t *msg, c4p_pup_t *p, c4pi_coll_t *proto,
+                  c4p_future_t *created_out)
 {
-    c4pi_coll_t proto = {.id = msg->env.coll}, *coll;
-    c4p_pup_t p;
-    announce(rt, c4pi_coll_creator(proto.id), msg);
-    c4pi_pup_unpack_init(&p, c4pi_msg_payload(msg), (size_t)msg->env.len);
-    proto.kind = (c4p_coll_kind_t)c4p_get_u8(&p);
-    proto.dense = c4p_get_u8(&p);
-    bool has_args = c4p_get_u8(&p);
-    proto.ndims = c4p_get_u8(&p);
-    proto.type = c4pi_registry_type(rt->registry, c4p_get_u32(&p));
+    c4pi_pup_unpack_init(p, c4pi_msg_payload(msg), (size_t)msg->env.len);
+    *proto = (c4pi_coll_t){.id = msg->env.coll};
+    proto->kind = (c4p_coll_kind_t)c4p_get_u8(p);
+    proto->dense = c4p_get_u8(p);
+    bool has_args = c4p_get_u8(p);
+    proto->ndims = c4p_get_u8(p);
+    proto->type = c4pi_registry_type(rt->registry, c4p_get_u32(p));
     for (int d = 0; d < C4P_MAX_DIMS; d++)
-        proto.dims[d] = (int64_t)c4p_get_u64(&p);
-    proto.map = c4p_get_u32(&p);
-    proto.chare_rank = (int)c4p_get_u32(&p);
-    proto.map_arg = c4p_get_u64(&p);
-    c4p_future_t created = c4p_get_u64(&p);
-    if (c4p_pup_status(&p) != C4P_OK || !proto.type)
+        proto->dims[d] = (int64_t)c4p_get_u64(p);
+    proto->map = c4p_get_u32(p);
+    proto->chare_rank = (int)c4p_get_u32(p);
+    proto->map_arg = c4p_get_u64(p);
+    *created_out = c4p_get_u64(p);
+    if (c4p_pup_status(p) != C4P_OK || !proto->type)
         c4pi_die(rt, C4P_ERR_MISMATCH,
                  "rank %d made a collection of a chare type that this rank has not registered",
                  (int)msg->env.source);
+    return has_args;
+}
+
+/* The collection exists here from now on. */
+static void
+run_new(c4p_rt_t *rt, c4p_msg_t *msg)
+{
+    c4pi_coll_t proto, *coll;
+    c4p_pup_t p;
+    c4p_future_t created;
     c4p_msg_t *args = NULL;
-    if (has_args) {
+    if (unpack_descriptor(rt, msg, &p, &proto, &created)) {
         size_t left = c4pi_pup_left(&p);
         args = c4pi_msg_or_die(rt, left);
         c4p_get_bytes(&p, c4pi_msg_payload(args), left);
@@ -291,6 +311,21 @@ on_new(c4p_rt_t *rt, c4p_msg_t *msg)
         queue_construct(coll, created != 0);
     c4pi_claim_strangers(rt, coll->id);
     c4pi_count_processed(rt);
+}
+
+/* A placement may itself be made of chares, created before: then it is the turn of their constructors first. */
+static void
+on_new(c4p_rt_t *rt, c4p_msg_t *msg)
+{
+    c4pi_coll_t proto;
+    c4p_pup_t p;
+    c4p_future_t created;
+    announce(rt, c4pi_coll_creator(msg->env.coll), msg);
+    (void)unpack_descriptor(rt, msg, &p, &proto, &created);
+    if (proto.map)
+        c4pi_enqueue(rt, msg);
+    else
+        run_new(rt, msg);
 }
 
 /* ---- insertion -------------------------------------------------------------------------------- */
@@ -311,6 +346,9 @@ typedef struct insert_body {
     uint8_t spare[5];
 } insert_body_t;
 _Static_assert(sizeof(insert_body_t) == 40, "no holes");
+
+static void done_begin(c4pi_coll_t *coll);
+static void done_begin_root(c4pi_coll_t *coll);
 
 static insert_body_t *
 body_of(c4p_msg_t *msg)
@@ -444,9 +482,10 @@ insert_at_root(c4pi_coll_t *coll, c4p_msg_t *msg)
     c4p_rt_t *rt = coll->rt;
     c4pi_grow_t *grow = coll->grow;
     insert_body_t *body = body_of(msg);
-    set_dynamic(coll);
+    c4pi_grow_set_dynamic(coll);
     if (body->member) {
         body->born = true;
+        c4pi_reduce_member_birth(coll, body->redn_next);
     } else {
         grow->received++;
         body->born = c4pi_reduce_is_open(coll);
@@ -455,6 +494,8 @@ insert_at_root(c4pi_coll_t *coll, c4p_msg_t *msg)
     }
     msg->env.entry = AT_HOME;
     c4pi_send_to(rt, c4pi_home_or_die(coll, msg->env.key), msg);
+    if (grow->wanted && grow->received >= grow->wanted)
+        done_begin_root(coll);
     c4pi_count_processed(rt);
 }
 
@@ -531,10 +572,8 @@ c4pi_grow_insert(c4p_rt_t *rt, c4p_coll_t id, c4p_key_t key, int rank, c4p_msg_t
 
 /* A wave asks every rank how many insertions it has issued. The root knows how many it had received
  * before the wave began: if that is the sum, all were in and nothing issued by then is missing.
- * Else once more. */
+ * Else once more, when it has received so many. */
 enum { DONE_ASK, DONE_DOWN, DONE_UP };
-
-static void done_begin(c4pi_coll_t *coll);
 
 static void
 done_send(c4pi_coll_t *coll, int rank, uint16_t stage, uint64_t sum)
@@ -545,6 +584,15 @@ done_send(c4pi_coll_t *coll, int rank, uint16_t stage, uint64_t sum)
     msg->env.entry = stage;
     msg->env.reference = sum;
     c4pi_send_to(coll->rt, rank, msg);
+}
+
+static void
+done_begin_root(c4pi_coll_t *coll)
+{
+    coll->grow->wanted = 0;
+    coll->grow->wave_open = true;
+    coll->grow->received_before = coll->grow->received;
+    done_begin(coll);
 }
 
 static void
@@ -560,8 +608,10 @@ done_answer(c4pi_coll_t *coll)
     grow->wave_open = false;
     if (sum == grow->received_before)
         c4pi_reduce_open(coll, grow->inserted);
+    else if (grow->received >= sum)
+        done_begin_root(coll);
     else
-        done_send(coll, coll->root, DONE_ASK, 0);
+        grow->wanted = sum;
 }
 
 static void
@@ -595,10 +645,8 @@ on_done(c4p_rt_t *rt, c4p_msg_t *msg)
             done_answer(coll);
     } else if (stage == DONE_DOWN) {
         done_begin(coll);
-    } else if (!grow->wave_open && !c4pi_reduce_is_open(coll)) {
-        grow->wave_open = true;
-        grow->received_before = grow->received;
-        done_begin(coll);
+    } else if (!grow->wave_open && !grow->wanted && !c4pi_reduce_is_open(coll)) {
+        done_begin_root(coll);
     }
     c4pi_count_processed(rt);
 }
@@ -615,6 +663,17 @@ c4pi_grow_done(c4p_rt_t *rt, c4p_coll_t id)
 
 /* ---- deletion --------------------------------------------------------------------------------- */
 
+/* Home: does an insertion of this index wait for the death of what is there? */
+static bool
+insertion_waits(c4pi_coll_t *coll, c4p_key_t key)
+{
+    const c4pi_loc_t *loc = c4pi_loc_find(coll, key);
+    for (const c4p_msg_t *msg = loc ? loc->held.head : NULL; msg; msg = msg->next)
+        if (msg->env.kind == C4PI_INSERT)
+            return true;
+    return false;
+}
+
 static void
 on_destroy(c4p_rt_t *rt, c4p_msg_t *msg)
 {
@@ -623,14 +682,23 @@ on_destroy(c4p_rt_t *rt, c4p_msg_t *msg)
         c4pi_park_stranger(rt, msg);
         return;
     }
+    if (msg->env.entry == AT_ROOT && rt->rank != coll->root) {
+        c4pi_send_to(rt, coll->root, msg); /* waited here for the collection */
+        c4pi_count_processed(rt);
+        return;
+    }
     if (msg->env.entry == AT_ROOT) {
-        set_dynamic(coll);
+        c4pi_grow_set_dynamic(coll);
         msg->env.entry = AT_HOME;
         c4pi_send_to(rt, c4pi_home_or_die(coll, msg->env.key), msg);
         c4pi_count_processed(rt);
         return;
     }
     if (msg->env.entry == AT_HOME && msg->env.hops == 0) {
+        if (insertion_waits(coll, msg->env.key)) { /* it is meant for what is to come */
+            c4pi_fifo_push(&c4pi_loc_find(coll, msg->env.key)->held, msg);
+            return;
+        }
         c4pi_elem_t *elem = c4pi_elem_find(coll, msg->env.key);
         c4pi_loc_t *loc = elem ? NULL : c4pi_loc_find(coll, msg->env.key);
         if (elem)
@@ -651,7 +719,9 @@ c4pi_grow_destroy(c4p_rt_t *rt, c4p_ref_t ref)
     msg->env.key = ref.key;
     msg->env.entry = AT_ROOT;
     msg->env.source = (uint32_t)rt->rank & 0xffffff;
-    c4pi_send_to(rt, c4pi_coll_creator(ref.coll), msg);
+    /* not before this rank's own insertions, which wait here for a collection not yet heard of */
+    bool known = c4pi_coll_find(rt, ref.coll) != NULL;
+    c4pi_send_to(rt, known ? c4pi_coll_creator(ref.coll) : rt->rank, msg);
 }
 
 void
@@ -668,6 +738,7 @@ c4pi_grow_destroy_now(c4pi_elem_t *elem)
     if (coll->type->desc.destroy)
         coll->type->desc.destroy(rt, object, coll->type->desc.ctx);
     c4pi_reduce_settle(coll);
+    c4pi_bcast_died(coll);
     c4pi_tell_home(coll, key, version, -1, true);
 }
 
@@ -675,6 +746,7 @@ void
 c4pi_grow_init(c4p_rt_t *rt)
 {
     rt->on_kind[C4PI_COLL_NEW] = on_new;
+    rt->run_kind[C4PI_COLL_NEW] = run_new;
     rt->run_kind[C4PI_CONSTRUCT] = run_construct;
     rt->on_kind[C4PI_INSERT] = on_insert;
     rt->on_kind[C4PI_INSERT_DO] = on_insert_do;

@@ -28,6 +28,8 @@ void c4pi_grow_destroy(c4p_rt_t *rt, c4p_ref_t ref);
 
 /* Root: was anything ever inserted or deleted after creation? */
 bool c4pi_grow_dynamic(const c4pi_coll_t *coll);
+/* Root: now it is, or is about to be. */
+void c4pi_grow_set_dynamic(c4pi_coll_t *coll);
 
 void c4pi_grow_free(c4pi_coll_t *coll);
 

@@ -107,6 +107,11 @@ on_migrate(c4p_rt_t *rt, c4p_msg_t *msg)
         c4pi_park_stranger(rt, msg);
         return;
     }
+    if (rt->phase >= C4PI_PHASE_EXITING) { /* no code of the user's runs any more */
+        c4pi_msg_drop(msg);
+        c4pi_count_processed(rt);
+        return;
+    }
     c4p_key_t key = msg->env.key;
     c4pi_version_t version = {msg->env.hint_nonce, msg->env.hint_epoch};
     c4p_pup_t p;

@@ -13,6 +13,7 @@ typedef struct round {
     uint64_t number;
     uint64_t n_old, n_new, births, deaths;
     uint64_t contributors;
+    uint64_t inserted; /* root: insertions seen of elements that start with this one */
     uint32_t past;     /* local elements that owe it nothing any more */
     uint32_t children; /* which children have reported */
     bool any;          /* holds something that the parent does not know */
@@ -199,7 +200,7 @@ close_rounds(c4pi_coll_t *coll)
     for (;;) {
         round_t *round = redn->rounds;
         if (!redn->known || !round || round->number != redn->open ||
-            round->n_old != redn->population || round->n_new != round->births ||
+            round->n_old != redn->population || round->n_new != round->births || round->inserted != round->births ||
             round->n_old + round->n_new == 0)
             return;
         redn->population += round->births - round->deaths;
@@ -476,7 +477,14 @@ c4pi_reduce_birth(c4pi_coll_t *coll)
 {
     round_t *round = need_round(coll, coll->redn->open);
     round->births++;
+    round->inserted++;
     return round->number;
+}
+
+void
+c4pi_reduce_member_birth(c4pi_coll_t *coll, uint64_t number)
+{
+    need_round(coll, number)->inserted++;
 }
 
 uint64_t

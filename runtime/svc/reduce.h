@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* reduce.h: reductions by token conservation. Every element that owes reduction r gives exactly one
  * token for r: a contribution, or its death. A partial is {r, old tokens, new tokens, births,
- * deaths, data}; ranks add up and never judge. The root closes r exactly when the old tokens are
- * the population N(r) and the new ones the births declared for r; then N(r+1) = N(r) + births -
- * deaths. So nothing depends on where elements are. Holding partials back to combine them is only a
+ * deaths, data}; ranks add up and never judge. The root, which every insertion passes, closes r exactly
+ * when the old tokens are the population N(r), and the new ones as many as the births declared for r
+ * and as the insertions seen for r; then N(r+1) = N(r) + births - deaths. (Declared alone would not
+ * do: a new element whose own token is missing may have inserted another, whose token would stand
+ * in for it.) So nothing depends on where elements are. Holding partials back to combine them is only a
  * hint: a rank sends its partial when its own elements have given their tokens and its active
  * children have reported, and at the latest when it is idle. After tests/models/reduction.pml,
  * variant 2. Pump thread only. */
@@ -43,6 +45,8 @@ bool c4pi_reduce_is_open(const c4pi_coll_t *coll);
 /* Root: an element inserted from outside the collection: the number it starts with; declares the
  * birth. */
 uint64_t c4pi_reduce_birth(c4pi_coll_t *coll);
+/* Root: an element inserted by a member passes, which starts with the creator's next reduction. */
+void c4pi_reduce_member_birth(c4pi_coll_t *coll, uint64_t number);
 
 /* Send all partials held here, because nothing else happens. True if there were any. */
 bool c4pi_reduce_flush(c4p_rt_t *rt);

@@ -38,8 +38,10 @@ struct c4pi_waves {
     uint64_t next_ns; /* no wave before this time */
     uint64_t backoff_ns;
     uint64_t quiet_work; /* rt->work_done when the job was last seen to change */
-    uint64_t judge_ns;   /* look for a stall at this time */
+    uint64_t judge_ns;   /* look for a stall at this time; 0: not set yet */
+    uint64_t judged_created; /* work created in all when the job was last seen quiescent */
     bool exit_decided;
+    bool exit_asked; /* at every rank: from here */
 };
 
 enum { EXIT_DOWN = 1, EXIT_FINISH = 2 };
@@ -101,7 +103,7 @@ wave_answer(c4p_rt_t *rt)
         w->sum.created += rt->created;
         w->sum.processed += rt->processed;
         w->sum.waiters += c4pi_count_waiters(rt);
-        w->sum.timers += c4pi_timers_pending(rt);
+        w->sum.timers += c4pi_timers_pending(rt) + w->exit_asked;
     }
     w->open = false;
     if (rt->rank == 0)
@@ -158,11 +160,36 @@ tell_requests(c4p_rt_t *rt)
     }
 }
 
+static uint64_t
+stall_after_ns(const c4p_rt_t *rt)
+{
+    return rt->opts.stall_after_ms * UINT64_C(1000000);
+}
+
 static void
 finish(c4p_rt_t *rt)
 {
     rt->phase = C4PI_PHASE_ENDED;
     rt->stop = true;
+}
+
+/* Nothing moves. A stall it is only if nothing has moved for a while on any rank, and nothing is on
+ * its way that waves do not count: who is to be told of quiescence may go on, and so may a timer. */
+static void
+judge(c4p_rt_t *rt, const sums_t *sum)
+{
+    c4pi_waves_t *w = rt->waves;
+    uint64_t now = c4pi_now_ns(rt->port);
+    if (w->requests)
+        return;
+    if (sum->created != w->judged_created) {
+        w->judged_created = sum->created;
+        w->judge_ns = now + stall_after_ns(rt);
+        return;
+    }
+    w->judge_ns = now + judge_again_ns;
+    if (sum->waiters && !sum->timers && rt->opts.stall != C4P_STALL_OFF)
+        c4pi_stall_report(rt);
 }
 
 /* The last wave is equal to the one before it and balanced. */
@@ -184,9 +211,7 @@ decided(c4p_rt_t *rt, const sums_t *sum)
         tell_requests(rt);
         return;
     }
-    w->judge_ns = c4pi_now_ns(rt->port) + judge_again_ns;
-    if (sum->waiters && !sum->timers && rt->opts.stall != C4P_STALL_OFF)
-        c4pi_stall_report(rt);
+    judge(rt, sum);
 }
 
 static void
@@ -225,9 +250,9 @@ wave_wanted(c4p_rt_t *rt, uint64_t now)
         return true;
     if (rt->opts.stall == C4P_STALL_OFF || rt->phase != C4PI_PHASE_ACTIVE)
         return false;
-    if (rt->work_done != w->quiet_work) {
+    if (rt->work_done != w->quiet_work || !w->judge_ns) {
         w->quiet_work = rt->work_done;
-        w->judge_ns = now + rt->opts.stall_after_ms * UINT64_C(1000000);
+        w->judge_ns = now + stall_after_ns(rt);
         return w->have_previous; /* finish the pair that is begun */
     }
     return w->have_previous || now >= w->judge_ns;
@@ -349,6 +374,7 @@ c4pi_exit_ask(c4p_rt_t *rt, int code)
     msg->env.kind = C4PI_EXIT_ASK;
     msg->env.source = (uint32_t)rt->rank & 0xffffff;
     msg->env.reference = (uint64_t)(int64_t)code;
+    rt->waves->exit_asked = true;
     if (rt->rank != 0)
         rt->waves->sent++;
     c4pi_send_to(rt, 0, msg);
@@ -363,6 +389,7 @@ c4pi_waves_new(c4p_rt_t *rt)
     if (!rt->waves)
         return C4P_ERR_NOMEM;
     rt->waves->backoff_ns = first_backoff_ns;
+    rt->waves->judged_created = UINT64_MAX;
     rt->on_idle = c4pi_waves_idle;
     rt->on_kind[C4PI_WAVE] = on_wave;
     rt->on_kind[C4PI_QD_ASK] = on_ask;
