@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* scenarios.c: the list of all scenarios. */
+#include "sim/sim_scenarios.h"
+
+const sim_scenario_t *const sim_scenarios[] = {
+    &sim_storm, &sim_churn, &sim_shout, &sim_await, &sim_reduce, &sim_create,
+    &sim_quiet, &sim_mix,   &sim_exit,  NULL,
+};

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sim_scenarios.h: the scenarios, by the file that defines them; simrun.c lists them. */
+#ifndef C4PT_SIM_SCENARIOS_H
+#define C4PT_SIM_SCENARIOS_H
+
+#include "sim/sim_driver.h"
+
+/* mix.c */
+extern const sim_scenario_t sim_storm, sim_churn, sim_shout, sim_await, sim_reduce, sim_create,
+    sim_quiet, sim_mix, sim_exit;
+
+#endif
