@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bound.c: entry methods as attributes of proxies. `proxy.work(x)` finds the descriptor and calls it with the proxy in front, so no bound object is
- * made; `proxy.work` alone gives one: a callback that can be stored, sent and called. */
+/* bound.c: entry methods as attributes of proxies. `proxy.work(x)` finds the descriptor and calls
+ * it with the proxy in front, so no bound object is made; `proxy.work` alone gives one: a callback
+ * that can be stored, sent and called. */
 #include "bound.h"
 
 #include "call.h"
@@ -22,7 +23,8 @@ descr_call(PyObject *op, PyObject *const *args, size_t nargsf, PyObject *kwnames
     descr_t *self = (descr_t *)op;
     Py_ssize_t nargs = PyVectorcall_NARGS(nargsf);
     if (nargs < 1 || !PyObject_TypeCheck(args[0], self->owner))
-        return PyErr_Format(PyExc_TypeError, "%U needs a %s in front", self->entry->qualname, self->owner->tp_name);
+        return PyErr_Format(PyExc_TypeError, "%U needs a %s in front", self->entry->qualname,
+                            self->owner->tp_name);
     c4pe_proxy_t *proxy = (c4pe_proxy_t *)args[0];
     if (kwnames == NULL)
         return c4pe_call_plain(proxy, self->entry, args + 1, nargs - 1);
@@ -36,7 +38,8 @@ descr_get(PyObject *op, PyObject *obj, PyObject *Py_UNUSED(type))
     if (obj == NULL || obj == Py_None)
         return Py_NewRef(op);
     if (!PyObject_TypeCheck(obj, self->owner))
-        return PyErr_Format(PyExc_TypeError, "%U does not belong to a %s", self->entry->qualname, Py_TYPE(obj)->tp_name);
+        return PyErr_Format(PyExc_TypeError, "%U does not belong to a %s", self->entry->qualname,
+                            Py_TYPE(obj)->tp_name);
     return c4pe_bound_new((c4pe_proxy_t *)obj, self->entry);
 }
 
@@ -91,8 +94,8 @@ static PyType_Slot descr_slots[] = {
 static PyType_Spec descr_spec = {
     .name = "c4py._c4py.EntryDescr",
     .basicsize = sizeof(descr_t),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR | Py_TPFLAGS_DISALLOW_INSTANTIATION |
-             Py_TPFLAGS_IMMUTABLETYPE,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR |
+             Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
     .slots = descr_slots,
 };
 
@@ -191,7 +194,7 @@ static PyObject *
 bound_reduce(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
     c4pe_bound_t *self = (c4pe_bound_t *)op;
-    PyObject *builtins = PyEval_GetBuiltins(); /* borrowed */
+    PyObject *builtins = PyEval_GetBuiltins();                     /* borrowed */
     PyObject *getattr = PyDict_GetItemString(builtins, "getattr"); /* borrowed */
     if (getattr == NULL)
         return c4pe_raise(self->entry->state, "builtins has no getattr");
@@ -215,20 +218,16 @@ static PyGetSetDef bound_getset[] = {
     {NULL, NULL, NULL, NULL, NULL},
 };
 
-PyDoc_STRVAR(bound_doc, "An entry method of a chare or collection. Calling it sends the call; it can be stored, sent, and used as the\n"
+PyDoc_STRVAR(bound_doc, "An entry method of a chare or collection. Calling it sends the call; it "
+                        "can be stored, sent, and used as the\n"
                         "target of a reduction.");
 
 static PyType_Slot bound_slots[] = {
-    {Py_tp_doc, (void *)bound_doc},
-    {Py_tp_call, PyVectorcall_Call},
-    {Py_tp_dealloc, bound_dealloc},
-    {Py_tp_repr, bound_repr},
-    {Py_tp_richcompare, bound_compare},
-    {Py_tp_hash, bound_hash},
-    {Py_tp_methods, bound_methods},
-    {Py_tp_members, bound_members},
-    {Py_tp_getset, bound_getset},
-    {0, NULL},
+    {Py_tp_doc, (void *)bound_doc},     {Py_tp_call, PyVectorcall_Call},
+    {Py_tp_dealloc, bound_dealloc},     {Py_tp_repr, bound_repr},
+    {Py_tp_richcompare, bound_compare}, {Py_tp_hash, bound_hash},
+    {Py_tp_methods, bound_methods},     {Py_tp_members, bound_members},
+    {Py_tp_getset, bound_getset},       {0, NULL},
 };
 
 /* A proxy holds no container, so no cycle can go through here. */
@@ -276,7 +275,8 @@ bound_decode(c4pe_state_t *st, c4pe_reader_t *r)
     if (wire.entry < cls->num_entries)
         bound = c4pe_bound_new((c4pe_proxy_t *)proxy, &cls->entries[wire.entry]);
     else
-        c4pe_raise(st, "a callback arrived damaged: %s has no entry method %u", cls->name, (unsigned)wire.entry);
+        c4pe_raise(st, "a callback arrived damaged: %s has no entry method %u", cls->name,
+                   (unsigned)wire.entry);
     Py_DECREF(proxy);
     return bound;
 }
@@ -301,7 +301,9 @@ c4pe_callback_target(c4pe_state_t *st, PyObject *callback, c4p_target_t *target_
         target.kind = C4P_TARGET_FUTURE;
         target.number = c4pe_future_id(callback);
         if (target.number == 0)
-            return c4pe_raise(st, "this future belongs to one chare alone and cannot be the target"), -1;
+            return c4pe_raise(st,
+                              "this future belongs to one chare alone and cannot be the target"),
+                   -1;
     } else if (c4pe_bound_check(st, callback)) {
         c4pe_bound_t *bound = (c4pe_bound_t *)callback;
         bool element = bound->proxy->flags & C4PE_PROXY_ELEMENT;
@@ -310,7 +312,10 @@ c4pe_callback_target(c4pe_state_t *st, PyObject *callback, c4p_target_t *target_
         target.flags = element ? 0 : C4PE_TAG_SHARED;
         target.ref = bound->proxy->ref;
     } else {
-        PyErr_Format(PyExc_TypeError, "a callback must be a future or an entry method of a proxy (proxy.method), not %s", Py_TYPE(callback)->tp_name);
+        PyErr_Format(
+            PyExc_TypeError,
+            "a callback must be a future or an entry method of a proxy (proxy.method), not %s",
+            Py_TYPE(callback)->tp_name);
         return -1;
     }
     *target_out = target;
@@ -324,7 +329,8 @@ c4pe_bound_exec(PyObject *module, c4pe_state_t *st)
 {
     st->descr_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &descr_spec, NULL);
     st->bound_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &bound_spec, NULL);
-    if (st->descr_type == NULL || st->bound_type == NULL || PyModule_AddType(module, st->bound_type) < 0)
+    if (st->descr_type == NULL || st->bound_type == NULL ||
+        PyModule_AddType(module, st->bound_type) < 0)
         return -1;
     c4pe_coder_t coder = {.type = st->bound_type, .encode = bound_encode, .decode = bound_decode};
     return c4pe_codec_add(st, C4PE_CODE_BOUND, &coder);

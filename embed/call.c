@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* call.c: proxy.method(...). A target on this rank gets its arguments captured, without packing; every other target gets bytes. */
+/* call.c: proxy.method(...). A target on this rank gets its arguments captured, without packing;
+ * every other target gets bytes. */
 #include "call.h"
 
 #include "codec.h"
@@ -8,23 +9,34 @@
 /* ---- the common case ----------------------------------------------------------------------------- */
 
 static int
-make_message(c4pe_state_t *st, const c4pe_proxy_t *proxy, c4pe_entry_t *entry, PyObject *const *args, Py_ssize_t nargs, c4p_msg_t **msg_out)
+make_message(c4pe_state_t *st, const c4pe_proxy_t *proxy, c4pe_entry_t *entry,
+             PyObject *const *args, Py_ssize_t nargs, c4p_msg_t **msg_out)
 {
     if ((proxy->flags & C4PE_PROXY_ELEMENT) && c4p_local(st->rt, proxy->ref) != NULL)
-        return c4pe_codec_capture_args(st, args, nargs, entry, 0, msg_out);
+        return c4pe_codec_capture_args(st, args, nargs, entry, c4pe_codec_temps(args), msg_out);
     return c4pe_codec_pack_args(st, args, nargs, entry, c4pe_codec_temps(args), msg_out);
 }
 
 static PyObject *
-refused(c4pe_state_t *st, c4p_status_t status, const c4pe_proxy_t *proxy, const c4pe_entry_t *entry, c4p_msg_t *msg)
+refused(c4pe_state_t *st, c4p_status_t status, const c4pe_proxy_t *proxy, const c4pe_entry_t *entry,
+        c4p_msg_t *msg)
 {
     c4p_msg_free(msg);
     if (status == C4P_ERR_RANGE && proxy->pclass->kind == C4PE_KIND_GROUP) {
-        PyErr_Format(PyExc_IndexError, "%U: group element %llu does not exist: there are %d ranks", entry->qualname,
-                     (unsigned long long)proxy->ref.key.w[0], st->num_ranks);
+        PyErr_Format(PyExc_IndexError, "%U: group element %llu does not exist: there are %d ranks",
+                     entry->qualname, (unsigned long long)proxy->ref.key.w[0], st->num_ranks);
         return NULL;
     }
     return c4pe_raise_status(st, status, PyUnicode_AsUTF8(entry->qualname));
+}
+
+static PyObject *
+refuse_call(c4pe_state_t *st, const c4pe_entry_t *entry)
+{
+    const char *name = PyUnicode_AsUTF8(entry->qualname);
+    if (name != NULL)
+        c4pe_need_rt(st, name);
+    return NULL;
 }
 
 PyObject *
@@ -33,8 +45,8 @@ c4pe_call_plain(c4pe_proxy_t *proxy, c4pe_entry_t *entry, PyObject *const *args,
     c4pe_state_t *st = entry->state;
     c4p_msg_t *msg;
     c4p_status_t status;
-    if (st->rt == NULL)
-        return c4pe_raise(st, "%U: the runtime does not run", entry->qualname);
+    if (!c4pe_may_call(st))
+        return refuse_call(st, entry);
     if (make_message(st, proxy, entry, args, nargs, &msg) < 0)
         return NULL;
     if (proxy->flags & C4PE_PROXY_ELEMENT) {
@@ -54,7 +66,8 @@ c4pe_call_plain(c4pe_proxy_t *proxy, c4pe_entry_t *entry, PyObject *const *args,
 
 /* Send with an answer: the future (new reference); NULL with an exception. */
 static PyObject *
-send_with_reply(c4pe_proxy_t *proxy, c4pe_entry_t *entry, c4p_msg_t *msg, uint32_t tag, const c4pe_call_how_t *how)
+send_with_reply(c4pe_proxy_t *proxy, c4pe_entry_t *entry, c4p_msg_t *msg, uint32_t tag,
+                const c4pe_call_how_t *how)
 {
     c4pe_state_t *st = entry->state;
     bool element = proxy->flags & C4PE_PROXY_ELEMENT;
@@ -71,7 +84,8 @@ send_with_reply(c4pe_proxy_t *proxy, c4pe_entry_t *entry, c4p_msg_t *msg, uint32
         status = c4p_call(st->rt, proxy->ref, entry->id, msg, c4pe_future_id(future));
     } else {
         c4p_msg_set_tag(msg, tag | C4PE_TAG_SHARED);
-        status = c4p_bcast(st->rt, proxy->ref.coll, entry->id, msg, how->ret ? C4P_BCAST_GATHER : C4P_BCAST_DONE, c4pe_future_id(future));
+        status = c4p_bcast(st->rt, proxy->ref.coll, entry->id, msg,
+                           how->ret ? C4P_BCAST_GATHER : C4P_BCAST_DONE, c4pe_future_id(future));
     }
     if (status != C4P_OK) {
         c4pe_future_cancel(st, future);
@@ -111,13 +125,14 @@ check_context(c4pe_state_t *st, const c4pe_entry_t *entry, const c4pe_call_how_t
 }
 
 static PyObject *
-send_as_asked(c4pe_proxy_t *proxy, c4pe_entry_t *entry, PyObject *const *args, Py_ssize_t nargs, uint32_t tag, const c4pe_call_how_t *how)
+send_as_asked(c4pe_proxy_t *proxy, c4pe_entry_t *entry, PyObject *const *args, Py_ssize_t nargs,
+              uint32_t tag, const c4pe_call_how_t *how)
 {
     c4pe_state_t *st = entry->state;
     bool wants = how->awaitable || how->ret || how->block;
     c4p_msg_t *msg;
-    if (st->rt == NULL)
-        return c4pe_raise(st, "%U: the runtime does not run", entry->qualname);
+    if (!c4pe_may_call(st))
+        return refuse_call(st, entry);
     if (wants && check_context(st, entry, how) < 0)
         return NULL;
     if (make_message(st, proxy, entry, args, nargs, &msg) < 0)
@@ -144,13 +159,18 @@ has_parameter(const c4pe_entry_t *entry, PyObject *name)
 
 /* Take the runtime's own keywords; how many there are, or -1 with an exception. */
 static Py_ssize_t
-take_runtime_keywords(const c4pe_entry_t *entry, PyObject *const *values, PyObject *kwnames, c4pe_call_how_t *how)
+take_runtime_keywords(const c4pe_entry_t *entry, PyObject *const *values, PyObject *kwnames,
+                      c4pe_call_how_t *how)
 {
     const c4pe_state_t *st = entry->state;
     Py_ssize_t taken = 0;
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(kwnames); i++) {
-        PyObject *name = PyTuple_GET_ITEM(kwnames, i); /* interned: compiled code and ** of dicts with literal keys */
-        bool *flag = name == st->s_awaitable ? &how->awaitable : name == st->s_ret ? &how->ret : name == st->s_block ? &how->block : NULL;
+        PyObject *name = PyTuple_GET_ITEM(kwnames, i); /* interned: compiled code and ** of dicts
+                                                          with literal keys */
+        bool *flag = name == st->s_awaitable ? &how->awaitable
+                     : name == st->s_ret     ? &how->ret
+                     : name == st->s_block   ? &how->block
+                                             : NULL;
         if (flag == NULL || (flag == &how->block && has_parameter(entry, name)))
             continue;
         int truth = PyObject_IsTrue(values[i]);
@@ -166,7 +186,8 @@ static bool
 is_runtime_keyword(const c4pe_entry_t *entry, PyObject *name)
 {
     const c4pe_state_t *st = entry->state;
-    return name == st->s_awaitable || name == st->s_ret || (name == st->s_block && !has_parameter(entry, name));
+    return name == st->s_awaitable || name == st->s_ret ||
+           (name == st->s_block && !has_parameter(entry, name));
 }
 
 /* What a call with keywords becomes: positional arguments and a dict of the rest (NULL: none). */
@@ -178,9 +199,12 @@ typedef struct binding {
 static int
 bind_extra(const c4pe_entry_t *entry, binding_t *b, PyObject *name, PyObject *value)
 {
-    if (entry->params != NULL && !(entry->flags & C4PE_VARKW) && !(entry->kwonly && PyDict_Contains(entry->kwonly, name) == 1)) {
+    if (entry->params != NULL && !(entry->flags & C4PE_VARKW) &&
+        !(entry->kwonly && PyDict_Contains(entry->kwonly, name) == 1)) {
         bool twice = PySequence_Contains(entry->params, name) == 1;
-        PyErr_Format(PyExc_TypeError, twice ? "%U() got multiple values for argument %R" : "%U() got an unexpected keyword argument %R",
+        PyErr_Format(PyExc_TypeError,
+                     twice ? "%U() got multiple values for argument %R"
+                           : "%U() got an unexpected keyword argument %R",
                      entry->qualname, name);
         return -1;
     }
@@ -201,17 +225,20 @@ keyword_value(PyObject *const *values, PyObject *kwnames, PyObject *name)
     return NULL;
 }
 
-/* Positional parameters that were not given by position: keyword, else default, else an error at the caller. */
+/* Positional parameters that were not given by position: keyword, else default, else an error at
+ * the caller. */
 static int
 bind_missing(const c4pe_entry_t *entry, binding_t *b, PyObject *const *values, PyObject *kwnames)
 {
     for (Py_ssize_t i = PyList_GET_SIZE(b->args); i < entry->nparams; i++) {
         PyObject *name = PyTuple_GET_ITEM(entry->params, i);
-        PyObject *value = is_runtime_keyword(entry, name) ? NULL : keyword_value(values, kwnames, name);
+        PyObject *value =
+            is_runtime_keyword(entry, name) ? NULL : keyword_value(values, kwnames, name);
         if (value == NULL && i >= entry->nrequired)
             value = PyTuple_GET_ITEM(entry->defaults, i - entry->nrequired);
         if (value == NULL) {
-            PyErr_Format(PyExc_AssertionError, "%U(): the parameter %R got no value", entry->qualname, name);
+            PyErr_Format(PyExc_AssertionError, "%U(): the parameter %R got no value",
+                         entry->qualname, name);
             return -1;
         }
         if (PyList_Append(b->args, value) < 0)
@@ -227,15 +254,18 @@ check_kwonly(const c4pe_entry_t *entry, const binding_t *b)
     PyObject *name, *value;
     Py_ssize_t at = 0;
     while (entry->kwonly != NULL && PyDict_Next(entry->kwonly, &at, &name, &value))
-        if (value == entry->state->required && (b->kwargs == NULL || PyDict_Contains(b->kwargs, name) != 1)) {
-            PyErr_Format(PyExc_TypeError, "%U() misses the keyword-only argument %R", entry->qualname, name);
+        if (value == entry->state->required &&
+            (b->kwargs == NULL || PyDict_Contains(b->kwargs, name) != 1)) {
+            PyErr_Format(PyExc_TypeError, "%U() misses the keyword-only argument %R",
+                         entry->qualname, name);
             return -1;
         }
     return 0;
 }
 
 static int
-bind_keywords(const c4pe_entry_t *entry, binding_t *b, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+bind_keywords(const c4pe_entry_t *entry, binding_t *b, PyObject *const *args, Py_ssize_t nargs,
+              PyObject *kwnames)
 {
     PyObject *const *values = args + nargs;
     b->kwargs = NULL;
@@ -261,14 +291,17 @@ bind_keywords(const c4pe_entry_t *entry, binding_t *b, PyObject *const *args, Py
 }
 
 PyObject *
-c4pe_call_keywords(c4pe_proxy_t *proxy, c4pe_entry_t *entry, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+c4pe_call_keywords(c4pe_proxy_t *proxy, c4pe_entry_t *entry, PyObject *const *args,
+                   Py_ssize_t nargs, PyObject *kwnames)
 {
     c4pe_call_how_t how = {false, false, false};
     Py_ssize_t taken = take_runtime_keywords(entry, args + nargs, kwnames, &how);
     if (taken < 0)
         return NULL;
-    if (taken == PyTuple_GET_SIZE(kwnames) && entry->kwonly == NULL && (entry->params == NULL || nargs >= entry->nrequired))
-        return send_as_asked(proxy, entry, args, nargs, 0, &how); /* the receiver fills in the same defaults */
+    if (taken == PyTuple_GET_SIZE(kwnames) && entry->kwonly == NULL &&
+        (entry->params == NULL || nargs >= entry->nrequired))
+        return send_as_asked(proxy, entry, args, nargs, 0, &how); /* the receiver fills in the same
+                                                                     defaults */
     binding_t b;
     PyObject *result = NULL;
     uint32_t tag = 0;
@@ -276,7 +309,8 @@ c4pe_call_keywords(c4pe_proxy_t *proxy, c4pe_entry_t *entry, PyObject *const *ar
         if (b.kwargs != NULL && PyList_Append(b.args, b.kwargs) == 0)
             tag = C4PE_TAG_KWARGS;
         if (!PyErr_Occurred())
-            result = send_as_asked(proxy, entry, PySequence_Fast_ITEMS(b.args), PyList_GET_SIZE(b.args), tag, &how);
+            result = send_as_asked(proxy, entry, PySequence_Fast_ITEMS(b.args),
+                                   PyList_GET_SIZE(b.args), tag, &how);
     }
     Py_XDECREF(b.args);
     Py_XDECREF(b.kwargs);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* channel.c: ordered streams between two chares. Opening an end sends one message to the other chare, which says the opener's port and that this is
- * its n-th channel towards that chare; whoever has the n-th channel back is connected by it. Data goes to the port, with a number. */
+/* channel.c: ordered streams between two chares. Opening an end sends one message to the other
+ * chare, which says the opener's port and that this is its n-th channel towards that chare; whoever
+ * has the n-th channel back is connected by it. Data goes to the port, with a number. */
 #include "channel.h"
 
 #include "codec.h"
@@ -21,11 +22,12 @@ struct c4pe_channel {
     c4p_ref_t peer;
     uint64_t ordinal; /* how many channels towards the same chare this one had before it */
     int64_t port, remote_port;
-    uint64_t send_next, recv_next; /* numbers of the next message out, and of the next one to be put into the ring */
+    uint64_t send_next, recv_next; /* numbers of the next message out, and of the next one to be put
+                                      into the ring */
     packet_t *ring;
     size_t room, head, count; /* room is a power of two */
-    PyObject *early;          /* dict number -> value: overtook others while an end moved; NULL none */
-    PyObject *unsent;         /* list of argument tuples of async coroutines; NULL none */
+    PyObject *early;  /* dict number -> value: overtook others while an end moved; NULL none */
+    PyObject *unsent; /* list of argument tuples of async coroutines; NULL none */
     c4pe_waiters_t receivers, connectors;
     c4pe_watch_t *watches;
 };
@@ -203,7 +205,8 @@ packet_value(c4pe_state_t *st, packet_t packet)
     return value;
 }
 
-/* A message that overtook others is kept by its number; its value, because the message is only lent. */
+/* A message that overtook others is kept by its number; its value, because the message is only
+ * lent. */
 static int
 keep_early(c4pe_channel_t *ch, uint64_t number, packet_t packet)
 {
@@ -289,7 +292,8 @@ remember_request(struct c4pe_chantab *table, c4p_ref_t peer, const open_wire_t *
         PyErr_NoMemory();
         return -1;
     }
-    *request = (request_t){.next = table->requests, .peer = peer, .ordinal = open->ordinal, .port = open->port};
+    *request = (request_t){
+        .next = table->requests, .peer = peer, .ordinal = open->ordinal, .port = open->port};
     table->requests = request;
     return 0;
 }
@@ -319,7 +323,8 @@ c4pe_channel_on_open(c4p_rt_t *Py_UNUSED(rt), void *object, c4p_msg_t *msg, void
     struct c4pe_chantab *table = table_of(chare);
     if (!table || c4p_msg_len(msg) != sizeof(open)) {
         if (table)
-            c4pe_raise(entry->state, "damaged message: a channel was opened with %zu bytes", c4p_msg_len(msg));
+            c4pe_raise(entry->state, "damaged message: a channel was opened with %zu bytes",
+                       c4p_msg_len(msg));
         c4pe_err_uncaught(entry->state, chare, entry, "opening a channel to");
         return;
     }
@@ -346,7 +351,8 @@ receive(c4pe_chare_t *chare, c4p_msg_t *msg)
         head.port = -1;
     struct c4pe_chantab *table = chare->channels;
     if (!table || head.port < 0 || (uint64_t)head.port >= table->count) {
-        c4pe_raise(chare->state, "damaged message: data for channel %lld, which does not exist", (long long)head.port);
+        c4pe_raise(chare->state, "damaged message: data for channel %lld, which does not exist",
+                   (long long)head.port);
         return -1;
     }
     if (local) {
@@ -366,12 +372,6 @@ c4pe_channel_on_data(c4p_rt_t *Py_UNUSED(rt), void *object, c4p_msg_t *msg, void
     if (!entry->state->exiting && receive(chare, msg) < 0)
         c4pe_err_uncaught(entry->state, chare, entry, "receiving on a channel of");
 }
-
-void
-c4pe_channel_on_aux(c4p_rt_t *Py_UNUSED(rt), void *Py_UNUSED(object), c4p_msg_t *Py_UNUSED(msg), void *Py_UNUSED(ctx))
-{
-}
-
 /* ---- sending ------------------------------------------------------------------------------------- */
 
 static void
@@ -389,12 +389,14 @@ drop_local(c4p_rt_t *Py_UNUSED(rt), void *object)
     chans->free = local;
 }
 
-/* The other end has moved away meanwhile. recv() cannot tell one tuple from several arguments, so the value goes as one. */
+/* The other end has moved away meanwhile. recv() cannot tell one tuple from several arguments, so
+ * the value goes as one. */
 static c4p_status_t
 flatten_local(c4p_rt_t *Py_UNUSED(rt), void *object, c4p_msg_t **flat_out)
 {
     local_data_t *local = object;
-    if (c4pe_codec_pack_args_after(local->st, &local->head, sizeof(local->head), &local->value, 1, C4PE_PACK_FLAT, flat_out) == 0)
+    if (c4pe_codec_pack_args_after(local->st, &local->head, sizeof(local->head), &local->value, 1,
+                                   C4PE_PACK_FLAT, flat_out) == 0)
         return C4P_OK;
     c4pe_err_uncaught(local->st, NULL, NULL, "sending on a channel whose other end has moved");
     return C4P_ERR_USER;
@@ -411,7 +413,8 @@ capture_args(c4pe_state_t *st, PyObject *const *args, Py_ssize_t nargs)
 }
 
 static int
-local_message(c4pe_channel_t *ch, const data_head_t *head, PyObject *const *args, Py_ssize_t nargs, c4p_msg_t **msg_out)
+local_message(c4pe_channel_t *ch, const data_head_t *head, PyObject *const *args, Py_ssize_t nargs,
+              c4p_msg_t **msg_out)
 {
     c4pe_state_t *st = ch->st;
     PyObject *value = capture_args(st, args, nargs);
@@ -472,7 +475,8 @@ c4pe_channel_send_unsent(c4pe_channel_t *ch)
     return err;
 }
 
-/* In an async coroutine nothing waits here: what cannot be sent yet is kept. Returns something to await. */
+/* In an async coroutine nothing waits here: what cannot be sent yet is kept. Returns something to
+ * await. */
 static PyObject *
 send_async(c4pe_channel_t *ch, PyObject *const *args, Py_ssize_t nargs)
 {
@@ -550,7 +554,8 @@ channel_watches(PyObject *op)
     return &((c4pe_channel_t *)op)->watches;
 }
 
-static const c4pe_waitable_t channel_waitable = {poll_channel, channel_receivers, channel_watches, C4PE_WAIT_CHANNEL};
+static const c4pe_waitable_t channel_waitable = {poll_channel, channel_receivers, channel_watches,
+                                                 C4PE_WAIT_CHANNEL};
 
 const c4pe_waitable_t *
 c4pe_channel_waitable(void)
@@ -602,7 +607,11 @@ send_open(c4pe_channel_t *ch)
 {
     c4pe_state_t *st = ch->st;
     c4p_ref_t self = c4pe_chare_ref(ch->chare);
-    const open_wire_t open = {.coll = self.coll, .key0 = self.key.w[0], .key1 = self.key.w[1], .ordinal = ch->ordinal, .port = ch->port};
+    const open_wire_t open = {.coll = self.coll,
+                              .key0 = self.key.w[0],
+                              .key1 = self.key.w[1],
+                              .ordinal = ch->ordinal,
+                              .port = ch->port};
     c4p_msg_t *msg;
     c4p_status_t status = c4p_msg_new(st->rt, sizeof(open), &msg);
     if (status == C4P_OK) {
@@ -661,13 +670,16 @@ channel_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     PyObject *chare, *remote, *local = Py_None;
     c4p_ref_t peer, own;
     c4pe_state_t *st = c4pe_state_of_type(type);
-    if (!st || !PyArg_ParseTupleAndKeywords(args, kwargs, "OO|O:Channel", (char **)names, &chare, &remote, &local))
+    if (!st || !PyArg_ParseTupleAndKeywords(args, kwargs, "OO|O:Channel", (char **)names, &chare,
+                                            &remote, &local))
         return NULL;
     if (!c4pe_need_rt(st, "Channel()"))
         return NULL;
     if (!c4pe_chare_check(st, chare) || !((c4pe_chare_t *)chare)->coll) {
-        PyErr_Format(PyExc_TypeError, "Channel(chare, remote): chare must be the chare that opens the channel, not %.100s",
-                     Py_TYPE(chare)->tp_name);
+        PyErr_Format(
+            PyExc_TypeError,
+            "Channel(chare, remote): chare must be the chare that opens the channel, not %.100s",
+            Py_TYPE(chare)->tp_name);
         return NULL;
     }
     if (!c4pe_proxy_check(st, remote) || (local != Py_None && !c4pe_proxy_check(st, local))) {
@@ -676,10 +688,12 @@ channel_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         return NULL;
     }
     if (c4pe_proxy_element(st, remote, &peer, "Channel(chare, remote)") < 0 ||
-        (local != Py_None && c4pe_proxy_element(st, local, &own, "Channel(chare, remote, local)") < 0))
+        (local != Py_None &&
+         c4pe_proxy_element(st, local, &own, "Channel(chare, remote, local)") < 0))
         return NULL;
     if (local != Py_None && !c4p_ref_eq(own, c4pe_chare_ref((c4pe_chare_t *)chare))) {
-        PyErr_SetString(PyExc_ValueError, "Channel(chare, remote, local): local must be a proxy of the chare itself");
+        PyErr_SetString(PyExc_ValueError,
+                        "Channel(chare, remote, local): local must be a proxy of the chare itself");
         return NULL;
     }
     return make_channel(st, (c4pe_chare_t *)chare, remote, peer);
@@ -723,10 +737,11 @@ channel_reduce(PyObject *op, PyObject *Py_UNUSED(ignored))
         return NULL;
     }
     return Py_BuildValue("N(OKKKKLLKKNO)", load, ch->remote, (unsigned long long)ch->peer.coll,
-                         (unsigned long long)ch->peer.key.w[0], (unsigned long long)ch->peer.key.w[1],
-                         (unsigned long long)ch->ordinal, (long long)ch->port, (long long)ch->remote_port,
-                         (unsigned long long)ch->send_next, (unsigned long long)ch->recv_next, received,
-                         ch->early ? ch->early : Py_None);
+                         (unsigned long long)ch->peer.key.w[0],
+                         (unsigned long long)ch->peer.key.w[1], (unsigned long long)ch->ordinal,
+                         (long long)ch->port, (long long)ch->remote_port,
+                         (unsigned long long)ch->send_next, (unsigned long long)ch->recv_next,
+                         received, ch->early ? ch->early : Py_None);
 }
 
 static int
@@ -751,8 +766,9 @@ module_channel_load(PyObject *module, PyObject *args)
     unsigned long long coll, key0, key1, ordinal, send_next, recv_next;
     long long port, remote_port;
     c4pe_state_t *st = c4pe_state_of_module(module);
-    if (!st || !PyArg_ParseTuple(args, "OKKKKLLKKO!O", &remote, &coll, &key0, &key1, &ordinal, &port, &remote_port, &send_next,
-                                 &recv_next, &PyList_Type, &received, &early))
+    if (!st ||
+        !PyArg_ParseTuple(args, "OKKKKLLKKO!O", &remote, &coll, &key0, &key1, &ordinal, &port,
+                          &remote_port, &send_next, &recv_next, &PyList_Type, &received, &early))
         return NULL;
     c4pe_channel_t *ch = channel_alloc(st, remote);
     if (!ch)
@@ -776,8 +792,10 @@ pack_requests(const struct c4pe_chantab *table)
 {
     PyObject *list = PyList_New(0);
     for (const request_t *r = table->requests; list && r; r = r->next) {
-        PyObject *tuple = Py_BuildValue("(KKKKL)", (unsigned long long)r->peer.coll, (unsigned long long)r->peer.key.w[0],
-                                        (unsigned long long)r->peer.key.w[1], (unsigned long long)r->ordinal, (long long)r->port);
+        PyObject *tuple = Py_BuildValue("(KKKKL)", (unsigned long long)r->peer.coll,
+                                        (unsigned long long)r->peer.key.w[0],
+                                        (unsigned long long)r->peer.key.w[1],
+                                        (unsigned long long)r->ordinal, (long long)r->port);
         if (!tuple || PyList_Append(list, tuple) < 0)
             Py_CLEAR(list);
         Py_XDECREF(tuple);
@@ -796,7 +814,8 @@ c4pe_channel_pack(c4pe_chare_t *chare)
         c4pe_channel_t *ch = table->channels[i];
         if (ch->remote_port < 0) {
             Py_DECREF(list);
-            return c4pe_raise(chare->state, "a chare with a channel that is not connected yet cannot move");
+            return c4pe_raise(chare->state,
+                              "a chare with a channel that is not connected yet cannot move");
         }
         PyList_SET_ITEM(list, (Py_ssize_t)i, Py_NewRef(ch));
     }
@@ -869,7 +888,8 @@ static PyObject *
 channel_repr(PyObject *op)
 {
     c4pe_channel_t *ch = (c4pe_channel_t *)op;
-    return PyUnicode_FromFormat("<Channel %lld to %R%s>", (long long)ch->port, ch->remote, ch->remote_port < 0 ? ", not connected" : "");
+    return PyUnicode_FromFormat("<Channel %lld to %R%s>", (long long)ch->port, ch->remote,
+                                ch->remote_port < 0 ? ", not connected" : "");
 }
 
 static int
@@ -915,18 +935,23 @@ channel_dealloc(PyObject *op)
 
 static PyMethodDef channel_methods[] = {
     {"send", (PyCFunction)(void (*)(void))channel_send, METH_FASTCALL,
-     "send(*args)\n--\n\nSend one message. Waits only until the other end is open. In `async def`: await it."},
+     "send(*args)\n--\n\nSend one message. Waits only until the other end is open. In `async def`: "
+     "await it."},
     {"recv", channel_recv, METH_NOARGS,
-     "recv()\n--\n\nThe next message: the argument of send(), or a tuple of several. In `async def`: await it."},
+     "recv()\n--\n\nThe next message: the argument of send(), or a tuple of several. In `async "
+     "def`: await it."},
     {"ready", channel_ready, METH_NOARGS, "ready()\n--\n\nTrue if recv() would not wait."},
     {"__reduce__", channel_reduce, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 
 static PyMemberDef channel_members[] = {
-    {"remote", T_OBJECT, offsetof(c4pe_channel_t, remote), READONLY, "The proxy of the other end, as given."},
-    {"port", T_LONGLONG, offsetof(c4pe_channel_t, port), READONLY, "Number of the channel in its chare."},
-    {"remote_port", T_LONGLONG, offsetof(c4pe_channel_t, remote_port), READONLY, "Number at the other end; -1 before it is open."},
+    {"remote", T_OBJECT, offsetof(c4pe_channel_t, remote), READONLY,
+     "The proxy of the other end, as given."},
+    {"port", T_LONGLONG, offsetof(c4pe_channel_t, port), READONLY,
+     "Number of the channel in its chare."},
+    {"remote_port", T_LONGLONG, offsetof(c4pe_channel_t, remote_port), READONLY,
+     "Number at the other end; -1 before it is open."},
     {NULL, 0, 0, 0, NULL},
 };
 
@@ -938,7 +963,8 @@ static PyType_Slot channel_slots[] = {
     {Py_tp_repr, channel_repr},
     {Py_tp_methods, channel_methods},
     {Py_tp_members, channel_members},
-    {Py_tp_doc, (void *)"Channel(chare, remote, local=None)\n--\n\nOne end of an ordered stream between two chares."},
+    {Py_tp_doc, (void *)"Channel(chare, remote, local=None)\n--\n\nOne end of an ordered stream "
+                        "between two chares."},
     {0, NULL},
 };
 

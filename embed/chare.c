@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* chare.c: the base type of Python chares. The runtime's part of a chare lives in the C struct, so nothing that a class does with its __dict__, its
+/* chare.c: the base type of Python chares. The runtime's part of a chare lives in the C struct, so
+ * nothing that a class does with its __dict__, its
  * __slots__ or its pickling can disturb it. */
 #include "channel.h"
 #include "coroutine.h"
@@ -11,8 +12,10 @@
 static PyObject *
 not_constructed(c4pe_state_t *st, PyTypeObject *type)
 {
-    return c4pe_raise(st, "chares are not made by calling their class: use Group(%s), Array(%s, dims) or Chare(%s)", type->tp_name, type->tp_name,
-                      type->tp_name);
+    return c4pe_raise(
+        st,
+        "chares are not made by calling their class: use Group(%s), Array(%s, dims) or Chare(%s)",
+        type->tp_name, type->tp_name, type->tp_name);
 }
 
 /* Chare(cls, ...) is the factory of single chares; a subclass is only made by the runtime. */
@@ -40,8 +43,9 @@ chare_init(PyObject *op, PyObject *args, PyObject *kwargs)
 {
     c4pe_chare_t *self = (c4pe_chare_t *)op;
     if (PyTuple_GET_SIZE(args) > 0 || (kwargs != NULL && PyDict_GET_SIZE(kwargs) > 0)) {
-        PyErr_Format(PyExc_TypeError, "%s() takes no arguments (%zd given): the class defines no __init__", Py_TYPE(self)->tp_name,
-                     PyTuple_GET_SIZE(args));
+        PyErr_Format(PyExc_TypeError,
+                     "%s() takes no arguments (%zd given): the class defines no __init__",
+                     Py_TYPE(self)->tp_name, PyTuple_GET_SIZE(args));
         return -1;
     }
     return 0;
@@ -109,7 +113,9 @@ chare_get_index(PyObject *op, void *Py_UNUSED(closure))
 {
     c4pe_chare_t *self = (c4pe_chare_t *)op;
     if (self->coll == NULL || self->coll->kind == C4PE_KIND_MAIN) {
-        PyErr_Format(PyExc_AttributeError, "%s has no thisIndex: it is not an element of a collection", Py_TYPE(op)->tp_name);
+        PyErr_Format(PyExc_AttributeError,
+                     "%s has no thisIndex: it is not an element of a collection",
+                     Py_TYPE(op)->tp_name);
         return NULL;
     }
     return c4pe_chare_index(self);
@@ -120,7 +126,9 @@ chare_get_proxy(PyObject *op, void *Py_UNUSED(closure))
 {
     c4pe_chare_t *self = (c4pe_chare_t *)op;
     if (self->coll == NULL) {
-        PyErr_Format(PyExc_AttributeError, "%s has no thisProxy: the runtime does not know this object", Py_TYPE(op)->tp_name);
+        PyErr_Format(PyExc_AttributeError,
+                     "%s has no thisProxy: the runtime does not know this object",
+                     Py_TYPE(op)->tp_name);
         return NULL;
     }
     return Py_NewRef(self->coll->proxy);
@@ -130,7 +138,8 @@ PyObject *
 c4pe_chare_self_proxy(c4pe_chare_t *self)
 {
     if (self->coll == NULL)
-        return c4pe_raise(self->state, "%s: the runtime does not know this object", Py_TYPE(self)->tp_name);
+        return c4pe_raise(self->state, "%s: the runtime does not know this object",
+                          Py_TYPE(self)->tp_name);
     c4pe_coll_t *coll = self->coll;
     return c4pe_proxy_new(&coll->cls->proxies[coll->kind], c4pe_chare_ref(self), coll->ndims, true);
 }
@@ -156,7 +165,8 @@ chare_set_migratable(PyObject *op, PyObject *value, void *Py_UNUSED(closure))
             PyErr_SetString(PyExc_AttributeError, "migratable cannot be deleted");
         return -1;
     }
-    self->flags = truth ? self->flags | C4PE_CHARE_MIGRATABLE : self->flags & ~(uint32_t)C4PE_CHARE_MIGRATABLE;
+    self->flags = truth ? self->flags | C4PE_CHARE_MIGRATABLE
+                        : self->flags & ~(uint32_t)C4PE_CHARE_MIGRATABLE;
     return 0;
 }
 
@@ -167,22 +177,28 @@ chare_get_threads(PyObject *op, void *Py_UNUSED(closure))
 }
 
 static PyGetSetDef chare_getset[] = {
-    {"thisIndex", chare_get_index, NULL, "Index in the collection: an int for groups, a tuple for arrays.", NULL},
-    {"thisProxy", chare_get_proxy, NULL, "Proxy of the whole collection (of the chare itself for single chares).", NULL},
-    {"migratable", chare_get_migratable, chare_set_migratable, "Whether load balancing may move this element.", NULL},
-    {"_numthreads", chare_get_threads, NULL, "Number of coroutines of this chare that have not ended.", NULL},
+    {"thisIndex", chare_get_index, NULL,
+     "Index in the collection: an int for groups, a tuple for arrays.", NULL},
+    {"thisProxy", chare_get_proxy, NULL,
+     "Proxy of the whole collection (of the chare itself for single chares).", NULL},
+    {"migratable", chare_get_migratable, chare_set_migratable,
+     "Whether load balancing may move this element.", NULL},
+    {"_numthreads", chare_get_threads, NULL,
+     "Number of coroutines of this chare that have not ended.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
 /* ---- methods ------------------------------------------------------------------------------------- */
 
-/* Put positional and keyword arguments into slots by the names of the parameters; slots not given keep their value (borrowed). */
+/* Put positional and keyword arguments into slots by the names of the parameters; slots not given
+ * keep their value (borrowed). */
 static int
-parse_args(const char *func, const char *const *names, int max, int required, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
-           PyObject **slots)
+parse_args(const char *func, const char *const *names, int max, int required, PyObject *const *args,
+           Py_ssize_t nargs, PyObject *kwnames, PyObject **slots)
 {
     if (nargs > max) {
-        PyErr_Format(PyExc_TypeError, "%s() takes at most %d arguments (%zd given)", func, max, nargs);
+        PyErr_Format(PyExc_TypeError, "%s() takes at most %d arguments (%zd given)", func, max,
+                     nargs);
         return -1;
     }
     int given = (int)nargs;
@@ -195,7 +211,10 @@ parse_args(const char *func, const char *const *names, int max, int required, Py
         while (at < max && PyUnicode_CompareWithASCIIString(name, names[at]) != 0)
             at++;
         if (at == max || (mask & (1u << at))) {
-            PyErr_Format(PyExc_TypeError, at == max ? "%s() got an unexpected keyword argument %R" : "%s() got two values for argument %R", func, name);
+            PyErr_Format(PyExc_TypeError,
+                         at == max ? "%s() got an unexpected keyword argument %R"
+                                   : "%s() got two values for argument %R",
+                         func, name);
             return -1;
         }
         mask |= 1u << at;
@@ -217,8 +236,10 @@ chare_reduce(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kw
     if (parse_args("reduce", names, 4, 1, args, nargs, kwnames, slots) < 0)
         return NULL;
     if (!PyCallable_Check(slots[0])) {
-        PyErr_Format(PyExc_AssertionError, "reduce(): the first argument must be a callback (a future or proxy.method), not %s",
-                     Py_TYPE(slots[0])->tp_name);
+        PyErr_Format(
+            PyExc_AssertionError,
+            "reduce(): the first argument must be a callback (a future or proxy.method), not %s",
+            Py_TYPE(slots[0])->tp_name);
         return NULL;
     }
     return c4pe_reduce_contribute((c4pe_chare_t *)op, slots[1], slots[2], slots[0], slots[3]);
@@ -283,7 +304,9 @@ static PyObject *
 chare_not_yet(PyObject *op, PyObject *Py_UNUSED(arg))
 {
     c4pe_chare_t *self = (c4pe_chare_t *)op;
-    return c4pe_raise(self->state, "%s: migration and load balancing are not available in this version", Py_TYPE(op)->tp_name);
+    return c4pe_raise(self->state,
+                      "%s: migration and load balancing are not available in this version",
+                      Py_TYPE(op)->tp_name);
 }
 
 static PyObject *
@@ -294,33 +317,35 @@ chare_nothing(PyObject *Py_UNUSED(op), PyObject *Py_UNUSED(ignored))
 
 static PyMethodDef chare_methods[] = {
     {"reduce", (PyCFunction)(void (*)(void))chare_reduce, METH_FASTCALL | METH_KEYWORDS,
-     "reduce(callback, data=None, reducer=None, section=None)\n\nContribute to the next reduction of the collection. Returns at once."},
+     "reduce(callback, data=None, reducer=None, section=None)\n\nContribute to the next reduction "
+     "of the collection. Returns at once."},
     {"contribute", (PyCFunction)(void (*)(void))chare_contribute, METH_FASTCALL | METH_KEYWORDS,
-     "contribute(data, reducer, callback, section=None)\n\nThe same as reduce(), older order of arguments."},
+     "contribute(data, reducer, callback, section=None)\n\nThe same as reduce(), older order of "
+     "arguments."},
     {"allreduce", (PyCFunction)(void (*)(void))chare_allreduce, METH_FASTCALL | METH_KEYWORDS,
-     "allreduce(data=None, reducer=None, section=None)\n\nContribute; a future that gets the result on every member."},
-    {"wait", chare_wait, METH_O, "wait(condition)\n\nSuspend the coroutine until the condition, an expression in a string, is true."},
+     "allreduce(data=None, reducer=None, section=None)\n\nContribute; a future that gets the "
+     "result on every member."},
+    {"wait", chare_wait, METH_O,
+     "wait(condition)\n\nSuspend the coroutine until the condition, an expression in a string, is "
+     "true."},
     {"AtSync", chare_not_yet, METH_NOARGS, "Ready for load balancing."},
     {"migrate", chare_not_yet, METH_O, "migrate(toPe)\n\nMove this element."},
-    {"setMigratable", chare_set_migratable_method, METH_O, "setMigratable(flag)\n\nMay load balancing move this element?"},
-    {"migrated", chare_nothing, METH_NOARGS, "Called on the destination after a move; does nothing unless overridden."},
+    {"setMigratable", chare_set_migratable_method, METH_O,
+     "setMigratable(flag)\n\nMay load balancing move this element?"},
+    {"migrated", chare_nothing, METH_NOARGS,
+     "Called on the destination after a move; does nothing unless overridden."},
     {"__flush_wait_queues__", chare_flush, METH_NOARGS, "Look again at waiting conditions."},
     {"__addThreadEventSubscriber__", chare_subscribe, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 
-PyDoc_STRVAR(chare_doc, "Base class of chares. Subclasses are made by Group, Array and Chare(cls, args=[], onPE=-1), never by calling them.");
+PyDoc_STRVAR(chare_doc, "Base class of chares. Subclasses are made by Group, Array and Chare(cls, "
+                        "args=[], onPE=-1), never by calling them.");
 
 static PyType_Slot chare_slots[] = {
-    {Py_tp_doc, (void *)chare_doc},
-    {Py_tp_new, chare_new},
-    {Py_tp_init, chare_init},
-    {Py_tp_traverse, chare_traverse},
-    {Py_tp_clear, chare_clear},
-    {Py_tp_dealloc, chare_dealloc},
-    {Py_tp_methods, chare_methods},
-    {Py_tp_getset, chare_getset},
-    {0, NULL},
+    {Py_tp_doc, (void *)chare_doc},   {Py_tp_new, chare_new},       {Py_tp_init, chare_init},
+    {Py_tp_traverse, chare_traverse}, {Py_tp_clear, chare_clear},   {Py_tp_dealloc, chare_dealloc},
+    {Py_tp_methods, chare_methods},   {Py_tp_getset, chare_getset}, {0, NULL},
 };
 
 static PyType_Spec chare_spec = {

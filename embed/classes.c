@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* classes.c: records of chare classes and their entry methods, the same numbers on every rank because the package adds them in
- * an order that does not depend on the rank. */
+/* classes.c: records of chare classes and their entry methods, the same numbers on every rank
+ * because the package adds them in an order that does not depend on the rank. */
 #include "channel.h"
 #include "state.h"
 #include "when.h"
@@ -12,7 +12,8 @@
 c4pe_class_t *
 c4pe_class_by_id(c4pe_state_t *st, c4p_type_t id)
 {
-    /* Numbers are given out one after the other, unless a C library of the program registers types in between. */
+    /* Numbers are given out one after the other, unless a C library of the program registers types
+     * in between. */
     uint32_t guess = st->num_classes > 0 ? id - st->classes[0]->id : 0;
     if (guess < st->num_classes && st->classes[guess]->id == id)
         return st->classes[guess];
@@ -58,7 +59,8 @@ c4pe_entry_func(c4pe_entry_t *entry)
         return entry->func;
     PyObject *found = find_plain_function(type, entry->name);
     Py_XSETREF(entry->func, Py_XNewRef(found));
-    entry->func_version = type->tp_version_tag; /* the look-up gave it one, unless they have run out: then 0 */
+    entry->func_version = type->tp_version_tag; /* the look-up gave it one, unless they have run
+                                                   out: then 0 */
     return entry->func;
 }
 
@@ -111,7 +113,8 @@ entry_fill(c4pe_class_t *cls, c4pe_entry_t *entry, const char *name, unsigned fl
     entry->flags = flags;
     entry->nparams = -1;
     entry->name = PyUnicode_InternFromString(name);
-    entry->qualname = PyUnicode_FromFormat("%s.%s", strrchr(cls->name, '.') ? strrchr(cls->name, '.') + 1 : cls->name, name);
+    entry->qualname = PyUnicode_FromFormat(
+        "%s.%s", strrchr(cls->name, '.') ? strrchr(cls->name, '.') + 1 : cls->name, name);
     return entry->name && entry->qualname ? 0 : -1;
 }
 
@@ -122,13 +125,17 @@ entry_fill_from_spec(c4pe_class_t *cls, c4pe_entry_t *entry, PyObject *spec)
     unsigned flags;
     PyObject *params, *defaults, *kwonly, *cond;
     if (!PyTuple_Check(spec) ||
-        !PyArg_ParseTuple(spec, "sIOO!OO;an entry is (name, flags, params, defaults, kwonly, cond)", &name, &flags, &params, &PyTuple_Type, &defaults, &kwonly, &cond))
-        return PyErr_Occurred() ? -1 : (PyErr_SetString(PyExc_TypeError, "an entry must be a tuple"), -1);
+        !PyArg_ParseTuple(spec, "sIOO!OO;an entry is (name, flags, params, defaults, kwonly, cond)",
+                          &name, &flags, &params, &PyTuple_Type, &defaults, &kwonly, &cond))
+        return PyErr_Occurred()
+                   ? -1
+                   : (PyErr_SetString(PyExc_TypeError, "an entry must be a tuple"), -1);
     if (entry_fill(cls, entry, name, flags) < 0)
         return -1;
     if (params != Py_None) {
         if (!PyTuple_Check(params))
-            return PyErr_Format(PyExc_TypeError, "entry %s: params must be a tuple or None", name), -1;
+            return PyErr_Format(PyExc_TypeError, "entry %s: params must be a tuple or None", name),
+                   -1;
         entry->params = Py_NewRef(params);
         entry->nparams = PyTuple_GET_SIZE(params);
         entry->nrequired = entry->nparams - PyTuple_GET_SIZE(defaults);
@@ -152,8 +159,6 @@ static const reserved_t reserved_entries[C4PE_NUM_RESERVED] = {
     [C4PE_ENTRY_ALLREDUCE] = {"<allreduce>", c4pe_reduce_arrived},
     [C4PE_ENTRY_CHAN_OPEN] = {"<channel open>", c4pe_channel_on_open},
     [C4PE_ENTRY_CHAN_DATA] = {"<channel data>", c4pe_channel_on_data},
-    [C4PE_ENTRY_CHAN_AUX] = {"<channel aux>", c4pe_channel_on_aux},
-    [C4PE_ENTRY_SPARE] = {"<spare>", c4pe_reduce_arrived},
 };
 
 /* Tell the runtime about the class; entry numbers must come out as our table says. */
@@ -236,7 +241,8 @@ c4pe_class_add(c4pe_state_t *st, PyObject *args)
     PyObject *type, *specs;
     const char *name;
     unsigned init_flags = 0;
-    if (!PyArg_ParseTuple(args, "O!sO|I:class_add", &PyType_Type, &type, &name, &specs, &init_flags))
+    if (!PyArg_ParseTuple(args, "O!sO|I:class_add", &PyType_Type, &type, &name, &specs,
+                          &init_flags))
         return NULL;
     if (c4pe_need_rt(st, "class_add()") == NULL)
         return NULL;
@@ -259,7 +265,8 @@ c4pe_class_add(c4pe_state_t *st, PyObject *args)
     cls->type = (PyTypeObject *)Py_NewRef(type);
     cls->own_new = defines_new(st, cls->type);
     cls->init_flags = init_flags;
-    if (class_fill_entries(cls, specs, init_flags) < 0 || c4pe_proxy_make_types(cls) < 0 || class_announce(cls) < 0)
+    if (class_fill_entries(cls, specs, init_flags) < 0 || c4pe_proxy_make_types(cls) < 0 ||
+        class_announce(cls) < 0)
         goto undo;
     if (remember_class(st, cls) < 0)
         goto undo;

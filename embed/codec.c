@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* codec.c: messages of arguments and of values; the table of encodings; the functions that Python sees. */
+/* codec.c: messages of arguments and of values; the table of encodings; the functions that Python
+ * sees. */
 #include "codec_int.h"
 
 /* ---- encodings by type -------------------------------------------------------------------------- */
@@ -57,7 +58,8 @@ c4pe_codec_is_array(c4pe_codec_t *codec, PyTypeObject *type)
 {
     if (codec->array)
         return type == codec->array;
-    if (strcmp(type->tp_name, "array.array") != 0 || PyType_HasFeature(type, Py_TPFLAGS_BASETYPE) == 0)
+    if (strcmp(type->tp_name, "array.array") != 0 ||
+        PyType_HasFeature(type, Py_TPFLAGS_BASETYPE) == 0)
         return false;
     PyObject *module = PyImport_ImportModule("array");
     PyObject *array = module ? PyObject_GetAttrString(module, "array") : NULL;
@@ -93,7 +95,8 @@ c4pe_codec_dtype_bytes(c4pe_state_t *st, PyObject *dtype)
     PyObject *id = PyLong_FromVoidPtr(dtype);
     if (!id)
         return NULL;
-    PyObject *pair = PyDict_GetItemWithError(codec->dtype_bytes, id); /* borrowed; holds the dtype, so the id stays its own */
+    PyObject *pair = PyDict_GetItemWithError(codec->dtype_bytes, id); /* borrowed; holds the dtype,
+                                                                         so the id stays its own */
     if (!pair && !PyErr_Occurred()) {
         if (PyDict_GET_SIZE(codec->dtype_bytes) >= MAX_KNOWN)
             PyDict_Clear(codec->dtype_bytes);
@@ -121,7 +124,9 @@ c4pe_codec_temps(PyObject *const *args)
 #elif PY_VERSION_HEX >= 0x030b0000
     PyThreadState *ts = PyThreadState_Get();
     PyObject **chunk = (PyObject **)ts->datastack_chunk;
-    return chunk && args > (PyObject *const *)chunk && args < (PyObject *const *)ts->datastack_limit ? C4PE_PACK_TEMPS : 0;
+    return chunk && args > (PyObject *const *)chunk && args < (PyObject *const *)ts->datastack_limit
+               ? C4PE_PACK_TEMPS
+               : 0;
 #else
     (void)args;
     return 0;
@@ -131,7 +136,8 @@ c4pe_codec_temps(PyObject *const *args)
 static int
 write_args(c4pe_writer_t *w, PyObject *const *args, Py_ssize_t nargs, const c4pe_entry_t *callee)
 {
-    if (c4pe_write_tag(w, (enum c4pe_tag)C4PE_MARK_ARGS) < 0 || c4pe_write_len(w, (size_t)nargs) < 0)
+    if (c4pe_write_tag(w, (enum c4pe_tag)C4PE_MARK_ARGS) < 0 ||
+        c4pe_write_len(w, (size_t)nargs) < 0)
         return -1;
     w->temp = (w->flags & C4PE_PACK_TEMPS) != 0;
     for (Py_ssize_t i = 0; i < nargs; i++) {
@@ -144,8 +150,8 @@ write_args(c4pe_writer_t *w, PyObject *const *args, Py_ssize_t nargs, const c4pe
 }
 
 static int
-pack_args(c4pe_state_t *st, const void *head, size_t head_len, PyObject *const *args, Py_ssize_t nargs,
-          const c4pe_entry_t *callee, unsigned flags, c4p_msg_t **msg_out)
+pack_args(c4pe_state_t *st, const void *head, size_t head_len, PyObject *const *args,
+          Py_ssize_t nargs, const c4pe_entry_t *callee, unsigned flags, c4p_msg_t **msg_out)
 {
     c4pe_writer_t w;
     c4pe_writer_init(&w, st, flags);
@@ -159,15 +165,16 @@ pack_args(c4pe_state_t *st, const void *head, size_t head_len, PyObject *const *
 }
 
 int
-c4pe_codec_pack_args(c4pe_state_t *st, PyObject *const *args, Py_ssize_t nargs, const c4pe_entry_t *callee, unsigned flags,
-                     c4p_msg_t **msg_out)
+c4pe_codec_pack_args(c4pe_state_t *st, PyObject *const *args, Py_ssize_t nargs,
+                     const c4pe_entry_t *callee, unsigned flags, c4p_msg_t **msg_out)
 {
     return pack_args(st, NULL, 0, args, nargs, callee, flags, msg_out);
 }
 
 int
-c4pe_codec_pack_args_after(c4pe_state_t *st, const void *head, size_t head_len, PyObject *const *args, Py_ssize_t nargs,
-                           unsigned flags, c4p_msg_t **msg_out)
+c4pe_codec_pack_args_after(c4pe_state_t *st, const void *head, size_t head_len,
+                           PyObject *const *args, Py_ssize_t nargs, unsigned flags,
+                           c4p_msg_t **msg_out)
 {
     return pack_args(st, head, head_len, args, nargs, NULL, flags, msg_out);
 }
@@ -263,11 +270,13 @@ roundtrip(PyObject *module, PyObject *obj)
 {
     c4pe_state_t *st = c4pe_state_of_module(module);
     c4p_msg_t *msg;
-    if (!st || !c4pe_need_rt(st, "_codec_roundtrip()") || c4pe_codec_pack_args(st, &obj, 1, NULL, C4PE_PACK_FLAT, &msg) < 0)
+    if (!st || !c4pe_need_rt(st, "_codec_roundtrip()") ||
+        c4pe_codec_pack_args(st, &obj, 1, NULL, C4PE_PACK_FLAT, &msg) < 0)
         return NULL;
     PyObject *args = c4pe_codec_unpack_args(st, msg);
     c4p_msg_free(msg);
-    PyObject *copy = args && PyTuple_GET_SIZE(args) == 1 ? Py_NewRef(PyTuple_GET_ITEM(args, 0)) : NULL;
+    PyObject *copy =
+        args && PyTuple_GET_SIZE(args) == 1 ? Py_NewRef(PyTuple_GET_ITEM(args, 0)) : NULL;
     Py_XDECREF(args);
     return copy;
 }
@@ -277,7 +286,8 @@ encode(PyObject *module, PyObject *obj)
 {
     c4pe_state_t *st = c4pe_state_of_module(module);
     c4p_msg_t *msg;
-    if (!st || !c4pe_need_rt(st, "_codec_encode()") || c4pe_codec_pack_value(st, obj, C4PE_PACK_FLAT, &msg) < 0)
+    if (!st || !c4pe_need_rt(st, "_codec_encode()") ||
+        c4pe_codec_pack_value(st, obj, C4PE_PACK_FLAT, &msg) < 0)
         return NULL;
     PyObject *bytes = PyBytes_FromStringAndSize(c4p_msg_data(msg), (Py_ssize_t)c4p_msg_len(msg));
     c4p_msg_free(msg);
@@ -304,11 +314,15 @@ capture(PyObject *module, PyObject *obj)
 
 static PyMethodDef codec_functions[] = {
     {"give", give_make, METH_O,
-     "give(array)\n--\n\nHand an array over: used as an argument it is sent without being copied. From then on it is read-only here."},
-    {"_codec_roundtrip", roundtrip, METH_O, "_codec_roundtrip(obj)\n--\n\nobj as a receiver on another rank would get it."},
-    {"_codec_capture", capture, METH_O, "_codec_capture(obj)\n--\n\nobj as a receiver on this rank would get it."},
+     "give(array)\n--\n\nHand an array over: used as an argument it is sent without being copied. "
+     "From then on it is read-only here."},
+    {"_codec_roundtrip", roundtrip, METH_O,
+     "_codec_roundtrip(obj)\n--\n\nobj as a receiver on another rank would get it."},
+    {"_codec_capture", capture, METH_O,
+     "_codec_capture(obj)\n--\n\nobj as a receiver on this rank would get it."},
     {"_codec_encode", encode, METH_O, "_codec_encode(obj)\n--\n\nThe bytes that stand for obj."},
-    {"_codec_decode", decode, METH_O, "_codec_decode(data)\n--\n\nThe value that such bytes stand for."},
+    {"_codec_decode", decode, METH_O,
+     "_codec_decode(data)\n--\n\nThe value that such bytes stand for."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -316,12 +330,13 @@ static PyMethodDef codec_functions[] = {
 
 static const char state_key[] = "c4py.state";
 
-/* The codec of an interpreter is needed where the runtime knows only itself: a captured call has to be flattened. */
+/* The codec of an interpreter is needed where the runtime knows only itself: a captured call has to
+ * be flattened. */
 c4pe_state_t *
 c4pe_codec_state_of(c4p_rt_t *rt)
 {
     (void)rt;
-    PyObject *dict = PyInterpreterState_GetDict(PyInterpreterState_Get());         /* borrowed */
+    PyObject *dict = PyInterpreterState_GetDict(PyInterpreterState_Get());   /* borrowed */
     PyObject *capsule = dict ? PyDict_GetItemString(dict, state_key) : NULL; /* borrowed */
     return capsule ? PyCapsule_GetPointer(capsule, state_key) : NULL;
 }
@@ -353,10 +368,11 @@ c4pe_codec_exec(PyObject *module, c4pe_state_t *st)
     codec->s_append = PyUnicode_InternFromString("append");
     codec->s_hasobject = PyUnicode_InternFromString("hasobject");
     codec->give_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &give_spec, NULL);
-    if (!codec->coder_of || !codec->dtype_bytes || !codec->dtype_of || !codec->s_typecode || !codec->s_frombytes ||
-        !codec->s_append || !codec->s_hasobject || !codec->give_type)
+    if (!codec->coder_of || !codec->dtype_bytes || !codec->dtype_of || !codec->s_typecode ||
+        !codec->s_frombytes || !codec->s_append || !codec->s_hasobject || !codec->give_type)
         return -1;
-    if (c4pe_pickle_exec(codec) < 0 || c4pe_payload_add_type(module, codec) < 0 || publish_state(st) < 0)
+    if (c4pe_pickle_exec(codec) < 0 || c4pe_payload_add_type(module, codec) < 0 ||
+        publish_state(st) < 0)
         return -1;
     return PyModule_AddFunctions(module, codec_functions);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* codec_capture.c: arguments for a receiver on the same rank. Values that nobody can change go by reference; everything else is copied,
- * so that the receiver gets what a receiver elsewhere would get. */
+/* codec_capture.c: arguments for a receiver on the same rank. Values that nobody can change go by
+ * reference; everything else is copied, so that the receiver gets what a receiver elsewhere would
+ * get. */
 #include "codec_int.h"
 
 /* One value on its way: containers that somebody else refers to, too, and how deep we are. */
@@ -58,15 +59,17 @@ static bool
 is_scalar(c4pe_codec_t *codec, PyTypeObject *type)
 {
     return c4pe_npy_load(&codec->npy, false) && PyType_IsSubtype(type, codec->npy.generic) &&
-           !PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE) && strcmp(type->tp_name, "numpy.void") != 0;
+           !PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE) &&
+           strcmp(type->tp_name, "numpy.void") != 0;
 }
 
 static inline bool
 is_atom(PyObject *obj)
 {
     PyTypeObject *type = Py_TYPE(obj);
-    return type == &PyLong_Type || type == &PyFloat_Type || type == &PyUnicode_Type || obj == Py_None || type == &PyBool_Type ||
-           type == &PyBytes_Type || type == &PyComplex_Type;
+    return type == &PyLong_Type || type == &PyFloat_Type || type == &PyUnicode_Type ||
+           obj == Py_None || type == &PyBool_Type || type == &PyBytes_Type ||
+           type == &PyComplex_Type;
 }
 
 /* An item of a container, which is held meanwhile. */
@@ -125,7 +128,8 @@ capture_list(capture_t *c, PyObject *obj)
         return NULL;
     PyObject *copy = PyList_New(n);
     for (Py_ssize_t i = 0; copy && i < n; i++) {
-        PyObject *item = i < PyList_GET_SIZE(obj) ? capture_item(c, PyList_GET_ITEM(obj, i)) : changed_size();
+        PyObject *item =
+            i < PyList_GET_SIZE(obj) ? capture_item(c, PyList_GET_ITEM(obj, i)) : changed_size();
         if (!item) {
             Py_DECREF(copy);
             return NULL;
@@ -208,7 +212,8 @@ capture_ndarray(capture_t *c, PyObject *obj)
         return NULL;
     c->depth--;
     const int whole = C4PE_NPY_OWNDATA | C4PE_NPY_C_CONTIGUOUS | C4PE_NPY_WRITEABLE;
-    if (c->temp && c->depth == 0 && (a->flags & whole) == whole && !a->weakrefs && c4pe_codec_is_temporary(obj))
+    if (c->temp && c->depth == 0 && (a->flags & whole) == whole && !a->weakrefs &&
+        c4pe_codec_is_temporary(obj))
         return Py_NewRef(obj);
     return c4pe_npy_copy(&c->st->codec->npy, obj);
 }
@@ -287,7 +292,8 @@ drop_object(c4p_rt_t *rt, void *object)
         Py_DECREF((PyObject *)object);
 }
 
-/* What was captured must be sent after all. What cannot be pickled, with local_msg_optim, ends the job: nobody can be told. */
+/* What was captured must be sent after all. What cannot be pickled, with local_msg_optim, ends the
+ * job: nobody can be told. */
 static c4p_status_t
 flattened(c4pe_state_t *st, int err)
 {
@@ -301,8 +307,9 @@ flatten_args(c4p_rt_t *rt, void *object, c4p_msg_t **flat_out)
 {
     c4pe_state_t *st = c4pe_codec_state_of(rt);
     PyObject *args = object;
-    return flattened(st, c4pe_codec_pack_args(st, ((PyTupleObject *)args)->ob_item, PyTuple_GET_SIZE(args), NULL,
-                                              C4PE_PACK_FLAT, flat_out));
+    return flattened(st,
+                     c4pe_codec_pack_args(st, ((PyTupleObject *)args)->ob_item,
+                                          PyTuple_GET_SIZE(args), NULL, C4PE_PACK_FLAT, flat_out));
 }
 
 static c4p_status_t
@@ -327,13 +334,15 @@ object_message(c4pe_state_t *st, PyObject *object, const c4p_object_ops_t *ops, 
 }
 
 PyObject *
-c4pe_codec_capture_tuple(c4pe_state_t *st, PyObject *const *args, Py_ssize_t nargs, const c4pe_entry_t *callee, unsigned flags)
+c4pe_codec_capture_tuple(c4pe_state_t *st, PyObject *const *args, Py_ssize_t nargs,
+                         const c4pe_entry_t *callee, unsigned flags)
 {
     PyObject *tuple = PyTuple_New(nargs);
     if (!tuple)
         return NULL;
     for (Py_ssize_t i = 0; i < nargs; i++) {
-        PyObject *arg = is_atom(args[i]) || st->by_reference ? Py_NewRef(args[i]) : capture_top(st, args[i], flags);
+        PyObject *arg = is_atom(args[i]) || st->by_reference ? Py_NewRef(args[i])
+                                                             : capture_top(st, args[i], flags);
         if (!arg) {
             c4pe_codec_explain(st, args[i], i + 1, callee);
             Py_DECREF(tuple);
@@ -345,8 +354,8 @@ c4pe_codec_capture_tuple(c4pe_state_t *st, PyObject *const *args, Py_ssize_t nar
 }
 
 int
-c4pe_codec_capture_args(c4pe_state_t *st, PyObject *const *args, Py_ssize_t nargs, const c4pe_entry_t *callee, unsigned flags,
-                        c4p_msg_t **msg_out)
+c4pe_codec_capture_args(c4pe_state_t *st, PyObject *const *args, Py_ssize_t nargs,
+                        const c4pe_entry_t *callee, unsigned flags, c4p_msg_t **msg_out)
 {
     PyObject *tuple = c4pe_codec_capture_tuple(st, args, nargs, callee, flags);
     return tuple ? object_message(st, tuple, &args_ops, msg_out) : -1;

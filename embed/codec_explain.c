@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* codec_explain.c: when an argument cannot be sent, find out which part of it is to blame and say so. Off the path: it pickles the parts
- * one by one. */
+/* codec_explain.c: when an argument cannot be sent, find out which part of it is to blame and say
+ * so. Off the path: it pickles the parts one by one. */
 #include "codec_int.h"
 
 enum { MAX_STEPS = 12, MAX_TRIED = 2000 };
@@ -30,7 +30,8 @@ fails(search_t *s, PyObject *part)
 
 static bool look_into(search_t *s, PyObject *obj, int steps);
 
-/* Put one step in front of the path. The reference to `step` is taken; NULL is taken as "out of memory" and ignored. */
+/* Put one step in front of the path. The reference to `step` is taken; NULL is taken as "out of
+ * memory" and ignored. */
 static void
 prepend(search_t *s, PyObject *step)
 {
@@ -136,24 +137,28 @@ name_argument(Py_ssize_t number, const c4pe_entry_t *callee)
     if (callee && callee->params && number <= PyTuple_GET_SIZE(callee->params))
         name = PyTuple_GET_ITEM(callee->params, number - 1); /* borrowed */
     if (callee && callee->qualname)
-        return name ? PyUnicode_FromFormat("argument %zd ('%U') of %U", number, name, callee->qualname)
+        return name ? PyUnicode_FromFormat("argument %zd ('%U') of %U", number, name,
+                                           callee->qualname)
                     : PyUnicode_FromFormat("argument %zd of %U", number, callee->qualname);
     return PyUnicode_FromFormat("argument %zd", number);
 }
 
 /* The whole sentence. */
 static PyObject *
-compose(search_t *s, PyObject *arg, Py_ssize_t number, const c4pe_entry_t *callee, PyObject *type, PyObject *value)
+compose(search_t *s, PyObject *arg, Py_ssize_t number, const c4pe_entry_t *callee, PyObject *type,
+        PyObject *value)
 {
     PyObject *name = name_argument(number, callee);
     PyObject *reason = name ? PyObject_Str(value) : NULL;
     PyObject *text = NULL;
     if (reason && s->culprit)
-        text = PyUnicode_FromFormat("cannot send %U, of type %s: its part %U, of type %s: %s: %U", name, Py_TYPE(arg)->tp_name,
-                                    s->path, Py_TYPE(s->culprit)->tp_name, ((PyTypeObject *)type)->tp_name, reason);
+        text =
+            PyUnicode_FromFormat("cannot send %U, of type %s: its part %U, of type %s: %s: %U",
+                                 name, Py_TYPE(arg)->tp_name, s->path, Py_TYPE(s->culprit)->tp_name,
+                                 ((PyTypeObject *)type)->tp_name, reason);
     else if (reason)
-        text = PyUnicode_FromFormat("cannot send %U, of type %s: %s: %U", name, Py_TYPE(arg)->tp_name,
-                                    ((PyTypeObject *)type)->tp_name, reason);
+        text = PyUnicode_FromFormat("cannot send %U, of type %s: %s: %U", name,
+                                    Py_TYPE(arg)->tp_name, ((PyTypeObject *)type)->tp_name, reason);
     Py_XDECREF(name);
     Py_XDECREF(reason);
     return text;
@@ -163,8 +168,9 @@ compose(search_t *s, PyObject *arg, Py_ssize_t number, const c4pe_entry_t *calle
 static bool
 is_simple(c4pe_codec_t *codec, PyObject *type)
 {
-    return type == PyExc_TypeError || type == PyExc_AttributeError || type == codec->pickling_error ||
-           type == PyExc_RecursionError || type == PyExc_ValueError;
+    return type == PyExc_TypeError || type == PyExc_AttributeError ||
+           type == codec->pickling_error || type == PyExc_RecursionError ||
+           type == PyExc_ValueError;
 }
 
 /* Exceptions of the user's classes keep their type and get a note, where Python has notes. */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* codec_int.h: what the files of the codec share.
  *
- * A payload is [head of the caller's][mark, count][values …][padding][pieces, each aligned to 64 …]. A value is one tag byte and what
- * belongs to it, unaligned, little-endian. Memory of 1 KiB and more is a piece: its place in the payload stands behind the tag, its bytes
- * are copied straight into the finished message, or attached to it as a segment when nobody can change them. */
+ * A payload is [head of the caller's][mark, count][values …][padding][pieces, each aligned to 64
+ * …]. A value is one tag byte and what belongs to it, unaligned, little-endian. Memory of 1 KiB and
+ * more is a piece: its place in the payload stands behind the tag, its bytes are copied straight
+ * into the finished message, or attached to it as a segment when nobody can change them. */
 #ifndef C4PE_CODEC_INT_H
 #define C4PE_CODEC_INT_H
 
@@ -15,12 +16,12 @@
 #endif
 
 enum {
-    C4PE_BIG = 1024,            /* from this size on memory is a piece, and a view at the receiver */
-    C4PE_SEGMENT = 16384,       /* from this size on immutable memory is sent without a copy */
-    C4PE_MAX_SEGMENTS = 32,     /* each may need a second one for padding; a message has 64 */
+    C4PE_BIG = 1024,        /* from this size on memory is a piece, and a view at the receiver */
+    C4PE_SEGMENT = 16384,   /* from this size on immutable memory is sent without a copy */
+    C4PE_MAX_SEGMENTS = 32, /* each may need a second one for padding; a message has 64 */
     C4PE_ALIGN = 64,
-    C4PE_MAX_DEPTH = 32,        /* nested deeper than that goes through pickle */
-    C4PE_FEW = 24,              /* shared objects per argument that are looked for one by one */
+    C4PE_MAX_DEPTH = 32, /* nested deeper than that goes through pickle */
+    C4PE_FEW = 24,       /* shared objects per argument that are looked for one by one */
     C4PE_MARK_ARGS = 0xA7,
     C4PE_MARK_VALUE = 0xB7
 };
@@ -48,8 +49,9 @@ enum c4pe_tag {
     C4PE_TAG_SCALAR = 'S',      /* dtype, item */
     C4PE_TAG_ARRAY = 'R',       /* array.array: type code, length in bytes, items */
     C4PE_TAG_BIG_ARRAY = 'r',
-    C4PE_TAG_CODER = 'E', /* number of the encoding, what it wrote */
-    C4PE_TAG_PICKLE = 'P', /* number of buffers; for each: read-only, length, place; length or place of the pickle */
+    C4PE_TAG_CODER = 'E',  /* number of the encoding, what it wrote */
+    C4PE_TAG_PICKLE = 'P', /* number of buffers; for each: read-only, length, place; length or place
+                              of the pickle */
 };
 
 /* Memory that goes into the message as it is. */
@@ -67,12 +69,14 @@ struct c4pe_writer {
     size_t len, cap;
     unsigned flags;
     unsigned depth;
-    bool temp;    /* the value being written is a top-level one that only the caller's stack may hold */
-    bool picky;   /* set when the argument must go through pickle: the reason is no error */
+    bool temp;  /* the value being written is a top-level one that only the caller's stack may hold
+                 */
+    bool picky; /* set when the argument must go through pickle: the reason is no error */
     size_t num_pieces, cap_pieces, num_segments;
     c4pe_piece_t *pieces;
     size_t num_seen;
-    PyObject *seen[C4PE_FEW]; /* borrowed: objects of this argument that somebody else refers to, too */
+    PyObject *seen[C4PE_FEW]; /* borrowed: objects of this argument that somebody else refers to,
+                                 too */
     c4pe_piece_t few_pieces[4];
     char few_bytes[1024];
 };
@@ -80,7 +84,7 @@ struct c4pe_writer {
 struct c4pe_reader {
     c4pe_state_t *st;
     const unsigned char *base, *at, *end; /* of the stream and of all: pieces lie before end, too */
-    c4p_msg_t *msg; /* views may keep this message; NULL: copy everything */
+    c4p_msg_t *msg;                       /* views may keep this message; NULL: copy everything */
     unsigned depth;
 };
 
@@ -89,11 +93,12 @@ typedef struct c4pe_codec {
     c4pe_npy_t npy;
     c4pe_coder_t coders[C4PE_NUM_CODES];
     PyObject *coder_of;      /* dict type -> number of its encoding, or -1 */
-    PyTypeObject *last_type; /* borrowed from coder_of: the type that was looked up last and has an encoding */
+    PyTypeObject *last_type; /* borrowed from coder_of: the type that was looked up last and has an
+                                encoding */
     int last_code;
-    PyObject *dtype_bytes;   /* dict id(dtype) -> (dtype, bytes of its pickle) */
-    PyObject *dtype_of;      /* dict bytes -> dtype */
-    PyTypeObject *array;     /* array.array, once the program loaded it */
+    PyObject *dtype_bytes; /* dict id(dtype) -> (dtype, bytes of its pickle) */
+    PyObject *dtype_of;    /* dict bytes -> dtype */
+    PyTypeObject *array;   /* array.array, once the program loaded it */
     PyTypeObject *payload_type, *give_type;
     PyObject *dumps, *loads, *cloud_dumps, *pickling_error;
     PyObject *dumps_names; /* ("protocol", "buffer_callback") */
@@ -167,7 +172,8 @@ c4pe_codec_is_temporary(PyObject *obj)
 
 /* The number of the encoding for obj's type, -1 for none, -2 with an exception. */
 int c4pe_codec_find_coder(c4pe_state_t *st, PyTypeObject *type);
-/* The bytes that describe a dtype without a plain number: borrowed; NULL without exception if it holds objects, with one on failure. */
+/* The bytes that describe a dtype without a plain number: borrowed; NULL without exception if it
+ * holds objects, with one on failure. */
 PyObject *c4pe_codec_dtype_bytes(c4pe_state_t *st, PyObject *dtype);
 /* True (and remembered) if the type is array.array. */
 bool c4pe_codec_is_array(c4pe_codec_t *codec, PyTypeObject *type);
@@ -179,7 +185,8 @@ c4pe_state_t *c4pe_codec_state_of(c4p_rt_t *rt);
 
 int c4pe_pickle_exec(c4pe_codec_t *codec);
 void c4pe_pickle_clear(c4pe_codec_t *codec);
-/* pickle.dumps(obj), or cloudpickle's if pickle refuses; buffers (may be NULL): a list that gets PickleBuffers. */
+/* pickle.dumps(obj), or cloudpickle's if pickle refuses; buffers (may be NULL): a list that gets
+ * PickleBuffers. */
 PyObject *c4pe_pickle_dumps(c4pe_codec_t *codec, PyObject *obj, PyObject *buffers);
 PyObject *c4pe_pickle_loads(c4pe_codec_t *codec, const void *data, size_t len, PyObject *buffers);
 
@@ -190,8 +197,10 @@ PyObject *c4pe_pickle_copy(c4pe_state_t *st, PyObject *obj);
 
 /* ---- codec_explain.c ---------------------------------------------------------------------------- */
 
-/* Replace the exception of a value that could not be sent by one that says which one. number: 1 …; 0: not an argument. */
-void c4pe_codec_explain(c4pe_state_t *st, PyObject *arg, Py_ssize_t number, const c4pe_entry_t *callee);
+/* Replace the exception of a value that could not be sent by one that says which one. number: 1 …;
+ * 0: not an argument. */
+void
+c4pe_codec_explain(c4pe_state_t *st, PyObject *arg, Py_ssize_t number, const c4pe_entry_t *callee);
 
 /* ---- codec_read.c ------------------------------------------------------------------------------- */
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* codec_pickle.c: values without an encoding of their own: pickle with buffers out of band, and cloudpickle where pickle refuses. */
+/* codec_pickle.c: values without an encoding of their own: pickle with buffers out of band, and
+ * cloudpickle where pickle refuses. */
 #include "codec_int.h"
 
 /* ---- the two functions of pickle ----------------------------------------------------------------- */
@@ -23,7 +24,8 @@ c4pe_pickle_exec(c4pe_codec_t *codec)
     codec->loads_names = Py_BuildValue("(s)", "buffers");
     codec->protocol = PyLong_FromLong(5);
     codec->out_of_band = true;
-    return codec->dumps && codec->loads && codec->pickling_error && codec->dumps_names && codec->loads_names && codec->protocol
+    return codec->dumps && codec->loads && codec->pickling_error && codec->dumps_names &&
+                   codec->loads_names && codec->protocol
                ? 0
                : -1;
 }
@@ -62,7 +64,8 @@ dump_with(c4pe_codec_t *codec, PyObject *dumps, PyObject *obj, PyObject *buffers
             return NULL;
     }
     PyObject *args[] = {NULL, obj, codec->protocol, append ? append : Py_None};
-    PyObject *bytes = PyObject_Vectorcall(dumps, args + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET, codec->dumps_names);
+    PyObject *bytes = PyObject_Vectorcall(dumps, args + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET,
+                                          codec->dumps_names);
     Py_XDECREF(append);
     if (bytes && !PyBytes_Check(bytes)) {
         PyErr_Format(PyExc_TypeError, "pickling gave %.100s, not bytes", Py_TYPE(bytes)->tp_name);
@@ -75,8 +78,8 @@ dump_with(c4pe_codec_t *codec, PyObject *dumps, PyObject *obj, PyObject *buffers
 static bool
 refused(c4pe_codec_t *codec)
 {
-    return PyErr_ExceptionMatches(codec->pickling_error) || PyErr_ExceptionMatches(PyExc_AttributeError) ||
-           PyErr_ExceptionMatches(PyExc_TypeError);
+    return PyErr_ExceptionMatches(codec->pickling_error) ||
+           PyErr_ExceptionMatches(PyExc_AttributeError) || PyErr_ExceptionMatches(PyExc_TypeError);
 }
 
 /* Try cloudpickle; if it cannot do it either, pickle's own exception stays. */
@@ -147,8 +150,9 @@ write_dumped(c4pe_writer_t *w, PyObject *bytes, PyObject *buffers)
             return -1;
     if (c4pe_write_len(w, len) < 0)
         return -1;
-    return len < C4PE_BIG ? c4pe_write(w, PyBytes_AS_STRING(bytes), len)
-                          : c4pe_writer_piece(w, C4PE_PIECE_SEGMENT, PyBytes_AS_STRING(bytes), len, bytes);
+    return len < C4PE_BIG
+               ? c4pe_write(w, PyBytes_AS_STRING(bytes), len)
+               : c4pe_writer_piece(w, C4PE_PIECE_SEGMENT, PyBytes_AS_STRING(bytes), len, bytes);
 }
 
 int
@@ -169,7 +173,8 @@ c4pe_pickle_write(c4pe_writer_t *w, PyObject *obj)
 
 /* ---- reading ------------------------------------------------------------------------------------ */
 
-/* A buffer as pickle gets it: a view of the message when big and the message is ours, else a copy. */
+/* A buffer as pickle gets it: a view of the message when big and the message is ours, else a copy.
+ */
 static PyObject *
 make_buffer(c4pe_reader_t *r, const void *data, size_t len, bool readonly)
 {
@@ -252,7 +257,8 @@ c4pe_pickle_copy(c4pe_state_t *st, PyObject *obj)
         return NULL;
     bytes = c4pe_pickle_dumps(st->codec, obj, buffers);
     if (bytes && own_buffers(buffers) == 0)
-        copy = c4pe_pickle_loads(st->codec, PyBytes_AS_STRING(bytes), (size_t)PyBytes_GET_SIZE(bytes), buffers);
+        copy = c4pe_pickle_loads(st->codec, PyBytes_AS_STRING(bytes),
+                                 (size_t)PyBytes_GET_SIZE(bytes), buffers);
     Py_XDECREF(bytes);
     Py_DECREF(buffers);
     return copy;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* codec_read.c: bytes to values. The bytes come from a rank of the same job, but every length is checked: damage is an exception. */
+/* codec_read.c: bytes to values. The bytes come from a rank of the same job, but every length is
+ * checked: damage is an exception. */
 #include "codec_int.h"
 
 #include <stddef.h>
@@ -71,8 +72,10 @@ int
 c4pe_reader_damaged(c4pe_reader_t *r)
 {
     if (!PyErr_Occurred())
-        c4pe_raise(r->st, "damaged message: the encoded values end too early or make no sense at byte %zd of %zd",
-                   (Py_ssize_t)(r->at - r->base), (Py_ssize_t)(r->end - r->base));
+        c4pe_raise(
+            r->st,
+            "damaged message: the encoded values end too early or make no sense at byte %zd of %zd",
+            (Py_ssize_t)(r->at - r->base), (Py_ssize_t)(r->end - r->base));
     return -1;
 }
 
@@ -214,7 +217,8 @@ read_bytearray(c4pe_reader_t *r, bool big)
 
 /* ---- containers --------------------------------------------------------------------------------- */
 
-/* The number of items of a container; each takes a byte at least, so that a damaged number cannot ask for much memory. */
+/* The number of items of a container; each takes a byte at least, so that a damaged number cannot
+ * ask for much memory. */
 static int
 begin_container(c4pe_reader_t *r, size_t *n_out)
 {
@@ -305,7 +309,8 @@ need_numpy(c4pe_reader_t *r)
 {
     if (c4pe_npy_load(&r->st->codec->npy, true))
         return 0;
-    c4pe_raise(r->st, "a numpy array arrived, but numpy cannot be imported on rank %d", r->st->rank);
+    c4pe_raise(r->st, "a numpy array arrived, but numpy cannot be imported on rank %d",
+               r->st->rank);
     return -1;
 }
 
@@ -324,7 +329,8 @@ read_odd_dtype(c4pe_reader_t *r)
         Py_INCREF(descr);
     } else if (!PyErr_Occurred()) {
         PyObject *loaded = c4pe_pickle_loads(codec, data, len, NULL);
-        if (loaded && codec->npy.convert_descr(loaded, &descr) && PyDict_SetItem(codec->dtype_of, bytes, descr) < 0)
+        if (loaded && codec->npy.convert_descr(loaded, &descr) &&
+            PyDict_SetItem(codec->dtype_of, bytes, descr) < 0)
             Py_CLEAR(descr);
         Py_XDECREF(loaded);
     }
@@ -363,7 +369,8 @@ read_shape(c4pe_reader_t *r, Py_ssize_t *dims)
 
 /* The array for items at `data`. The reference to descr is taken. */
 static PyObject *
-make_ndarray(c4pe_reader_t *r, PyObject *descr, int nd, const Py_ssize_t *dims, const void *data, size_t len)
+make_ndarray(c4pe_reader_t *r, PyObject *descr, int nd, const Py_ssize_t *dims, const void *data,
+             size_t len)
 {
     const c4pe_npy_t *npy = &r->st->codec->npy;
     if (r->msg && len >= C4PE_BIG && (uintptr_t)data % 16 == 0) {
@@ -433,8 +440,10 @@ read_array(c4pe_reader_t *r, bool big)
         if (!codec->array)
             return NULL;
     }
-    PyObject *array = PyObject_CallFunction((PyObject *)codec->array, "C", (int)(unsigned char)*letter);
-    PyObject *view = array ? PyMemoryView_FromMemory((char *)data, (Py_ssize_t)len, PyBUF_READ) : NULL;
+    PyObject *array =
+        PyObject_CallFunction((PyObject *)codec->array, "C", (int)(unsigned char)*letter);
+    PyObject *view =
+        array ? PyMemoryView_FromMemory((char *)data, (Py_ssize_t)len, PyBUF_READ) : NULL;
     PyObject *none = view ? PyObject_CallMethodOneArg(array, codec->s_frombytes, view) : NULL;
     Py_XDECREF(view);
     if (!none)
@@ -554,7 +563,8 @@ c4pe_codec_unpack_value(c4pe_state_t *st, c4p_msg_t *msg)
 PyObject *
 c4pe_codec_unpack_bytes(c4pe_state_t *st, const void *data, size_t len)
 {
-    c4pe_reader_t r = {.st = st, .base = data, .at = data, .end = (const unsigned char *)data + len};
+    c4pe_reader_t r = {
+        .st = st, .base = data, .at = data, .end = (const unsigned char *)data + len};
     if (len == 0 || *r.at++ != C4PE_MARK_VALUE) {
         c4pe_reader_damaged(&r);
         return NULL;

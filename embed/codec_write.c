@@ -90,15 +90,16 @@ c4pe_writer_piece(c4pe_writer_t *w, int how, const void *data, size_t len, PyObj
 {
     const uint64_t unknown = 0;
     if (how == C4PE_PIECE_SEGMENT) {
-        if (len < C4PE_SEGMENT || (w->flags & C4PE_PACK_FLAT) || w->num_segments == C4PE_MAX_SEGMENTS)
+        if (len < C4PE_SEGMENT || (w->flags & C4PE_PACK_FLAT) ||
+            w->num_segments == C4PE_MAX_SEGMENTS)
             how = C4PE_PIECE_COPY;
         else
             w->num_segments++;
     }
     if (w->num_pieces == w->cap_pieces && more_pieces(w) < 0)
         return -1;
-    w->pieces[w->num_pieces++] =
-        (c4pe_piece_t){.how = how, .data = data, .len = len, .patch = w->len, .owner = Py_NewRef(owner)};
+    w->pieces[w->num_pieces++] = (c4pe_piece_t){
+        .how = how, .data = data, .len = len, .patch = w->len, .owner = Py_NewRef(owner)};
     return c4pe_write(w, &unknown, sizeof(unknown));
 }
 
@@ -125,7 +126,8 @@ note(c4pe_writer_t *w, PyObject *obj)
     return 0;
 }
 
-/* Whoever writes the items of a container holds each while it is written: two references are normal. */
+/* Whoever writes the items of a container holds each while it is written: two references are
+ * normal. */
 static inline int
 note_if_shared(c4pe_writer_t *w, PyObject *obj)
 {
@@ -135,7 +137,8 @@ note_if_shared(c4pe_writer_t *w, PyObject *obj)
 static inline bool
 is_container(PyObject *obj)
 {
-    return PyTuple_CheckExact(obj) || PyList_CheckExact(obj) || PyDict_CheckExact(obj) || PyAnySet_CheckExact(obj);
+    return PyTuple_CheckExact(obj) || PyList_CheckExact(obj) || PyDict_CheckExact(obj) ||
+           PyAnySet_CheckExact(obj);
 }
 
 /* ---- simple values ------------------------------------------------------------------------------ */
@@ -180,7 +183,8 @@ write_complex(c4pe_writer_t *w, PyObject *obj)
 static int
 write_fixed(c4pe_writer_t *w, PyObject *obj, const void *data, size_t len)
 {
-    return len < C4PE_BIG ? c4pe_write(w, data, len) : c4pe_writer_piece(w, C4PE_PIECE_SEGMENT, data, len, obj);
+    return len < C4PE_BIG ? c4pe_write(w, data, len)
+                          : c4pe_writer_piece(w, C4PE_PIECE_SEGMENT, data, len, obj);
 }
 
 static int
@@ -207,7 +211,8 @@ write_bytes(c4pe_writer_t *w, PyObject *obj)
     size_t len = (size_t)PyBytes_GET_SIZE(obj);
     if (len >= C4PE_BIG && w->depth && note_if_shared(w, obj) < 0)
         return -1;
-    if (c4pe_write_tag(w, len < C4PE_BIG ? C4PE_TAG_BYTES : C4PE_TAG_BIG_BYTES) < 0 || c4pe_write_len(w, len) < 0)
+    if (c4pe_write_tag(w, len < C4PE_BIG ? C4PE_TAG_BYTES : C4PE_TAG_BIG_BYTES) < 0 ||
+        c4pe_write_len(w, len) < 0)
         return -1;
     return write_fixed(w, obj, PyBytes_AS_STRING(obj), len);
 }
@@ -218,7 +223,8 @@ write_bytearray(c4pe_writer_t *w, PyObject *obj)
     size_t len = (size_t)PyByteArray_GET_SIZE(obj);
     if (note_if_shared(w, obj) < 0)
         return -1;
-    if (c4pe_write_tag(w, len < C4PE_BIG ? C4PE_TAG_BYTEARRAY : C4PE_TAG_BIG_BYTEARRAY) < 0 || c4pe_write_len(w, len) < 0)
+    if (c4pe_write_tag(w, len < C4PE_BIG ? C4PE_TAG_BYTEARRAY : C4PE_TAG_BIG_BYTEARRAY) < 0 ||
+        c4pe_write_len(w, len) < 0)
         return -1;
     if (len < C4PE_BIG)
         return c4pe_write(w, PyByteArray_AS_STRING(obj), len);
@@ -259,7 +265,8 @@ write_tuple(c4pe_writer_t *w, PyObject *obj)
         return -1;
     for (Py_ssize_t i = 0; i < n; i++) {
         PyObject *item = PyTuple_GET_ITEM(obj, i);
-        if (!noted && is_container(item)) { /* a tuple of simple values may occur twice, nobody can tell */
+        if (!noted && is_container(item)) { /* a tuple of simple values may occur twice, nobody can
+                                               tell */
             noted = true;
             if (note(w, obj) < 0)
                 return -1;
@@ -344,7 +351,9 @@ write_dtype(c4pe_writer_t *w, PyObject *descr)
         const char number = (char)((c4pe_descr_t *)descr)->type_num;
         return c4pe_write(w, &number, 1);
     }
-    PyObject *bytes = c4pe_npy_is_memory(descr) ? c4pe_codec_dtype_bytes(w->st, descr) : NULL; /* borrowed */
+    PyObject *bytes =
+        c4pe_npy_is_memory(descr) ? c4pe_codec_dtype_bytes(w->st, descr) : NULL; /* borrowed
+                                                                                  */
     if (!bytes)
         return PyErr_Occurred() ? -1 : 1;
     const unsigned char more = 255;
@@ -401,7 +410,9 @@ write_ndarray_as(c4pe_writer_t *w, PyObject *obj, bool handed_over)
         return write_items(w, obj, len);
     if (!(a->flags & C4PE_NPY_C_CONTIGUOUS))
         return c4pe_writer_piece(w, C4PE_PIECE_STRIDED, NULL, len, obj);
-    return c4pe_writer_piece(w, handed_over || may_keep(w, obj, len) ? C4PE_PIECE_SEGMENT : C4PE_PIECE_COPY, a->data, len, obj);
+    return c4pe_writer_piece(
+        w, handed_over || may_keep(w, obj, len) ? C4PE_PIECE_SEGMENT : C4PE_PIECE_COPY, a->data,
+        len, obj);
 }
 
 static int
@@ -416,7 +427,8 @@ write_give(c4pe_writer_t *w, PyObject *obj)
     PyObject *array = ((c4pe_give_t *)obj)->array;
     if (note(w, array) < 0)
         return -1;
-    return c4pe_npy_is_array(&w->st->codec->npy, array) ? write_ndarray_as(w, array, true) : c4pe_write_value(w, array);
+    return c4pe_npy_is_array(&w->st->codec->npy, array) ? write_ndarray_as(w, array, true)
+                                                        : c4pe_write_value(w, array);
 }
 
 static int
@@ -451,10 +463,11 @@ write_array_memory(c4pe_writer_t *w, PyObject *obj, const Py_buffer *buf)
     char letter = (char)PyUnicode_READ_CHAR(code, 0);
     size_t len = (size_t)buf->len;
     Py_DECREF(code);
-    if (c4pe_write_tag(w, len < C4PE_BIG ? C4PE_TAG_ARRAY : C4PE_TAG_BIG_ARRAY) < 0 || c4pe_write(w, &letter, 1) < 0 ||
-        c4pe_write_len(w, len) < 0)
+    if (c4pe_write_tag(w, len < C4PE_BIG ? C4PE_TAG_ARRAY : C4PE_TAG_BIG_ARRAY) < 0 ||
+        c4pe_write(w, &letter, 1) < 0 || c4pe_write_len(w, len) < 0)
         return -1;
-    return len < C4PE_BIG ? c4pe_write(w, buf->buf, len) : c4pe_writer_piece(w, C4PE_PIECE_COPY, buf->buf, len, obj);
+    return len < C4PE_BIG ? c4pe_write(w, buf->buf, len)
+                          : c4pe_writer_piece(w, C4PE_PIECE_COPY, buf->buf, len, obj);
 }
 
 static int
@@ -563,7 +576,8 @@ align_up(size_t n)
     return (n + C4PE_ALIGN - 1) & ~(size_t)(C4PE_ALIGN - 1);
 }
 
-/* Give every piece its place, segments last; returns how long the part of the payload before the segments is. */
+/* Give every piece its place, segments last; returns how long the part of the payload before the
+ * segments is. */
 static size_t
 place_pieces(c4pe_writer_t *w)
 {
@@ -589,7 +603,8 @@ copy_strided(c4pe_writer_t *w, const c4pe_piece_t *piece, void *to)
 {
     const c4pe_npy_t *npy = &w->st->codec->npy;
     const c4pe_ndarray_t *a = (const c4pe_ndarray_t *)piece->owner;
-    PyObject *view = c4pe_npy_view(npy, Py_NewRef(a->descr), a->nd, a->dims, to, Py_NewRef(Py_None));
+    PyObject *view =
+        c4pe_npy_view(npy, Py_NewRef(a->descr), a->nd, a->dims, to, Py_NewRef(Py_None));
     if (!view)
         return -1;
     int err = npy->copy_into(view, piece->owner);
@@ -681,7 +696,8 @@ c4pe_writer_finish(c4pe_writer_t *w, c4p_msg_t **msg_out)
         return -1;
     }
     memcpy(c4p_msg_data(msg), w->buf, w->len);
-    if (w->num_pieces && (fill_inline(w, c4p_msg_data(msg), len) < 0 || fill_segments(w, msg, len) < 0)) {
+    if (w->num_pieces &&
+        (fill_inline(w, c4p_msg_data(msg), len) < 0 || fill_segments(w, msg, len) < 0)) {
         c4p_msg_free(msg);
         return -1;
     }

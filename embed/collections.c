@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* collections.c: creating groups, arrays and single chares from Python, inserting elements, placing them with user-written maps, and this
- * rank's records of collections. */
+/* collections.c: creating groups, arrays and single chares from Python, inserting elements, placing
+ * them with user-written maps, and this rank's records of collections. */
 #include "collections.h"
 
 #include "codec.h"
@@ -42,7 +42,8 @@ table_put(colltab_t *t, c4pe_coll_t *coll)
 static int
 table_grow(colltab_t *t, uint32_t size)
 {
-    colltab_t grown = {.count = 0, .mask = size - 1, .slots = PyMem_Calloc(size, sizeof(c4pe_coll_t *))};
+    colltab_t grown = {
+        .count = 0, .mask = size - 1, .slots = PyMem_Calloc(size, sizeof(c4pe_coll_t *))};
     if (grown.slots == NULL)
         return PyErr_NoMemory(), -1;
     for (uint32_t i = 0; t->slots != NULL && i <= t->mask; i++)
@@ -153,8 +154,10 @@ need_class(c4pe_state_t *st, PyObject *type, const char *what)
 {
     c4pe_class_t *cls = PyType_Check(type) ? c4pe_class_of(st, (PyTypeObject *)type) : NULL;
     if (cls == NULL && PyType_Check(type) && PyType_IsSubtype((PyTypeObject *)type, st->chare_type))
-        c4pe_raise(st, "%s: the chare class %s is not registered on this rank: put @register above it, or name it in charm.start(classes=[...])", what,
-                   ((PyTypeObject *)type)->tp_name);
+        c4pe_raise(st,
+                   "%s: the chare class %s is not registered on this rank: put @register above it, "
+                   "or name it in charm.start(classes=[...])",
+                   what, ((PyTypeObject *)type)->tp_name);
     else if (cls == NULL)
         c4pe_raise(st, "%s: %R is not a chare class (it does not derive from Chare)", what, type);
     return cls;
@@ -167,7 +170,8 @@ pack_init_args(c4pe_state_t *st, c4pe_class_t *cls, PyObject *args, c4p_msg_t **
     PyObject *items = PySequence_Fast(args, "args must be a list or tuple");
     if (items == NULL)
         return -1;
-    int result = c4pe_codec_pack_args(st, PySequence_Fast_ITEMS(items), PySequence_Fast_GET_SIZE(items), &cls->init, 0, msg_out);
+    int result = c4pe_codec_pack_args(st, PySequence_Fast_ITEMS(items),
+                                      PySequence_Fast_GET_SIZE(items), &cls->init, 0, msg_out);
     Py_DECREF(items);
     if (result == 0)
         c4p_msg_set_tag(*msg_out, C4PE_TAG_SHARED);
@@ -189,8 +193,8 @@ creation_future(c4pe_state_t *st, bool wanted, c4p_future_t *id_out)
 
 /* The proxy that a creation returns, or NULL after a refusal. Steals `future`. */
 static PyObject *
-creation_result(c4pe_state_t *st, c4p_status_t status, c4p_msg_t *msg, PyObject *future, c4pe_pclass_t *pclass, c4p_ref_t ref, int ndims, bool element,
-                const char *what)
+creation_result(c4pe_state_t *st, c4p_status_t status, c4p_msg_t *msg, PyObject *future,
+                c4pe_pclass_t *pclass, c4p_ref_t ref, int ndims, bool element, const char *what)
 {
     PyObject *proxy = NULL;
     if (status != C4P_OK) {
@@ -215,7 +219,8 @@ c4pe_group_new(c4pe_state_t *st, PyObject *args)
 {
     PyObject *type, *init_args;
     int awaitable;
-    if (!PyArg_ParseTuple(args, "OOp:group_new", &type, &init_args, &awaitable) || c4pe_need_rt(st, "Group()") == NULL)
+    if (!PyArg_ParseTuple(args, "OOp:group_new", &type, &init_args, &awaitable) ||
+        c4pe_need_rt(st, "Group()") == NULL)
         return NULL;
     c4pe_class_t *cls = need_class(st, type, "Group()");
     c4p_msg_t *msg;
@@ -229,7 +234,8 @@ c4pe_group_new(c4pe_state_t *st, PyObject *args)
     }
     c4p_ref_t ref = {.coll = 0};
     c4p_status_t status = c4p_group_new(st->rt, cls->id, msg, created, &ref.coll);
-    return creation_result(st, status, msg, future, &cls->proxies[C4PE_KIND_GROUP], ref, 1, false, "Group()");
+    return creation_result(st, status, msg, future, &cls->proxies[C4PE_KIND_GROUP], ref, 1, false,
+                           "Group()");
 }
 
 static int
@@ -252,7 +258,8 @@ fill_dims(c4pe_state_t *st, PyObject *dims, c4p_array_opts_t *opts)
         if (PyErr_Occurred())
             goto done;
         if (v < 0 || v > c4p_index_max((int)n)) {
-            c4pe_raise(st, "Array(): dimension %zd is %R; it must be an integer between 0 and %lld", i, item, (long long)c4p_index_max((int)n));
+            c4pe_raise(st, "Array(): dimension %zd is %R; it must be an integer between 0 and %lld",
+                       i, item, (long long)c4p_index_max((int)n));
             goto done;
         }
         opts->dims[i] = v;
@@ -270,7 +277,8 @@ fill_map(c4pe_state_t *st, PyObject *map, c4p_array_opts_t *opts)
     if (map == Py_None)
         return 0;
     if (!c4pe_proxy_check(st, map) || ((c4pe_proxy_t *)map)->pclass->kind != C4PE_KIND_GROUP) {
-        PyErr_Format(PyExc_TypeError, "Array(): map must be a group of an ArrayMap class, not %s", Py_TYPE(map)->tp_name);
+        PyErr_Format(PyExc_TypeError, "Array(): map must be a group of an ArrayMap class, not %s",
+                     Py_TYPE(map)->tp_name);
         return -1;
     }
     opts->map = st->python_map;
@@ -283,7 +291,8 @@ c4pe_array_new(c4pe_state_t *st, PyObject *args)
 {
     PyObject *type, *dims, *init_args, *map;
     int ndims, at_sync, awaitable;
-    if (!PyArg_ParseTuple(args, "OOiOOpp:array_new", &type, &dims, &ndims, &init_args, &map, &at_sync, &awaitable) ||
+    if (!PyArg_ParseTuple(args, "OOiOOpp:array_new", &type, &dims, &ndims, &init_args, &map,
+                          &at_sync, &awaitable) ||
         c4pe_need_rt(st, "Array()") == NULL)
         return NULL;
     c4pe_class_t *cls = need_class(st, type, "Array()");
@@ -294,7 +303,8 @@ c4pe_array_new(c4pe_state_t *st, PyObject *args)
     c4p_array_opts_t opts = C4P_ARRAY_OPTS_INIT;
     opts.ndims = ndims;
     c4p_msg_t *msg;
-    if (fill_dims(st, dims, &opts) < 0 || fill_map(st, map, &opts) < 0 || pack_init_args(st, cls, init_args, &msg) < 0)
+    if (fill_dims(st, dims, &opts) < 0 || fill_map(st, map, &opts) < 0 ||
+        pack_init_args(st, cls, init_args, &msg) < 0)
         return NULL;
     PyObject *future = creation_future(st, awaitable && opts.dense, &opts.created);
     if (future == NULL) {
@@ -303,7 +313,8 @@ c4pe_array_new(c4pe_state_t *st, PyObject *args)
     }
     c4p_ref_t ref = {.coll = 0};
     c4p_status_t status = c4p_array_new(st->rt, cls->id, &opts, msg, &ref.coll);
-    return creation_result(st, status, msg, future, &cls->proxies[C4PE_KIND_ARRAY], ref, ndims, false, "Array()");
+    return creation_result(st, status, msg, future, &cls->proxies[C4PE_KIND_ARRAY], ref, ndims,
+                           false, "Array()");
 }
 
 PyObject *
@@ -311,14 +322,16 @@ c4pe_chare_new(c4pe_state_t *st, PyObject *args)
 {
     PyObject *type, *init_args;
     int pe, awaitable;
-    if (!PyArg_ParseTuple(args, "OOip:chare_new", &type, &init_args, &pe, &awaitable) || c4pe_need_rt(st, "Chare()") == NULL)
+    if (!PyArg_ParseTuple(args, "OOip:chare_new", &type, &init_args, &pe, &awaitable) ||
+        c4pe_need_rt(st, "Chare()") == NULL)
         return NULL;
     c4pe_class_t *cls = need_class(st, type, "Chare()");
     c4p_msg_t *msg;
     if (cls == NULL)
         return NULL;
     if (pe < -1 || pe >= st->num_ranks)
-        return PyErr_Format(PyExc_IndexError, "Chare(): onPE is %d; there are ranks 0 to %d", pe, st->num_ranks - 1);
+        return PyErr_Format(PyExc_IndexError, "Chare(): onPE is %d; there are ranks 0 to %d", pe,
+                            st->num_ranks - 1);
     if (pack_init_args(st, cls, init_args, &msg) < 0)
         return NULL;
     c4p_future_t created;
@@ -329,14 +342,16 @@ c4pe_chare_new(c4pe_state_t *st, PyObject *args)
     }
     c4p_ref_t ref = {.coll = 0};
     c4p_status_t status = c4p_chare_new(st->rt, cls->id, pe, msg, created, &ref);
-    return creation_result(st, status, msg, future, &cls->proxies[C4PE_KIND_ARRAY], ref, 1, true, "Chare()");
+    return creation_result(st, status, msg, future, &cls->proxies[C4PE_KIND_ARRAY], ref, 1, true,
+                           "Chare()");
 }
 
 PyObject *
 c4pe_main_new(c4pe_state_t *st, PyObject *args)
 {
     PyObject *type, *init_args;
-    if (!PyArg_ParseTuple(args, "OO:main_new", &type, &init_args) || c4pe_need_rt(st, "the main chare") == NULL)
+    if (!PyArg_ParseTuple(args, "OO:main_new", &type, &init_args) ||
+        c4pe_need_rt(st, "the main chare") == NULL)
         return NULL;
     c4pe_class_t *cls = need_class(st, type, "charm.start()");
     c4p_msg_t *msg;
@@ -346,7 +361,8 @@ c4pe_main_new(c4pe_state_t *st, PyObject *args)
     st->making_main = true;
     c4p_status_t status = c4p_chare_new(st->rt, cls->id, st->rank, msg, 0, &ref);
     st->making_main = false;
-    return creation_result(st, status, msg, Py_NewRef(Py_None), &cls->proxies[C4PE_KIND_MAIN], ref, 1, true, "the main chare");
+    return creation_result(st, status, msg, Py_NewRef(Py_None), &cls->proxies[C4PE_KIND_MAIN], ref,
+                           1, true, "the main chare");
 }
 
 /* ---- methods of proxies -------------------------------------------------------------------------- */
@@ -375,15 +391,18 @@ c4pe_proxy_insert(PyObject *op, PyObject *args, PyObject *kwargs)
     c4pe_state_t *st = self->pclass->state;
     PyObject *index, *init_args = st->empty_tuple;
     int pe = -1, at_sync = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|Oip:ckInsert", (char **)names, &index, &init_args, &pe, &at_sync) ||
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|Oip:ckInsert", (char **)names, &index,
+                                     &init_args, &pe, &at_sync) ||
         c4pe_need_rt(st, "ckInsert()") == NULL)
         return NULL;
     c4p_index_t at;
     c4p_key_t key;
     c4p_msg_t *msg;
     if (pe < -1 || pe >= st->num_ranks)
-        return PyErr_Format(PyExc_IndexError, "ckInsert(): onPE is %d; there are ranks 0 to %d", pe, st->num_ranks - 1);
-    if (c4pe_index_key(st, index, self->ndims, false, &key) < 0 || pack_init_args(st, self->pclass->cls, init_args, &msg) < 0)
+        return PyErr_Format(PyExc_IndexError, "ckInsert(): onPE is %d; there are ranks 0 to %d", pe,
+                            st->num_ranks - 1);
+    if (c4pe_index_key(st, index, self->ndims, false, &key) < 0 ||
+        pack_init_args(st, self->pclass->cls, init_args, &msg) < 0)
         return NULL;
     c4p_index_unpack(key, self->ndims, &at);
     c4p_status_t status = c4p_insert(st->rt, self->ref.coll, &at, pe, msg);
@@ -423,8 +442,8 @@ ask_map(c4pe_state_t *st, c4pe_chare_t *map, const c4p_index_t *index)
         if (v >= 0 && v < st->num_ranks)
             rank = (int)v;
         else if (!PyErr_Occurred())
-            c4pe_raise(st, "%s.procNum(%R) returned %R; it must return a rank between 0 and %d", Py_TYPE(map)->tp_name, tuple, result,
-                       st->num_ranks - 1);
+            c4pe_raise(st, "%s.procNum(%R) returned %R; it must return a rank between 0 and %d",
+                       Py_TYPE(map)->tp_name, tuple, result, st->num_ranks - 1);
     }
     Py_XDECREF(result);
     Py_XDECREF(tuple);
@@ -443,10 +462,13 @@ map_place(c4p_rt_t *rt, const c4p_index_t *index, uint64_t arg, void *ctx)
     int rank = -1;
     PyObject *type, *value, *tb;
     PyErr_Fetch(&type, &value, &tb);
+    st->no_suspend++;
     if (map == NULL)
-        c4pe_raise(st, "an array needs its ArrayMap before that has been created on this rank: create the map's group first");
+        c4pe_raise(st, "an array needs its ArrayMap before that has been created on this rank: "
+                       "create the map's group first");
     else
         rank = ask_map(st, map, index);
+    st->no_suspend--;
     if (rank < 0) {
         c4pe_err_uncaught(st, map, NULL, "placing an element with");
         rank = 0;

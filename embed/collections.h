@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* collections.h: the Python side of creating groups, arrays and single chares, and this rank's records of them. */
+/* collections.h: the Python side of creating groups, arrays and single chares, and this rank's
+ * records of them. */
 #ifndef C4PE_COLLECTIONS_H
 #define C4PE_COLLECTIONS_H
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* coro_int.h: what coroutine.c and coro_report.c share: the record of a coroutine and greenlet's table of functions, which is found
- * at run time, so that building needs no greenlet. Main thread with the interpreter lock held. */
+/* coro_int.h: what coroutine.c and coro_report.c share: the record of a coroutine and greenlet's
+ * table of functions, which is found at run time, so that building needs no greenlet. Main thread
+ * with the interpreter lock held. */
 #ifndef C4PE_CORO_INT_H
 #define C4PE_CORO_INT_H
 
@@ -9,7 +10,13 @@
 /* ---- greenlet ------------------------------------------------------------------------------------ */
 
 /* Places in greenlet's table; part of its stable interface. */
-enum { GREENLET_EXIT = 2, GREENLET_NEW = 3, GREENLET_CURRENT = 4, GREENLET_SWITCH = 6, GREENLET_SET_PARENT = 7 };
+enum {
+    GREENLET_EXIT = 2,
+    GREENLET_NEW = 3,
+    GREENLET_CURRENT = 4,
+    GREENLET_SWITCH = 6,
+    GREENLET_SET_PARENT = 7
+};
 
 typedef struct c4pe_greenlet_api {
     PyObject *exit_type; /* borrowed: GreenletExit */
@@ -19,7 +26,8 @@ typedef struct c4pe_greenlet_api {
     int (*set_parent)(PyObject *greenlet, PyObject *parent);
 } c4pe_greenlet_api_t;
 
-/* A greenlet that runs one coroutine after the other. As a Python object it is what its greenlet calls. */
+/* A greenlet that runs one coroutine after the other. As a Python object it is what its greenlet
+ * calls. */
 typedef struct c4pe_worker {
     PyObject_HEAD
     c4pe_state_t *st;
@@ -41,15 +49,15 @@ struct c4pe_coro {
     PyObject *first;                /* self; strong */
     c4pe_worker_t *worker;          /* NULL: async */
     PyObject *awaitable;            /* async: the coroutine object */
-    PyObject *starter;              /* the greenlet that let it run and gets control back; borrowed */
-    PyObject *result;               /* ended: the value, or NULL and the exception */
+    PyObject *starter; /* the greenlet that let it run and gets control back; borrowed */
+    PyObject *result;  /* ended: the value, or NULL and the exception */
     PyObject *exc_type, *exc_value, *exc_tb;
     enum c4pe_coro_state state;
     uint32_t saved_no_suspend;
-    c4pe_wait_kind_t kind;          /* while it waits: for what */
-    PyObject *object;               /* borrowed */
+    c4pe_wait_kind_t kind; /* while it waits: for what */
+    PyObject *object;      /* borrowed */
     double since;
-    struct c4pe_coro *prev, *next;  /* all that wait */
+    struct c4pe_coro *prev, *next;   /* all that wait */
     struct c4pe_coro *qprev, *qnext; /* one list of c4pe_waiters_t, or those that were woken */
     c4pe_waiters_t *queue;
 };
@@ -58,13 +66,13 @@ struct c4pe_coro {
 typedef struct c4pe_coros {
     c4pe_greenlet_api_t greenlet;
     PyTypeObject *worker_type, *token_type;
-    PyObject *token;        /* what async coroutines yield */
-    PyObject *hub;          /* greenlet of the scheduler; strong */
-    PyObject *here;         /* greenlet that runs; borrowed */
-    c4pe_coro_t *current;   /* NULL on the hub */
-    c4pe_worker_t *idle;    /* strong references */
+    PyObject *token;      /* what async coroutines yield */
+    PyObject *hub;        /* greenlet of the scheduler; strong */
+    PyObject *here;       /* greenlet that runs; borrowed */
+    c4pe_coro_t *current; /* NULL on the hub */
+    c4pe_worker_t *idle;  /* strong references */
     uint32_t num_idle;
-    c4pe_coro_t *free;      /* records for reuse, through next */
+    c4pe_coro_t *free; /* records for reuse, through next */
     c4pe_coro_t *waiting, *last_waiting;
     uint64_t num_waiting;
     c4pe_waiters_t woken, throttled;
@@ -74,7 +82,8 @@ typedef struct c4pe_coros {
     PyObject *s_gr_frame, *s_paused, *s_resumed;
 } c4pe_coros_t;
 
-/* Let it run until it waits again or ends; then everything that follows from that. On the hub, or nested in another coroutine. */
+/* Let it run until it waits again or ends; then everything that follows from that. On the hub, or
+ * nested in another coroutine. */
 void c4pe_coro_resume(c4pe_coro_t *coro);
 
 /* ---- coro_report.c ------------------------------------------------------------------------------- */

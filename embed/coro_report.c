@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* coro_report.c: what suspended coroutines wait for and where they stand; sleeping; holding senders back. */
+/* coro_report.c: what suspended coroutines wait for and where they stand; sleeping; holding senders
+ * back. */
 #include "coro_int.h"
 
+#include <frameobject.h> /* its functions, before 3.11 */
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -10,7 +12,8 @@
 
 /* ---- places in the program ----------------------------------------------------------------------- */
 
-/* Does this frame belong to our own package or to frozen modules, in which the user has no interest? */
+/* Does this frame belong to our own package or to frozen modules, in which the user has no
+ * interest? */
 static bool
 is_ours(c4pe_coros_t *coros, PyFrameObject *frame)
 {
@@ -23,7 +26,8 @@ is_ours(c4pe_coros_t *coros, PyFrameObject *frame)
     return ours;
 }
 
-/* The innermost frame, at or outside of this one, of the user's code; frame itself if there is none. Takes and gives a reference. */
+/* The innermost frame, at or outside of this one, of the user's code; frame itself if there is
+ * none. Takes and gives a reference. */
 static PyFrameObject *
 user_frame(c4pe_coros_t *coros, PyFrameObject *frame)
 {
@@ -45,12 +49,17 @@ describe_frame(PyFrameObject *frame, char *buf, size_t size)
     PyCodeObject *code = PyFrame_GetCode(frame);
     const char *file = PyUnicode_AsUTF8(code->co_filename);
     const char *slash = file ? strrchr(file, '/') : NULL;
-    PyOS_snprintf(buf, size, "%s:%d", slash ? slash + 1 : file ? file : "?", PyFrame_GetLineNumber(frame));
+    PyOS_snprintf(buf, size, "%s:%d",
+                  slash  ? slash + 1
+                  : file ? file
+                         : "?",
+                  PyFrame_GetLineNumber(frame));
     PyErr_Clear();
     Py_DECREF(code);
 }
 
-/* The innermost frame of an object awaited by an async coroutine, following what it awaits in turn. */
+/* The innermost frame of an object awaited by an async coroutine, following what it awaits in turn.
+ */
 static PyObject *
 async_frame(PyObject *awaitable)
 {
@@ -73,8 +82,9 @@ async_frame(PyObject *awaitable)
 static PyFrameObject *
 coro_frame(c4pe_coro_t *coro)
 {
-    PyObject *frame = coro->worker ? PyObject_GetAttr(coro->worker->greenlet, coro->st->coros->s_gr_frame)
-                                   : async_frame(coro->awaitable);
+    PyObject *frame = coro->worker
+                          ? PyObject_GetAttr(coro->worker->greenlet, coro->st->coros->s_gr_frame)
+                          : async_frame(coro->awaitable);
     PyErr_Clear();
     if (frame && !PyFrame_Check(frame))
         Py_CLEAR(frame);
@@ -116,7 +126,8 @@ describe_wait(c4pe_coro_t *coro, char *buf, size_t size)
         PyOS_snprintf(buf, size, "the condition '%s'", text ? text : "?");
         return;
     case C4PE_WAIT_ANY:
-        PyOS_snprintf(buf, size, "one of %zd things", coro->object ? PySequence_Size(coro->object) : 0);
+        PyOS_snprintf(buf, size, "one of %zd things",
+                      coro->object ? PySequence_Size(coro->object) : 0);
         PyErr_Clear();
         return;
     case C4PE_WAIT_CREDIT:
@@ -140,7 +151,8 @@ coro_name(c4pe_coro_t *coro)
     return name ? name : PyUnicode_FromString("?");
 }
 
-/* "coroutine Worker.run of Worker(3) on rank 0 at main.py:12 waits for future 17 (made at main.py:11) since 2.3 s" */
+/* "coroutine Worker.run of Worker[3] at main.py:12 on rank 0 waits for future 17 (made at
+ * main.py:11) since 2.3 s" */
 static void
 describe_coro(c4pe_coro_t *coro, char *buf, size_t size)
 {
@@ -156,8 +168,8 @@ describe_coro(c4pe_coro_t *coro, char *buf, size_t size)
     describe_wait(coro, what, sizeof(what));
     PyObject *name = coro_name(coro);
     const char *text = name ? PyUnicode_AsUTF8(name) : NULL;
-    PyOS_snprintf(buf, size, "coroutine %s%s%s on rank %d at %s waits for %s since %.1f s", text ? text : "?",
-                  whose[0] ? " of " : "", whose, coro->st->rank, where, what,
+    PyOS_snprintf(buf, size, "coroutine %s%s%s at %s on rank %d waits for %s since %.1f s",
+                  text ? text : "?", whose[0] ? " of " : "", whose, where, coro->st->rank, what,
                   c4p_time_s(coro->st->rt) - coro->since);
     PyErr_Clear();
     Py_XDECREF(name);
@@ -265,7 +277,8 @@ c4pe_coro_sleep_awaitable(c4pe_state_t *st, double seconds)
     PyObject *future = c4pe_local_future_new(st, false);
     if (!future)
         return NULL;
-    c4p_status_t status = c4p_timer(st->rt, seconds > 0 ? seconds : 0, future_over, Py_NewRef(future), NULL);
+    c4p_status_t status =
+        c4p_timer(st->rt, seconds > 0 ? seconds : 0, future_over, Py_NewRef(future), NULL);
     if (status == C4P_OK)
         return future;
     Py_DECREF(future);
@@ -331,7 +344,8 @@ warn_once(c4pe_state_t *st)
         return;
     st->coros->warned = true;
     c4p_log(st->rt, C4P_LOG_WARN,
-            "%s sends faster than its receivers take: %.0f MB wait in this rank's memory; in a coroutine (@coro) it would be held back",
+            "%s sends faster than its receivers take: %.0f MB wait in this rank's memory; in a "
+            "coroutine (@coro) it would be held back",
             c4pe_coro_here(st, where, sizeof(where)), (double)c4p_backlog_bytes(st->rt) / 1e6);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* coroutine.c: start, suspend, wake, end. Whoever lets a coroutine run gets control back when it waits or ends: normally the hub, another coroutine
- * when that one creates a chare whose constructor is a coroutine. */
+/* coroutine.c: start, suspend, wake, end. Whoever lets a coroutine run gets control back when it
+ * waits or ends: normally the hub, another coroutine when that one creates a chare whose
+ * constructor is a coroutine. */
 #include "coro_int.h"
 
 #include "future.h"
@@ -49,7 +50,8 @@ coro_free(c4pe_coro_t *coro)
     coros->free = coro;
 }
 
-/* The runtime must not move or destroy an element with suspended coroutines. All live ones are counted once one was suspended. */
+/* The runtime must not move or destroy an element with suspended coroutines. All live ones are
+ * counted once one was suspended. */
 static void
 tell_runtime(c4pe_chare_t *chare)
 {
@@ -150,7 +152,8 @@ call_function(c4pe_coro_t *coro)
     PyObject *stack[SMALL + 2];
     Py_ssize_t n = coro->args ? PyTuple_GET_SIZE(coro->args) : 0;
     if (n > SMALL || coro->kwargs) {
-        PyObject *method = coro->first ? PyMethod_New(coro->func, coro->first) : Py_NewRef(coro->func);
+        PyObject *method =
+            coro->first ? PyMethod_New(coro->func, coro->first) : Py_NewRef(coro->func);
         PyObject *args = coro->args ? coro->args : coro->st->empty_tuple;
         PyObject *result = method ? PyObject_Call(method, args, coro->kwargs) : NULL;
         Py_XDECREF(method);
@@ -173,7 +176,8 @@ keep_result(c4pe_coro_t *coro, PyObject *result)
         PyErr_Fetch(&coro->exc_type, &coro->exc_value, &coro->exc_tb);
 }
 
-/* Back to whoever let this coroutine run. 0 when it is let run again; -1 with an exception when it is to end. */
+/* Back to whoever let this coroutine run. 0 when it is let run again; -1 with an exception when it
+ * is to end. */
 static int
 switch_back(c4pe_coro_t *coro)
 {
@@ -277,7 +281,8 @@ get_awaitable(PyObject *obj)
     PyAsyncMethods *methods = Py_TYPE(obj)->tp_as_async;
     if (methods && methods->am_await)
         return methods->am_await(obj);
-    PyErr_Format(PyExc_TypeError, "an async method returned %.100s, which cannot be awaited", Py_TYPE(obj)->tp_name);
+    PyErr_Format(PyExc_TypeError, "an async method returned %.100s, which cannot be awaited",
+                 Py_TYPE(obj)->tp_name);
     return NULL;
 }
 
@@ -285,8 +290,9 @@ get_awaitable(PyObject *obj)
 static PyObject *
 throw_foreign(c4pe_coro_t *coro, PyObject *yielded)
 {
-    PyObject *text = PyUnicode_FromFormat("an async method may await futures, channels and coroutines, not %.100s",
-                                          Py_TYPE(yielded)->tp_name);
+    PyObject *text = PyUnicode_FromFormat(
+        "an async method may await futures, channels and coroutines, not %.100s",
+        Py_TYPE(yielded)->tp_name);
     PyObject *error = text ? PyObject_CallOneArg(PyExc_TypeError, text) : NULL;
     PyObject *next = error ? PyObject_CallMethod(coro->awaitable, "throw", "O", error) : NULL;
     Py_XDECREF(text);
@@ -294,7 +300,8 @@ throw_foreign(c4pe_coro_t *coro, PyObject *yielded)
     return next;
 }
 
-/* The value of the StopIteration that is set, which is cleared; NULL if another exception is set, which stays. */
+/* The value of the StopIteration that is set, which is cleared; NULL if another exception is set,
+ * which stays. */
 static PyObject *
 take_stop_value(void)
 {
@@ -346,12 +353,14 @@ static void
 notify(c4pe_coro_t *coro, PyObject *method)
 {
     c4pe_chare_t *chare = coro->job.chare;
-    if (!chare || !chare->subscribers || !coro->job.entry || !(coro->job.entry->flags & C4PE_NOTIFY))
+    if (!chare || !chare->subscribers || !coro->job.entry ||
+        !(coro->job.entry->flags & C4PE_NOTIFY))
         return;
     PyObject *list = PySequence_List(chare->subscribers);
     for (Py_ssize_t i = 0; list && i < PyList_GET_SIZE(list); i++) {
         PyObject *pair = PyList_GET_ITEM(list, i);
-        PyObject *none = PyObject_CallMethodOneArg(PyTuple_GET_ITEM(pair, 0), method, PyTuple_GET_ITEM(pair, 1));
+        PyObject *none =
+            PyObject_CallMethodOneArg(PyTuple_GET_ITEM(pair, 0), method, PyTuple_GET_ITEM(pair, 1));
         if (!none)
             c4pe_err_uncaught(coro->st, chare, coro->job.entry, "notifying a subscriber of");
         Py_XDECREF(none);
@@ -428,8 +437,8 @@ settle(c4pe_coro_t *coro)
 }
 
 int
-c4pe_coro_start(c4pe_state_t *st, const c4pe_job_t *job, PyObject *func, PyObject *self, PyObject *args, PyObject *kwargs,
-                bool is_async)
+c4pe_coro_start(c4pe_state_t *st, const c4pe_job_t *job, PyObject *func, PyObject *self,
+                PyObject *args, PyObject *kwargs, bool is_async)
 {
     c4pe_coro_t *coro = coro_new(st, job);
     if (!coro)
@@ -503,11 +512,13 @@ not_threaded(c4pe_state_t *st, const char *what)
     if (!name)
         return -1;
     if (st->no_suspend)
-        text = PyUnicode_FromFormat("%s cannot wait here: mark %U with @coro, so that it can be suspended", what, name);
+        text = PyUnicode_FromFormat(
+            "%s cannot wait here: mark %U with @coro, so that it can be suspended", what, name);
     else if (coro && !coro->worker)
         text = PyUnicode_FromFormat("%s cannot wait inside async def %U: use await", what, name);
     else
-        text = PyUnicode_FromFormat("%s needs a coroutine: mark %U with @coro, so that it can be suspended", what, name);
+        text = PyUnicode_FromFormat(
+            "%s needs a coroutine: mark %U with @coro, so that it can be suspended", what, name);
     if (text)
         PyErr_SetObject(st->exc_not_threaded, text);
     Py_DECREF(name);
@@ -527,7 +538,8 @@ c4pe_coro_need(c4pe_state_t *st, const char *what)
     PyObject *here = coros->greenlet.current();
     Py_XDECREF(here);
     if (here != coros->here) { /* a greenlet of the user's own */
-        PyErr_Format(st->exc_not_threaded, "%s cannot wait inside a greenlet that the program made itself", what);
+        PyErr_Format(st->exc_not_threaded,
+                     "%s cannot wait inside a greenlet that the program made itself", what);
         return NULL;
     }
     return coro;
@@ -658,7 +670,8 @@ module_sleep(PyObject *module, PyObject *arg)
 }
 
 static PyMethodDef coroutine_functions[] = {
-    {"sleep", module_sleep, METH_O, "sleep(secs)\n--\n\nSuspend the coroutine; outside coroutines the whole rank sleeps."},
+    {"sleep", module_sleep, METH_O,
+     "sleep(secs)\n--\n\nSuspend the coroutine; outside coroutines the whole rank sleeps."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -678,7 +691,8 @@ c4pe_coroutine_exec(PyObject *module, c4pe_state_t *st)
     coros->s_resumed = PyUnicode_InternFromString("threadResumed");
     coros->worker_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &worker_spec, NULL);
     coros->token_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &token_spec, NULL);
-    if (!coros->s_gr_frame || !coros->s_paused || !coros->s_resumed || !coros->worker_type || !coros->token_type)
+    if (!coros->s_gr_frame || !coros->s_paused || !coros->s_resumed || !coros->worker_type ||
+        !coros->token_type)
         return -1;
     coros->token = PyObject_New(PyObject, coros->token_type);
     return coros->token ? PyModule_AddFunctions(module, coroutine_functions) : -1;
@@ -719,8 +733,8 @@ c4pe_coroutine_traverse(c4pe_state_t *st, visitproc visit, void *arg)
     return 0;
 }
 
-/* Greenlets that wait, idle ones included, are never ended: that would run their `finally` blocks when the program is over. They keep their
- * references and go with the process. */
+/* Greenlets that wait, idle ones included, are never ended: that would run their `finally` blocks
+ * when the program is over. They keep their references and go with the process. */
 void
 c4pe_coroutine_clear(c4pe_state_t *st)
 {

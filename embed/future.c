@@ -11,11 +11,12 @@ typedef struct value {
 } value_t;
 
 enum {
-    OWNED = 1,      /* this rank made it: it can be waited for here */
-    LOCAL = 2,      /* no number: values come from this rank only */
-    OPEN = 4,       /* the runtime knows it and calls back */
-    EXPORTED = 8,   /* in futures->exported */
-    PINNED = 16,    /* one more reference to itself, until the values are there: somebody may bring it back */
+    OWNED = 1,    /* this rank made it: it can be waited for here */
+    LOCAL = 2,    /* no number: values come from this rank only */
+    OPEN = 4,     /* the runtime knows it and calls back */
+    EXPORTED = 8, /* in futures->exported */
+    PINNED = 16,  /* one more reference to itself, until the values are there: somebody may bring it
+                     back */
     CANCELLED = 32
 };
 
@@ -25,7 +26,7 @@ struct c4pe_future {
     c4p_future_t id;
     uint64_t num_values, num_got;
     unsigned flags;
-    int how; /* C4PE_VALUE… */
+    int how;              /* C4PE_VALUE… */
     value_t *values, one; /* values == &one for one value */
     uint64_t room;
     PyObject *error; /* the last exception among the values, once they were looked at */
@@ -68,7 +69,8 @@ future_alloc(c4pe_state_t *st, PyTypeObject *type, uint64_t num_values, unsigned
     return f;
 }
 
-static void on_value(c4p_rt_t *rt, c4p_future_t id, c4p_msg_t *msg, bool is_error, bool last, void *ctx);
+static void
+on_value(c4p_rt_t *rt, c4p_future_t id, c4p_msg_t *msg, bool is_error, bool last, void *ctx);
 
 PyObject *
 c4pe_future_new(c4pe_state_t *st, uint64_t num_values, int how)
@@ -91,7 +93,8 @@ c4pe_future_new(c4pe_state_t *st, uint64_t num_values, int how)
 PyObject *
 c4pe_local_future_new(c4pe_state_t *st, bool collective)
 {
-    return (PyObject *)future_alloc(st, collective ? st->collective_future_type : st->local_future_type, 1, OWNED | LOCAL);
+    return (PyObject *)future_alloc(
+        st, collective ? st->collective_future_type : st->local_future_type, 1, OWNED | LOCAL);
 }
 
 bool
@@ -147,7 +150,8 @@ completed(c4pe_future_t *f, bool soon)
 }
 
 static void
-on_value(c4p_rt_t *rt, c4p_future_t Py_UNUSED(id), c4p_msg_t *msg, bool is_error, bool last, void *ctx)
+on_value(c4p_rt_t *rt, c4p_future_t Py_UNUSED(id), c4p_msg_t *msg, bool is_error, bool last,
+         void *ctx)
 {
     c4pe_future_t *f = ctx;
     value_t *v = next_slot(f);
@@ -209,7 +213,8 @@ decode(c4pe_future_t *f, value_t *v)
         c4p_msg_free(v->msg);
         v->msg = NULL;
     }
-    if (PyExceptionInstance_Check(v->object) && PyObject_TypeCheck(v->object, (PyTypeObject *)PyExc_Exception))
+    if (PyExceptionInstance_Check(v->object) &&
+        PyObject_TypeCheck(v->object, (PyTypeObject *)PyExc_Exception))
         Py_XSETREF(f->error, Py_NewRef(v->object));
     return v->object; /* borrowed */
 }
@@ -252,10 +257,13 @@ check_owned(c4pe_future_t *f, const char *what)
     if (f->flags & CANCELLED)
         c4pe_raise(f->st, "%s: the call of this future was refused", what);
     else if (c4p_future_rank(f->id) == f->st->rank)
-        c4pe_raise(f->st, "%s: future %llu has been received and dropped by its owner", what, (unsigned long long)(f->id & serial_mask));
+        c4pe_raise(f->st, "%s: future %llu has been received and dropped by its owner", what,
+                   (unsigned long long)(f->id & serial_mask));
     else
-        c4pe_raise(f->st, "%s: future %llu belongs to rank %d, which alone can wait for it; here it can only be sent to", what,
-                   (unsigned long long)(f->id & serial_mask), c4p_future_rank(f->id));
+        c4pe_raise(f->st,
+                   "%s: future %llu belongs to rank %d, which alone can wait for it; here it can "
+                   "only be sent to",
+                   what, (unsigned long long)(f->id & serial_mask), c4p_future_rank(f->id));
     return -1;
 }
 
@@ -303,7 +311,8 @@ c4pe_future_send(c4pe_state_t *st, PyObject *future, PyObject *value)
         return -1;
     bool here = c4p_future_rank(f->id) == st->rank;
     if (value != Py_None)
-        err = here ? c4pe_codec_capture_value(st, value, 0, &msg) : c4pe_codec_pack_value(st, value, 0, &msg);
+        err = here ? c4pe_codec_capture_value(st, value, 0, &msg)
+                   : c4pe_codec_pack_value(st, value, 0, &msg);
     if (err < 0)
         return -1;
     c4p_status_t status = c4p_future_send(st->rt, f->id, msg, false);
@@ -318,12 +327,15 @@ c4pe_future_send(c4pe_state_t *st, PyObject *future, PyObject *value)
 
 /* ---- travelling ---------------------------------------------------------------------------------- */
 
-/* Before the future leaves: it must be found again when it comes back, and must not go away meanwhile. */
+/* Before the future leaves: it must be found again when it comes back, and must not go away
+ * meanwhile. */
 static int
 note_export(c4pe_future_t *f)
 {
     if ((f->flags & LOCAL) != 0) {
-        PyErr_Format(PyExc_TypeError, "a %s cannot be sent: it belongs to the coroutines of one rank", Py_TYPE(f)->tp_name);
+        PyErr_Format(PyExc_TypeError,
+                     "a %s cannot be sent: it belongs to the coroutines of one rank",
+                     Py_TYPE(f)->tp_name);
         return -1;
     }
     if (!(f->flags & OWNED) || (f->flags & EXPORTED))
@@ -352,13 +364,16 @@ forget_export(c4pe_future_t *f)
     Py_XDECREF(key);
 }
 
-/* The object for a future's number: itself on its own rank, otherwise something that values can be sent to. */
+/* The object for a future's number: itself on its own rank, otherwise something that values can be
+ * sent to. */
 static PyObject *
 future_from_id(c4pe_state_t *st, c4p_future_t id)
 {
     if (c4p_future_rank(id) == st->rank) {
         PyObject *key = PyLong_FromUnsignedLongLong(id);
-        PyObject *address = key ? PyDict_GetItemWithError(st->futures->exported, key) : NULL; /* borrowed */
+        PyObject *address =
+            key ? PyDict_GetItemWithError(st->futures->exported, key) : NULL; /* borrowed
+                                                                               */
         Py_XDECREF(key);
         if (address)
             return Py_NewRef(PyLong_AsVoidPtr(address));
@@ -490,7 +505,8 @@ future_repr(PyObject *op)
     const char *state = !(f->flags & OWNED) ? "elsewhere" : is_ready(f) ? "ready" : "waiting";
     if (f->flags & LOCAL)
         return PyUnicode_FromFormat("<%s %s>", Py_TYPE(op)->tp_name, state);
-    return PyUnicode_FromFormat("<Future %llu of rank %d, %s>", (unsigned long long)(f->id & serial_mask), c4p_future_rank(f->id),
+    return PyUnicode_FromFormat("<Future %llu of rank %d, %s>",
+                                (unsigned long long)(f->id & serial_mask), c4p_future_rank(f->id),
                                 state);
 }
 
@@ -510,7 +526,8 @@ c4pe_future_describe(PyObject *op, char *buf, size_t size)
     if (f->flags & LOCAL)
         PyOS_snprintf(buf, size, "a collective result");
     else
-        PyOS_snprintf(buf, size, "future %llu%s%s", (unsigned long long)(f->id & serial_mask), more, count);
+        PyOS_snprintf(buf, size, "future %llu%s%s", (unsigned long long)(f->id & serial_mask), more,
+                      count);
 }
 
 static int
@@ -589,7 +606,8 @@ future_watches(PyObject *op)
     return &((c4pe_future_t *)op)->watches;
 }
 
-static const c4pe_waitable_t future_waitable = {poll_future, future_waiters, future_watches, C4PE_WAIT_FUTURE};
+static const c4pe_waitable_t future_waitable = {poll_future, future_waiters, future_watches,
+                                                C4PE_WAIT_FUTURE};
 
 const c4pe_waitable_t *
 c4pe_future_waitable(void)
@@ -605,8 +623,10 @@ future_await(PyObject *op)
 
 static PyMethodDef future_methods[] = {
     {"get", future_get, METH_NOARGS,
-     "get()\n--\n\nWait for the value, or with several the list of them in order of arrival. Raises the exception that was sent."},
-    {"send", (PyCFunction)(void (*)(void))future_send, METH_FASTCALL, "send(result=None, /)\n--\n\nDeliver one value; any rank, at once."},
+     "get()\n--\n\nWait for the value, or with several the list of them in order of arrival. "
+     "Raises the exception that was sent."},
+    {"send", (PyCFunction)(void (*)(void))future_send, METH_FASTCALL,
+     "send(result=None, /)\n--\n\nDeliver one value; any rank, at once."},
     {"ready", future_ready, METH_NOARGS, "ready()\n--\n\nTrue if all values have arrived."},
     {"__reduce__", future_reduce, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
@@ -629,17 +649,25 @@ static PyMemberDef future_members[] = {
 };
 
 static PyType_Slot future_slots[] = {
-    {Py_tp_dealloc, future_dealloc}, {Py_tp_traverse, future_traverse}, {Py_tp_clear, future_clear},
-    {Py_tp_call, future_call},       {Py_tp_repr, future_repr},         {Py_tp_methods, future_methods},
-    {Py_tp_getset, future_getset},   {Py_tp_members, future_members},   {Py_am_await, future_await},
-    {Py_tp_doc, (void *)"A value that will arrive. Made by calls with awaitable=True, and by Future()."},
+    {Py_tp_dealloc, future_dealloc},
+    {Py_tp_traverse, future_traverse},
+    {Py_tp_clear, future_clear},
+    {Py_tp_call, future_call},
+    {Py_tp_repr, future_repr},
+    {Py_tp_methods, future_methods},
+    {Py_tp_getset, future_getset},
+    {Py_tp_members, future_members},
+    {Py_am_await, future_await},
+    {Py_tp_doc,
+     (void *)"A value that will arrive. Made by calls with awaitable=True, and by Future()."},
     {0, NULL},
 };
 
 static PyType_Spec future_spec = {
     .name = "c4py.threads.Future",
     .basicsize = sizeof(c4pe_future_t),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE |
+             Py_TPFLAGS_DISALLOW_INSTANTIATION,
     .slots = future_slots,
 };
 
@@ -659,7 +687,9 @@ local_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 }
 
 static PyType_Slot local_slots[] = {
-    {Py_tp_dealloc, future_dealloc}, {Py_tp_traverse, future_traverse}, {Py_tp_clear, future_clear},
+    {Py_tp_dealloc, future_dealloc},
+    {Py_tp_traverse, future_traverse},
+    {Py_tp_clear, future_clear},
     {Py_tp_new, local_new},
     {Py_tp_doc, (void *)"A future for coroutines of one rank only."},
     {0, NULL},
@@ -673,8 +703,11 @@ static PyType_Spec local_spec = {
 };
 
 static PyType_Slot collective_slots[] = {
-    {Py_tp_dealloc, future_dealloc}, {Py_tp_traverse, future_traverse}, {Py_tp_clear, future_clear},
-    {Py_tp_doc, (void *)"The result of a collective operation, such as allreduce(), on one of its members."},
+    {Py_tp_dealloc, future_dealloc},
+    {Py_tp_traverse, future_traverse},
+    {Py_tp_clear, future_clear},
+    {Py_tp_doc,
+     (void *)"The result of a collective operation, such as allreduce(), on one of its members."},
     {0, NULL},
 };
 
@@ -699,12 +732,14 @@ module_future_new(PyObject *module, PyObject *args, PyObject *kwargs)
     if (!c4pe_need_rt(st, "Future()") || c4pe_coro_may_create(st, "Future()") < 0)
         return NULL;
     if (num_values < 1) {
-        PyErr_Format(PyExc_ValueError, "Future(num_vals=%zd): a future waits for at least 1 value", num_values);
+        PyErr_Format(PyExc_ValueError, "Future(num_vals=%zd): a future waits for at least 1 value",
+                     num_values);
         return NULL;
     }
     PyObject *future = c4pe_future_new(st, (uint64_t)num_values, C4PE_VALUE);
     if (future)
-        ((c4pe_future_t *)future)->made = PyUnicode_FromString(c4pe_coro_here(st, where, sizeof(where)));
+        ((c4pe_future_t *)future)->made =
+            PyUnicode_FromString(c4pe_coro_here(st, where, sizeof(where)));
     PyErr_Clear();
     return future;
 }
@@ -746,11 +781,14 @@ c4pe_future_exec(PyObject *module, c4pe_state_t *st)
     st->futures->exported = PyDict_New();
     st->future_type = add_type(module, &future_spec, NULL);
     st->local_future_type = st->future_type ? add_type(module, &local_spec, st->future_type) : NULL;
-    st->collective_future_type = st->future_type ? add_type(module, &collective_spec, st->future_type) : NULL;
+    st->collective_future_type =
+        st->future_type ? add_type(module, &collective_spec, st->future_type) : NULL;
     if (!st->futures->exported || !st->local_future_type || !st->collective_future_type)
         return -1;
-    const c4pe_coder_t coder = {.type = st->future_type, .encode = encode_future, .decode = decode_future};
-    if (c4pe_codec_add(st, C4PE_CODE_FUTURE, &coder) < 0 || PyModule_AddFunctions(module, future_functions) < 0)
+    const c4pe_coder_t coder = {
+        .type = st->future_type, .encode = encode_future, .decode = decode_future};
+    if (c4pe_codec_add(st, C4PE_CODE_FUTURE, &coder) < 0 ||
+        PyModule_AddFunctions(module, future_functions) < 0)
         return -1;
     return c4pe_waiting_exec(module, st);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* future.h: the Future type, its value-free copies on other ranks, LocalFuture, and waiting for several things at once. Values are kept as
- * messages and decoded when somebody asks. Main thread with the interpreter lock held. */
+/* future.h: the Future type, its value-free copies on other ranks, LocalFuture, and waiting for
+ * several things at once. Values are kept as messages and decoded when somebody asks. Main thread
+ * with the interpreter lock held. */
 #ifndef C4PE_FUTURE_H
 #define C4PE_FUTURE_H
 
@@ -10,18 +11,21 @@ typedef struct c4pe_future c4pe_future_t;
 
 /* The part of the module state. */
 typedef struct c4pe_futures {
-    PyObject *exported;      /* dict id -> address of futures of this rank that were sent somewhere, to find them when they come back */
+    PyObject *exported; /* dict id -> address of futures of this rank that were sent somewhere, to
+                           find them when they come back */
     PyTypeObject *await_type, *iwait_type;
 } c4pe_futures_t;
 
 /*
- * A future of this rank for `num_values` values; `how` (C4PE_VALUE…) says how each is to be read, see c4pe_value_decode(). Any context:
- * where the language asks for a coroutine the caller checks with c4pe_coro_may_create(). NULL with an exception.
+ * A future of this rank for `num_values` values; `how` (C4PE_VALUE…) says how each is to be read,
+ * see c4pe_value_decode(). Any context: where the language asks for a coroutine the caller checks
+ * with c4pe_coro_may_create(). NULL with an exception.
  */
 PyObject *c4pe_future_new(c4pe_state_t *st, uint64_t num_values, int how);
 bool c4pe_future_check(c4pe_state_t *st, PyObject *op);
 c4p_future_t c4pe_future_id(PyObject *future);
-/* Wait for the value(s); as Future.get(). New reference; NULL with an exception (that of the value, too). */
+/* Wait for the value(s); as Future.get(). New reference; NULL with an exception (that of the value,
+ * too). */
 PyObject *c4pe_future_get(c4pe_state_t *st, PyObject *future);
 /* Send one value to a future, which may belong to any rank. */
 int c4pe_future_send(c4pe_state_t *st, PyObject *future, PyObject *value);
@@ -30,7 +34,8 @@ void c4pe_future_label(PyObject *future, PyObject *call);
 /* Leave to the collector: the call that should have answered was refused. */
 void c4pe_future_cancel(c4pe_state_t *st, PyObject *future);
 
-/* A future without number, which only this rank can fill: for allreduce (collective: the type is CollectiveFuture), sleep and so on. */
+/* A future without number, which only this rank can fill: for allreduce (collective: the type is
+ * CollectiveFuture), sleep and so on. */
 PyObject *c4pe_local_future_new(c4pe_state_t *st, bool collective);
 /* Give it its value (borrowed), or with is_error the exception that get() raises. */
 int c4pe_local_future_set(c4pe_state_t *st, PyObject *future, PyObject *value, bool is_error);
@@ -52,7 +57,8 @@ void c4pe_watch_fire(c4pe_watch_t **list);
 
 /* What can be waited for: by `await` in async coroutines, by wait() and by iwait(). */
 typedef struct c4pe_waitable {
-    /* 1 and a new reference to the value (value_out may be NULL: only look), 0 not yet, -1 with an exception. */
+    /* 1 and a new reference to the value (value_out may be NULL: only look), 0 not yet, -1 with an
+     * exception. */
     int (*poll)(PyObject *object, PyObject **value_out);
     c4pe_waiters_t *(*waiters)(PyObject *object);
     c4pe_watch_t **(*watches)(PyObject *object); /* NULL: cannot be watched */
@@ -60,7 +66,8 @@ typedef struct c4pe_waitable {
 } c4pe_waitable_t;
 /* The awaitable of one use of `await`, for the running async coroutine. */
 PyObject *c4pe_await_new(c4pe_state_t *st, const c4pe_waitable_t *how, PyObject *object);
-/* True if the running code is directly in an async coroutine, where functions that wait return an awaitable instead. */
+/* True if the running code is directly in an async coroutine, where functions that wait return an
+ * awaitable instead. */
 bool c4pe_await_wanted(c4pe_state_t *st);
 /* What wait() and iwait() need to know of an object: borrowed; NULL with TypeError. */
 const c4pe_waitable_t *c4pe_waitable_of(c4pe_state_t *st, PyObject *object);

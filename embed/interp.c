@@ -90,7 +90,8 @@ package_folder(char *buf, size_t size)
 
 /* ---- which environment --------------------------------------------------------------------------- */
 
-/* Read "version = 3.11.2" (venv) or "version_info = 3.11.2.final.0" (virtualenv); false if there is none. */
+/* Read "version = 3.11.2" (venv) or "version_info = 3.11.2.final.0" (virtualenv); false if there is
+ * none. */
 static bool
 venv_version(const char *root, int *major, int *minor)
 {
@@ -101,12 +102,14 @@ venv_version(const char *root, int *major, int *minor)
     if (file == NULL)
         return false;
     while (!found && fgets(line, sizeof(line), file) != NULL)
-        found = sscanf(line, " version = %d.%d", major, minor) == 2 || sscanf(line, " version_info = %d.%d", major, minor) == 2;
+        found = sscanf(line, " version = %d.%d", major, minor) == 2 ||
+                sscanf(line, " version_info = %d.%d", major, minor) == 2;
     fclose(file);
     return found;
 }
 
-/* The python of an active virtual environment that fits; false if none is active or it does not fit, which is said. */
+/* The python of an active virtual environment that fits; false if none is active or it does not
+ * fit, which is said. */
 static bool
 python_of_venv(char *buf, size_t size)
 {
@@ -115,19 +118,23 @@ python_of_venv(char *buf, size_t size)
     if (root == NULL || *root == '\0')
         return false;
     if (!venv_version(root, &major, &minor)) {
-        c4pe_interp_say("the environment %s has no pyvenv.cfg that names a version; running %s", root, C4PE_PYTHON_EXECUTABLE);
+        c4pe_interp_say("the environment %s has no pyvenv.cfg that names a version; running %s",
+                        root, C4PE_PYTHON_EXECUTABLE);
         return false;
     }
     if (major != PY_MAJOR_VERSION || minor != PY_MINOR_VERSION) {
-        c4pe_interp_say("the active environment %s is of Python %d.%d, this launcher is of Python %d.%d (%s): its packages are not used", root, major,
-                        minor, PY_MAJOR_VERSION, PY_MINOR_VERSION, C4PE_PYTHON_EXECUTABLE);
+        c4pe_interp_say("the active environment %s is of Python %d.%d, this launcher is of Python "
+                        "%d.%d (%s): its packages are not used",
+                        root, major, minor, PY_MAJOR_VERSION, PY_MINOR_VERSION,
+                        C4PE_PYTHON_EXECUTABLE);
         return false;
     }
     snprintf(buf, size, "%s/bin/python", root);
     return exists(buf);
 }
 
-/* A conda environment can be used only by a launcher that was built for it: it has a libpython of its own. */
+/* A conda environment can be used only by a launcher that was built for it: it has a libpython of
+ * its own. */
 static void
 mention_conda(void)
 {
@@ -137,8 +144,9 @@ mention_conda(void)
         return;
     if (base != NULL && strcmp(base, "base") == 0)
         return; /* always active on many machines */
-    c4pe_interp_say("the active conda environment %s is not used: this launcher was built for %s; build it inside that environment", root,
-                    C4PE_PYTHON_EXECUTABLE);
+    c4pe_interp_say("the active conda environment %s is not used: this launcher was built for %s; "
+                    "build it inside that environment",
+                    root, C4PE_PYTHON_EXECUTABLE);
 }
 
 /* The executable that Python shall take for its own: it decides which packages are found. */
@@ -150,7 +158,8 @@ choose_python(char *buf, size_t size)
         snprintf(buf, size, "%s", asked);
         if (exists(buf))
             return;
-        c4pe_interp_say("C4PY_PYTHON names %s, which does not exist; running %s", asked, C4PE_PYTHON_EXECUTABLE);
+        c4pe_interp_say("C4PY_PYTHON names %s, which does not exist; running %s", asked,
+                        C4PE_PYTHON_EXECUTABLE);
     } else if (python_of_venv(buf, size)) {
         return;
     } else {
@@ -164,7 +173,11 @@ choose_python(char *buf, size_t size)
 static PyStatus
 set_argv(PyConfig *config, const c4pe_program_t *program)
 {
-    const char *name = program->command ? "-c" : program->module ? "-m" : program->script ? program->script : program->from_stdin ? "-" : "";
+    const char *name = program->command      ? "-c"
+                       : program->module     ? "-m"
+                       : program->script     ? program->script
+                       : program->from_stdin ? "-"
+                                             : "";
     char **argv = calloc((size_t)program->argc + 2, sizeof(char *));
     if (argv == NULL)
         return PyStatus_NoMemory();
@@ -251,7 +264,8 @@ check_greenlet(const char *python)
         return 0;
     }
     PyErr_Clear();
-    c4pe_interp_say("the Python at %s (%d.%d) has no package 'greenlet', which coroutines need: install it there (pip install greenlet, or "
+    c4pe_interp_say("the Python at %s (%d.%d) has no package 'greenlet', which coroutines need: "
+                    "install it there (pip install greenlet, or "
                     "apt-get install python3-greenlet for the system's Python)",
                     python, PY_MAJOR_VERSION, PY_MINOR_VERSION);
     return 2;
@@ -268,7 +282,8 @@ c4pe_interp_start(const c4pe_program_t *program)
     }
     PyStatus status = initialize(program, python);
     if (PyStatus_Exception(status)) {
-        c4pe_interp_say("Python cannot start with %s: %s", python, status.err_msg ? status.err_msg : "unknown cause");
+        c4pe_interp_say("Python cannot start with %s: %s", python,
+                        status.err_msg ? status.err_msg : "unknown cause");
         return 2;
     }
     if (add_package_path() < 0) {

@@ -5,7 +5,8 @@
 
 #include <stdbool.h>
 
-/* What the launcher was asked to run, as python's own command line says it. Pointers are borrowed. */
+/* What the launcher was asked to run, as python's own command line says it. Pointers are borrowed.
+ */
 typedef struct c4pe_program {
     const char *script;  /* a file, a folder or zip file with __main__.py; NULL: none */
     const char *module;  /* -m */
@@ -16,8 +17,9 @@ typedef struct c4pe_program {
 } c4pe_program_t;
 
 /*
- * Start the interpreter that the launcher was built for, in the active virtual environment if there is one, with the package
- * importable. 0; otherwise an exit status, and one line on standard error has said why.
+ * Start the interpreter that the launcher was built for, in the active virtual environment if there
+ * is one, with the package importable. 0; otherwise an exit status, and one line on standard error
+ * has said why.
  */
 int c4pe_interp_start(const c4pe_program_t *program);
 /* Run the program as python would; its exit status. Ends the interpreter. */

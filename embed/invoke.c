@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* invoke.c: the runtime's calls into Python: construct a chare, run an entry method, answer, destroy. */
+/* invoke.c: the runtime's calls into Python: construct a chare, run an entry method, answer,
+ * destroy. */
 #include "codec.h"
 #include "coroutine.h"
+#include "process.h"
 #include "state.h"
 #include "when.h"
 
@@ -62,7 +64,8 @@ c4pe_drop_shared(c4pe_state_t *st)
     Py_XDECREF(args);
 }
 
-/* Split off the dict of keyword arguments, borrowed from `*args`, which is replaced. -1 with an exception. */
+/* Split off the dict of keyword arguments, borrowed from `*args`, which is replaced. -1 with an
+ * exception. */
 static int
 take_keywords(PyObject **args, PyObject **kwargs_out)
 {
@@ -85,9 +88,11 @@ take_keywords(PyObject **args, PyObject **kwargs_out)
 /* ---- answers ------------------------------------------------------------------------------------- */
 
 static void
-answer_error(c4pe_state_t *st, c4pe_chare_t *chare, const c4pe_entry_t *entry, const c4p_reply_t *reply)
+answer_error(c4pe_state_t *st, c4pe_chare_t *chare, const c4pe_entry_t *entry,
+             const c4p_reply_t *reply)
 {
-    bool constructor = entry != NULL && entry == &entry->cls->init; /* its failure always ends the job */
+    bool constructor = entry != NULL && entry == &entry->cls->init; /* its failure always ends the
+                                                                       job */
     if (reply->kind == C4P_REPLY_NONE || constructor || PyErr_ExceptionMatches(PyExc_SystemExit)) {
         c4pe_err_uncaught(st, chare, entry, constructor ? "constructing" : NULL);
         return;
@@ -113,24 +118,31 @@ encode_answer(c4pe_state_t *st, const c4p_reply_t *reply, PyObject *result, c4p_
     return c4pe_codec_pack_value(st, result, 0, msg_out);
 }
 
-/* The set exception says why the result cannot be encoded; the waiter learns whose result it was. */
+/* The set exception says why the result cannot be encoded; the waiter learns whose result it was.
+ */
 static void
 explain_unsendable(c4pe_state_t *st, const c4pe_entry_t *entry, PyObject *result)
 {
     PyObject *type, *value, *tb;
     PyErr_Fetch(&type, &value, &tb);
     PyErr_NormalizeException(&type, &value, &tb);
-    c4pe_raise(st, "the result of %V, a %s, cannot be sent to the caller: %S", entry ? entry->qualname : NULL, "the function",
-               Py_TYPE(result)->tp_name, value ? value : Py_None);
+    c4pe_raise(st, "the result of %V, a %s, cannot be sent to the caller: %S",
+               entry ? entry->qualname : NULL, "the function", Py_TYPE(result)->tp_name,
+               value ? value : Py_None);
     Py_XDECREF(type);
     Py_XDECREF(value);
     Py_XDECREF(tb);
 }
 
 void
-c4pe_invoke_done(c4pe_state_t *st, c4pe_chare_t *chare, const c4pe_entry_t *entry, const c4p_reply_t *reply, PyObject *result)
+c4pe_invoke_done(c4pe_state_t *st, c4pe_chare_t *chare, const c4pe_entry_t *entry,
+                 const c4p_reply_t *reply, PyObject *result)
 {
     c4p_msg_t *msg;
+    if (st->forked && result != NULL)
+        c4pe_process_leave_child(0);
+    if (st->forked)
+        c4pe_err_uncaught(st, chare, entry, NULL); /* ends the child */
     if (result == NULL) {
         answer_error(st, chare, entry, reply);
         return;
@@ -163,7 +175,8 @@ call_with_self(PyObject *func, PyObject *self, PyObject *args, PyObject *kwargs)
     for (Py_ssize_t i = 0; i < n; i++)
         items[i + 2] = PyTuple_GET_ITEM(args, i);
     Py_INCREF(func); /* the method may replace itself in its class */
-    PyObject *result = PyObject_VectorcallDict(func, items + 1, (size_t)(n + 1) | PY_VECTORCALL_ARGUMENTS_OFFSET, kwargs);
+    PyObject *result = PyObject_VectorcallDict(
+        func, items + 1, (size_t)(n + 1) | PY_VECTORCALL_ARGUMENTS_OFFSET, kwargs);
     Py_DECREF(func);
     if (items != stack)
         PyMem_Free(items);
@@ -185,7 +198,8 @@ call_plain(c4pe_chare_t *chare, c4pe_entry_t *entry, PyObject *args, PyObject *k
 }
 
 static int
-start_coroutine(c4pe_chare_t *chare, c4pe_entry_t *entry, PyObject *args, PyObject *kwargs, const c4p_reply_t *reply)
+start_coroutine(c4pe_chare_t *chare, c4pe_entry_t *entry, PyObject *args, PyObject *kwargs,
+                const c4p_reply_t *reply)
 {
     c4pe_state_t *st = entry->state;
     c4pe_job_t job = {.chare = chare, .entry = entry, .reply = *reply};
@@ -202,7 +216,8 @@ start_coroutine(c4pe_chare_t *chare, c4pe_entry_t *entry, PyObject *args, PyObje
 }
 
 void
-c4pe_invoke(c4pe_chare_t *chare, c4pe_entry_t *entry, PyObject *args, PyObject *kwargs, const c4p_reply_t *reply)
+c4pe_invoke(c4pe_chare_t *chare, c4pe_entry_t *entry, PyObject *args, PyObject *kwargs,
+            const c4p_reply_t *reply)
 {
     c4pe_state_t *st = entry->state;
     c4pe_chare_t *saved_chare = st->now_chare;
@@ -214,7 +229,7 @@ c4pe_invoke(c4pe_chare_t *chare, c4pe_entry_t *entry, PyObject *args, PyObject *
             c4pe_invoke_done(st, chare, entry, reply, NULL);
     } else {
         PyObject *result = call_plain(chare, entry, args, kwargs);
-        if (result == Py_None && reply->kind == C4P_REPLY_NONE)
+        if (result == Py_None && reply->kind == C4P_REPLY_NONE && !st->forked)
             Py_DECREF(result);
         else
             c4pe_invoke_done(st, chare, entry, reply, result);
@@ -234,7 +249,8 @@ c4pe_after_entry(c4pe_chare_t *chare)
 
 /* A call that has a condition: 1 if it may run now, 0 if it was queued, -1 with an exception. */
 static int
-admit(c4pe_chare_t *chare, c4pe_entry_t *entry, PyObject *args, PyObject *kwargs, const c4p_reply_t *reply)
+admit(c4pe_chare_t *chare, c4pe_entry_t *entry, PyObject *args, PyObject *kwargs,
+      const c4p_reply_t *reply)
 {
     int now = c4pe_when_test(chare, entry, args, kwargs);
     if (now == 0 && c4pe_when_push(chare, entry, args, kwargs, reply) < 0)
@@ -242,7 +258,8 @@ admit(c4pe_chare_t *chare, c4pe_entry_t *entry, PyObject *args, PyObject *kwargs
     return now;
 }
 
-/* A reduction without data calls methods without arguments; one that insists on a parameter gets None. */
+/* A reduction without data calls methods without arguments; one that insists on a parameter gets
+ * None. */
 static int
 pad_empty_result(const c4pe_entry_t *entry, PyObject **args)
 {
@@ -261,7 +278,8 @@ prepare(const c4pe_entry_t *entry, c4p_msg_t *msg, PyObject **args, PyObject **k
 {
     if (c4p_msg_tag(msg) & C4PE_TAG_KWARGS)
         return take_keywords(args, kwargs_out);
-    if (PyTuple_GET_SIZE(*args) == 0 && (c4p_msg_is_result(msg) || c4p_msg_len(msg) == 0) && c4p_msg_object(msg) == NULL)
+    if (PyTuple_GET_SIZE(*args) == 0 && (c4p_msg_is_result(msg) || c4p_msg_len(msg) == 0) &&
+        c4p_msg_object(msg) == NULL)
         return pad_empty_result(entry, args);
     return 0;
 }
@@ -324,7 +342,8 @@ PyObject *
 c4pe_value_decode(c4pe_state_t *st, c4p_msg_t *msg, bool is_error, int how)
 {
     if (is_error)
-        return msg ? c4pe_err_decode(st, msg) : PyObject_CallFunction(st->exc_error, "s", "the call failed");
+        return msg ? c4pe_err_decode(st, msg)
+                   : PyObject_CallFunction(st->exc_error, "s", "the call failed");
     if (how == C4PE_VALUE_GATHER)
         return msg ? decode_gathered(st, msg) : PyList_New(0);
     if (msg == NULL)
@@ -354,7 +373,8 @@ make_object(c4pe_class_t *cls)
         object = cls->type->tp_new(cls->type, st->empty_tuple, NULL);
     st->making = was;
     if (object != NULL && !PyObject_TypeCheck(object, cls->type)) {
-        PyErr_Format(PyExc_TypeError, "%s.__new__() returned %s, which is no %s", cls->name, Py_TYPE(object)->tp_name, cls->name);
+        PyErr_Format(PyExc_TypeError, "%s.__new__() returned %s, which is no %s", cls->name,
+                     Py_TYPE(object)->tp_name, cls->name);
         Py_CLEAR(object);
     }
     return (c4pe_chare_t *)object;
@@ -412,7 +432,9 @@ construct(c4p_rt_t *rt, c4p_ref_t self, c4p_msg_t *msg, void *ctx, void **object
     PyErr_Fetch(&type, &value, &tb); /* created by code that is handling an exception */
     c4pe_coll_t *coll = c4pe_coll_get(st, self.coll, cls);
     c4pe_chare_t *chare = coll ? make_object(cls) : NULL;
-    PyObject *args = chare == NULL ? NULL : msg != NULL ? shared_args(st, msg) : Py_NewRef(st->empty_tuple);
+    PyObject *args = chare == NULL ? NULL
+                     : msg != NULL ? shared_args(st, msg)
+                                   : Py_NewRef(st->empty_tuple);
     if (args == NULL) {
         Py_XDECREF(chare);
         c4pe_err_uncaught(st, NULL, &cls->init, "constructing");

@@ -57,10 +57,12 @@ print_settings(void)
 {
     c4p_setting_t setting;
     char name[MAX_NAME], left[MAX_NAME + 40];
-    puts("\nSettings, as options before the program or in the environment (--stall-after-ms is C4PY_STALL_AFTER_MS):");
+    puts("\nSettings, as options before the program or in the environment (--stall-after-ms is "
+         "C4PY_STALL_AFTER_MS):");
     for (size_t n = 0; c4p_setting_get(n, &setting); n++) {
         option_name(setting.name, name);
-        snprintf(left, sizeof(left), is_switch(&setting) ? "--%s" : "--%s=%s", name, setting.values);
+        snprintf(left, sizeof(left), is_switch(&setting) ? "--%s" : "--%s=%s", name,
+                 setting.values);
         printf("  %-34s %s", left, setting.meaning);
         if (*setting.default_value != '\0' && !is_switch(&setting))
             printf(" (default %s)", setting.default_value);
@@ -76,7 +78,8 @@ print_help(void)
          "       c4py_launcher [options] -c command [arguments]\n"
          "       c4py_launcher [options] - [arguments]\n"
          "\n"
-         "Runs a Python program whose objects are chares. Under mpirun every rank runs it; alone it is a job of one rank.\n"
+         "Runs a Python program whose objects are chares. Under mpirun every rank runs it; alone "
+         "it is a job of one rank.\n"
          "\n"
          "  -h, --help       this text\n"
          "  -V, --version    version of C4Py\n"
@@ -85,10 +88,12 @@ print_help(void)
     puts("\nExamples:\n"
          "  mpirun -n 4 c4py_launcher main.py input.txt\n"
          "  c4py_launcher main.py                                 one rank, without mpirun\n"
-         "  mpirun -n 2 c4py_launcher --stall=warn main.py        go on when the program seems to hang\n"
+         "  mpirun -n 2 c4py_launcher --stall=warn main.py        go on when the program seems to "
+         "hang\n"
          "  mpirun -n 2 c4py_launcher -m package.module\n"
          "\n"
-         "Exit status: that of charm.exit(), or 1 after an exception, 2 for bad usage, 66 for a missing program, 75 for a\n"
+         "Exit status: that of charm.exit(), or 1 after an exception, 2 for bad usage, 66 for a "
+         "missing program, 75 for a\n"
          "stall; docs/running.md has the full list.");
     return 0;
 }
@@ -126,14 +131,18 @@ unknown_option(const char *word)
     char given[MAX_NAME];
     while (count < MAX_OPTIONS && c4p_setting_get(count - 3, &setting))
         option_name(setting.name, names[count++]);
-    snprintf(given, sizeof(given), "%.*s", (int)strcspn(word + strspn(word, "-"), "="), word + strspn(word, "-"));
+    snprintf(given, sizeof(given), "%.*s", (int)strcspn(word + strspn(word, "-"), "="),
+             word + strspn(word, "-"));
     for (size_t i = 1; i < count; i++)
         if (edit_distance(given, names[i]) < edit_distance(given, names[best]))
             best = i;
     if (edit_distance(given, names[best]) <= 1 + strlen(given) / 3)
-        c4pe_interp_say("there is no option '%s'; did you mean '--%s'? Options stand before the program; --help lists them", word, names[best]);
+        c4pe_interp_say("there is no option '%s'; did you mean '--%s'? Options stand before the "
+                        "program; --help lists them",
+                        word, names[best]);
     else
-        c4pe_interp_say("there is no option '%s'; options stand before the program; --help lists them", word);
+        c4pe_interp_say(
+            "there is no option '%s'; options stand before the program; --help lists them", word);
     return EXIT_USAGE;
 }
 
@@ -220,7 +229,8 @@ check_environment(void)
         if (known)
             continue;
         snprintf(name, sizeof(name), "%.*s", (int)len, *at);
-        c4pe_interp_say("the environment sets %s, which is no setting of C4Py; --help lists them", name);
+        c4pe_interp_say("the environment sets %s, which is no setting of C4Py; --help lists them",
+                        name);
         return EXIT_USAGE;
     }
     return 0;
@@ -229,13 +239,16 @@ check_environment(void)
 static int
 check_program(const c4pe_program_t *program)
 {
-    if (program->script == NULL && program->module == NULL && program->command == NULL && !program->from_stdin) {
-        c4pe_interp_say("no program given; try: mpirun -n 4 c4py_launcher main.py (--help for more)");
+    if (program->script == NULL && program->module == NULL && program->command == NULL &&
+        !program->from_stdin) {
+        c4pe_interp_say(
+            "no program given; try: mpirun -n 4 c4py_launcher main.py (--help for more)");
         return EXIT_USAGE;
     }
     if (program->script != NULL && access(program->script, R_OK) != 0) {
         char cwd[4096];
-        c4pe_interp_say("cannot read the program '%s' (in %s): %s", program->script, getcwd(cwd, sizeof(cwd)) ? cwd : "?", strerror(errno));
+        c4pe_interp_say("cannot read the program '%s' (in %s): %s", program->script,
+                        getcwd(cwd, sizeof(cwd)) ? cwd : "?", strerror(errno));
         return EXIT_NO_INPUT;
     }
     return 0;
@@ -265,7 +278,8 @@ main(int argc, char **argv)
         return print_help();
     if (command == VERSION)
         return printf("C4Py %s\n", c4p_version_string()) < 0;
-    if (command == RUN && ((status = check_environment()) != 0 || (status = check_program(&program)) != 0))
+    if (command == RUN &&
+        ((status = check_environment()) != 0 || (status = check_program(&program)) != 0))
         return status;
     die_with_parent();
     if ((status = c4pe_interp_start(&program)) != 0)

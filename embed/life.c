@@ -7,10 +7,10 @@
 #include "collections.h"
 #include "coroutine.h"
 #include "future.h"
+#include "process.h"
 #include "signals.h"
 #include "when.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -22,7 +22,8 @@ handle_python_signals(c4pe_state_t *st)
 {
     if (PyErr_CheckSignals() == 0)
         return true;
-    c4pe_err_uncaught(st, NULL, NULL, "handling a signal in"); /* returns for SystemExit and KeyboardInterrupt only */
+    c4pe_err_uncaught(st, NULL, NULL, "handling a signal in"); /* returns for SystemExit and
+                                                                  KeyboardInterrupt only */
     return true;
 }
 
@@ -30,16 +31,11 @@ static bool
 hook_tick(c4p_rt_t *rt, void *ctx)
 {
     c4pe_state_t *st = ctx;
-    int sig = c4pe_signals_take_end();
-    if (sig != 0 && !st->exiting) {
-        c4p_log(rt, C4P_LOG_WARN, "ended by signal %d", sig);
-        st->exiting = true;
-        c4p_exit(rt, 128 + sig);
-    }
     if (c4pe_signals_take_dump())
         c4pe_coro_dump(st, STDERR_FILENO);
     if (st->shared_msg != NULL && c4p_self(rt).coll == 0)
         c4pe_drop_shared(st);
+    PyEval_RestoreThread(PyEval_SaveThread()); /* other threads of the program get a turn */
     return handle_python_signals(st);
 }
 
@@ -166,7 +162,9 @@ choice(const char *what, const char *word, const char *const *words)
     for (int i = 0; words[i] != NULL; i++)
         if (strcmp(word, words[i]) == 0)
             return i;
-    PyErr_Format(PyExc_ValueError, "%s: '%s' is none of the possible values (the first one is '%s')", what, word, words[0]);
+    PyErr_Format(PyExc_ValueError,
+                 "%s: '%s' is none of the possible values (the first one is '%s')", what, word,
+                 words[0]);
     return -1;
 }
 
@@ -176,7 +174,8 @@ fill_options(c4p_opts_t *opts, const char *log, const char *stall, const char *i
     static const char *const logs[] = {"error", "warn", "info", "debug", NULL};
     static const char *const stalls[] = {"abort", "warn", "off", NULL};
     static const char *const idles[] = {"auto", "spin", "yield", "sleep", NULL};
-    int l = choice("log", log ? log : "warn", logs), s = choice("stall", stall, stalls), i = choice("idle", idle, idles);
+    int l = choice("log", log ? log : "warn", logs), s = choice("stall", stall, stalls),
+        i = choice("idle", idle, idles);
     if (l < 0 || s < 0 || i < 0)
         return -1;
     opts->log_level = (c4p_log_level_t)(C4P_LOG_ERROR + l);
@@ -191,7 +190,8 @@ attach(c4pe_state_t *st)
 {
     if (set_hooks(st) < 0)
         return -1;
-    c4p_status_t status = c4p_handler_add(st->rt, "python.snapshot", on_snapshot, st, &st->handler_snapshot);
+    c4p_status_t status =
+        c4p_handler_add(st->rt, "python.snapshot", on_snapshot, st, &st->handler_snapshot);
     if (status != C4P_OK) {
         c4pe_raise_status(st, status, "init()");
         return -1;
@@ -203,7 +203,8 @@ attach(c4pe_state_t *st)
     return 0;
 }
 
-/* The runtime has said why: end with the exit status that belongs to it, without a traceback. Always NULL. */
+/* The runtime has said why: end with the exit status that belongs to it, without a traceback.
+ * Always NULL. */
 static PyObject *
 cannot_start(c4pe_state_t *st, c4p_status_t status)
 {
@@ -223,10 +224,12 @@ c4pe_life_init(PyObject *module, PyObject *args, PyObject *kwargs)
     c4pe_state_t *st = c4pe_state_of_module(module);
     const char *log = NULL, *stall = NULL, *idle = NULL;
     int quiet = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$zzzp:init", (char **)names, &log, &stall, &idle, &quiet))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$zzzp:init", (char **)names, &log, &stall,
+                                     &idle, &quiet))
         return NULL;
-    if (st->rt != NULL)
-        return c4pe_raise(st, "the runtime is up already");
+    if (st->rt != NULL || st->finished)
+        return c4pe_raise(st, st->rt ? "the runtime is up already"
+                                     : "the runtime has ended and cannot start again");
     c4p_opts_t opts = C4P_OPTS_INIT;
     if (fill_options(&opts, log, stall, idle) < 0)
         return NULL;
@@ -237,8 +240,11 @@ c4pe_life_init(PyObject *module, PyObject *args, PyObject *kwargs)
     }
     st->rank = c4p_rank(st->rt);
     st->num_ranks = c4p_num_ranks(st->rt);
-    st->exiting = false;
+    st->thread = PyThreadState_Get();
     c4pe_signals_attach(st->rank, st->num_ranks);
+    c4pe_process_print_by_lines();
+    if (c4pe_process_watch_forks(module) < 0)
+        return NULL;
     if (attach(st) < 0)
         return NULL;
     Py_RETURN_NONE;
@@ -288,7 +294,8 @@ c4pe_life_run(PyObject *module, PyObject *args)
     if (!PyArg_ParseTuple(args, "OOO:run", &main, &snapshot, &receive))
         return NULL;
     if (!st->started || st->running)
-        return c4pe_raise(st, st->running ? "run() was called before" : "run() needs start() first");
+        return c4pe_raise(st,
+                          st->running ? "run() was called before" : "run() needs start() first");
     st->running = true;
     Py_XSETREF(st->on_snapshot, Py_NewRef(receive));
     take_early_snapshot(st);
@@ -318,6 +325,7 @@ free_runtime(c4pe_state_t *st)
     c4p_free(rt);
     st->rt = NULL;
     st->started = st->running = false;
+    st->finished = true;
     st->rank = st->num_ranks = -1;
 }
 
@@ -326,43 +334,6 @@ c4pe_life_finish(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
     free_runtime(c4pe_state_of_module(module));
     Py_RETURN_NONE;
-}
-
-static void
-flush(const char *name)
-{
-    PyObject *file = PySys_GetObject(name); /* borrowed */
-    PyObject *done = file && file != Py_None ? PyObject_CallMethod(file, "flush", NULL) : NULL;
-    Py_XDECREF(done);
-    PyErr_Clear();
-}
-
-/* Run what the program registered with atexit; Python's own finalisation is left out, since suspended coroutines must not run again. */
-static void
-run_atexit(void)
-{
-    PyObject *module = PyImport_ImportModule("atexit");
-    PyObject *done = module ? PyObject_CallMethod(module, "_run_exitfuncs", NULL) : NULL;
-    if (done == NULL)
-        PyErr_WriteUnraisable(module);
-    Py_XDECREF(done);
-    Py_XDECREF(module);
-}
-
-PyObject *
-c4pe_life_leave(PyObject *module, PyObject *args)
-{
-    c4pe_state_t *st = c4pe_state_of_module(module);
-    int code;
-    if (!PyArg_ParseTuple(args, "i:leave", &code))
-        return NULL;
-    st->exiting = true;
-    run_atexit();
-    flush("stdout");
-    flush("stderr");
-    free_runtime(st);
-    fflush(NULL);
-    exit(code & 0xff);
 }
 
 PyObject *
@@ -389,10 +360,10 @@ c4pe_life_abort(PyObject *module, PyObject *args)
     if (!PyArg_ParseTuple(args, "s|i:abort", &text, &status))
         return NULL;
     if (status < 1 || status > 125)
-        return PyErr_Format(PyExc_ValueError, "the exit status of an abort is 1 to 125, not %d", status);
+        return PyErr_Format(PyExc_ValueError, "the exit status of an abort is 1 to 125, not %d",
+                            status);
     if (c4pe_need_rt(st, "abort()") == NULL)
         return NULL;
-    flush("stdout");
-    flush("stderr");
+    c4pe_process_flush();
     c4p_abort(st->rt, status, text);
 }

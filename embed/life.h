@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* life.h: the life of the runtime as Python sees it: init, start, run, timers, exit. Main thread with the interpreter lock held. */
+/* life.h: the life of the runtime as Python sees it: init, start, run, timers, exit. Main thread
+ * with the interpreter lock held. */
 #ifndef C4PE_LIFE_H
 #define C4PE_LIFE_H
 
@@ -10,7 +11,6 @@ PyObject *c4pe_life_init(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *c4pe_life_start(PyObject *module, PyObject *ignored);
 PyObject *c4pe_life_run(PyObject *module, PyObject *args);
 PyObject *c4pe_life_finish(PyObject *module, PyObject *ignored);
-PyObject *c4pe_life_leave(PyObject *module, PyObject *args);
 PyObject *c4pe_life_exit(PyObject *module, PyObject *args);
 PyObject *c4pe_life_abort(PyObject *module, PyObject *args);
 

@@ -9,6 +9,8 @@
 #include "coroutine.h"
 #include "future.h"
 #include "life.h"
+#include "process.h"
+#include "signals.h"
 #include "when.h"
 
 static struct PyModuleDef module_def;
@@ -35,9 +37,20 @@ c4pe_state_of_type(PyTypeObject *type)
 c4p_rt_t *
 c4pe_need_rt(c4pe_state_t *st, const char *what)
 {
-    if (st->rt == NULL)
+    if (c4pe_may_call(st))
+        return st->rt;
+    if (st->forked)
+        c4pe_raise(st,
+                   "%s: not in a child process made by fork(): the runtime stays with its parent",
+                   what);
+    else if (st->rt != NULL)
+        c4pe_raise(st,
+                   "%s: the runtime can be used by the main thread only; let other threads leave "
+                   "their results in a queue that a method reads",
+                   what);
+    else
         c4pe_raise(st, "%s: the runtime is not up; this works after charm.start() only", what);
-    return st->rt;
+    return NULL;
 }
 
 /* ---- functions ----------------------------------------------------------------------------------- */
@@ -128,7 +141,8 @@ module_log(PyObject *module, PyObject *args)
             c4p_log(st->rt, (c4p_log_level_t)(C4P_LOG_ERROR + i), "%s", text);
             Py_RETURN_NONE;
         }
-    return PyErr_Format(PyExc_ValueError, "log(): the level is error, warn, info or debug, not '%s'", level);
+    return PyErr_Format(PyExc_ValueError,
+                        "log(): the level is error, warn, info or debug, not '%s'", level);
 }
 
 static PyObject *
@@ -285,7 +299,8 @@ module_contribute(PyObject *module, PyObject *args)
     if (!PyArg_ParseTuple(args, "OOOO|O:contribute", &data, &reducer, &target, &chare, &section))
         return NULL;
     if (!c4pe_chare_check(st, chare))
-        return PyErr_Format(PyExc_TypeError, "contribute() needs a chare, not %s", Py_TYPE(chare)->tp_name);
+        return PyErr_Format(PyExc_TypeError, "contribute() needs a chare, not %s",
+                            Py_TYPE(chare)->tp_name);
     return c4pe_reduce_contribute((c4pe_chare_t *)chare, data, reducer, target, section);
 }
 
@@ -305,7 +320,8 @@ module_detect_quiescence(PyObject *module, PyObject *callback)
 static PyObject *
 module_build_info(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
-    return Py_BuildValue("{s:s,s:s,s:s}", "c4py", c4p_version_string(), "compiler", C4PE_BUILD_INFO, "python (built for)", PY_VERSION);
+    return Py_BuildValue("{s:s,s:s,s:s}", "c4py", c4p_version_string(), "compiler", C4PE_BUILD_INFO,
+                         "python (built for)", PY_VERSION);
 }
 
 /* [(name, default, meaning)] of every C4PY_* setting. */
@@ -315,7 +331,8 @@ module_settings(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
     c4p_setting_t setting;
     PyObject *list = PyList_New(0);
     for (size_t n = 0; list != NULL && c4p_setting_get(n, &setting); n++) {
-        PyObject *item = Py_BuildValue("(sss)", setting.name, setting.default_value, setting.meaning);
+        PyObject *item =
+            Py_BuildValue("(sss)", setting.name, setting.default_value, setting.meaning);
         if (item == NULL || PyList_Append(list, item) < 0)
             Py_CLEAR(list);
         Py_XDECREF(item);
@@ -328,11 +345,12 @@ module_settings(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 
 static PyMethodDef module_methods[] = {
     {"bind", FN(module_bind), VARKW, NULL},
+    {"_end_by_signal", c4pe_signals_end, METH_VARARGS, NULL},
+    {"_after_fork", c4pe_process_after_fork, METH_NOARGS, NULL},
     {"init", FN(c4pe_life_init), VARKW, NULL},
     {"start", c4pe_life_start, METH_NOARGS, NULL},
     {"run", c4pe_life_run, METH_VARARGS, NULL},
     {"finish", c4pe_life_finish, METH_NOARGS, NULL},
-    {"leave", c4pe_life_leave, METH_VARARGS, NULL},
     {"exit", c4pe_life_exit, METH_VARARGS, NULL},
     {"abort", c4pe_life_abort, METH_VARARGS, NULL},
     {"exiting", module_exiting, METH_NOARGS, NULL},
@@ -380,12 +398,11 @@ intern_names(c4pe_state_t *st)
     st->s_block = PyUnicode_InternFromString("block");
     st->s_init = PyUnicode_InternFromString("__init__");
     st->s_remote_stacktrace = PyUnicode_InternFromString("remote_stacktrace");
-    st->s_migrated = PyUnicode_InternFromString("migrated");
     st->empty_tuple = PyTuple_New(0);
     st->hooks = PyDict_New();
     st->required = PyObject_CallNoArgs((PyObject *)&PyBaseObject_Type);
-    return st->s_awaitable && st->s_ret && st->s_block && st->s_init && st->s_remote_stacktrace && st->s_migrated && st->empty_tuple && st->hooks &&
-                   st->required
+    return st->s_awaitable && st->s_ret && st->s_block && st->s_init && st->s_remote_stacktrace &&
+                   st->empty_tuple && st->hooks && st->required
                ? 0
                : -1;
 }
@@ -397,14 +414,9 @@ add_constants(PyObject *module, c4pe_state_t *st)
         const char *name;
         long value;
     } numbers[] = {
-        {"CORO", C4PE_CORO},
-        {"ASYNC", C4PE_ASYNC},
-        {"NOTIFY", C4PE_NOTIFY},
-        {"VARARGS", C4PE_VARARGS},
-        {"VARKW", C4PE_VARKW},
-        {"GROUP", C4PE_KIND_GROUP},
-        {"ARRAY", C4PE_KIND_ARRAY},
-        {"MAIN", C4PE_KIND_MAIN},
+        {"CORO", C4PE_CORO},        {"ASYNC", C4PE_ASYNC},    {"NOTIFY", C4PE_NOTIFY},
+        {"VARARGS", C4PE_VARARGS},  {"VARKW", C4PE_VARKW},    {"GROUP", C4PE_KIND_GROUP},
+        {"ARRAY", C4PE_KIND_ARRAY}, {"MAIN", C4PE_KIND_MAIN},
     };
     for (size_t i = 0; i < Py_ARRAY_LENGTH(numbers); i++)
         if (PyModule_AddIntConstant(module, numbers[i].name, numbers[i].value) < 0)
@@ -423,26 +435,63 @@ module_exec(PyObject *module)
     st->auto_flush = true;
     if (intern_names(st) < 0 || add_constants(module, st) < 0)
         return -1;
-    if (c4pe_codec_exec(module, st) < 0 || c4pe_chare_exec(module, st) < 0 || c4pe_bound_exec(module, st) < 0 || c4pe_proxy_exec(module, st) < 0)
+    if (c4pe_codec_exec(module, st) < 0 || c4pe_chare_exec(module, st) < 0 ||
+        c4pe_bound_exec(module, st) < 0 || c4pe_proxy_exec(module, st) < 0)
         return -1;
-    if (c4pe_reduce_exec(module, st) < 0 || c4pe_coroutine_exec(module, st) < 0 || c4pe_future_exec(module, st) < 0)
+    if (c4pe_reduce_exec(module, st) < 0 || c4pe_coroutine_exec(module, st) < 0 ||
+        c4pe_future_exec(module, st) < 0)
         return -1;
     return c4pe_channel_exec(module, st) < 0 || c4pe_when_exec(module, st) < 0 ? -1 : 0;
 }
 
-#define EACH_OBJECT(X)                                                                                                                     \
-    X(chare_type) X(proxy_type) X(group_proxy_type) X(array_proxy_type) X(main_proxy_type) X(descr_type) X(bound_type) X(reducer_type)     \
-        X(future_type) X(collective_future_type) X(local_future_type) X(channel_type) X(exc_error) X(exc_not_threaded) X(parse_cond)       \
-            X(combine) X(make_chare) X(format_exc) X(required) X(hooks) X(s_awaitable) X(s_ret) X(s_block) X(s_init)                       \
-                X(s_remote_stacktrace) X(s_migrated) X(empty_tuple) X(reducers) X(on_snapshot) X(timers) X(shared_args)
+/* The Python objects that the state owns. */
+#define AT(field) offsetof(c4pe_state_t, field)
+static const size_t owned_objects[] = {
+    AT(chare_type),
+    AT(proxy_type),
+    AT(group_proxy_type),
+    AT(array_proxy_type),
+    AT(main_proxy_type),
+    AT(descr_type),
+    AT(bound_type),
+    AT(reducer_type),
+    AT(future_type),
+    AT(collective_future_type),
+    AT(local_future_type),
+    AT(channel_type),
+    AT(exc_error),
+    AT(exc_not_threaded),
+    AT(parse_cond),
+    AT(combine),
+    AT(make_chare),
+    AT(format_exc),
+    AT(required),
+    AT(hooks),
+    AT(s_awaitable),
+    AT(s_ret),
+    AT(s_block),
+    AT(s_init),
+    AT(s_remote_stacktrace),
+    AT(empty_tuple),
+    AT(reducers),
+    AT(on_snapshot),
+    AT(timers),
+    AT(shared_args),
+};
+#undef AT
+
+static PyObject **
+owned_object(c4pe_state_t *st, size_t i)
+{
+    return (PyObject **)((char *)st + owned_objects[i]);
+}
 
 static int
 module_traverse(PyObject *module, visitproc visit, void *arg)
 {
     c4pe_state_t *st = c4pe_state_of_module(module);
-#define VISIT(field) Py_VISIT(st->field);
-    EACH_OBJECT(VISIT)
-#undef VISIT
+    for (size_t i = 0; i < Py_ARRAY_LENGTH(owned_objects); i++)
+        Py_VISIT(*owned_object(st, i));
     int result = c4pe_classes_traverse(st, visit, arg);
     if (result == 0)
         result = c4pe_colls_traverse(st, visit, arg);
@@ -475,9 +524,8 @@ module_clear(PyObject *module)
         c4pe_coroutine_clear(st);
     if (st->codec != NULL)
         c4pe_codec_clear(st);
-#define CLEAR(field) Py_CLEAR(st->field);
-    EACH_OBJECT(CLEAR)
-#undef CLEAR
+    for (size_t i = 0; i < Py_ARRAY_LENGTH(owned_objects); i++)
+        Py_CLEAR(*owned_object(st, i));
     return 0;
 }
 

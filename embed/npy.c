@@ -39,7 +39,8 @@ find_capsule(bool import)
     return NULL;
 }
 
-/* A function of the table; the detour through memory keeps compilers from warning about the kind of pointer. */
+/* A function of the table; the detour through memory keeps compilers from warning about the kind of
+ * pointer. */
 #define TAKE(field, place) memcpy(&npy->field, &api[place], sizeof(npy->field))
 
 static void
@@ -112,10 +113,12 @@ c4pe_npy_new(const c4pe_npy_t *npy, PyObject *descr, int nd, const Py_ssize_t *d
 }
 
 PyObject *
-c4pe_npy_view(const c4pe_npy_t *npy, PyObject *descr, int nd, const Py_ssize_t *dims, void *data, PyObject *base)
+c4pe_npy_view(const c4pe_npy_t *npy, PyObject *descr, int nd, const Py_ssize_t *dims, void *data,
+              PyObject *base)
 {
-    PyObject *array = npy->new_from_descr(npy->array, descr, nd, dims, NULL, data,
-                                          C4PE_NPY_C_CONTIGUOUS | C4PE_NPY_ALIGNED | C4PE_NPY_WRITEABLE, NULL);
+    PyObject *array =
+        npy->new_from_descr(npy->array, descr, nd, dims, NULL, data,
+                            C4PE_NPY_C_CONTIGUOUS | C4PE_NPY_ALIGNED | C4PE_NPY_WRITEABLE, NULL);
     if (!array) {
         Py_DECREF(base);
         return NULL;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* npy.h: numpy arrays through the table of functions that numpy exports at run time, so that building needs no numpy and one binary
- * works with any of its versions from 1.20 to 2.x. The layout of the array struct and the places in the table are part of numpy's
- * stable binary interface. Main thread with the interpreter lock held. */
+/* npy.h: numpy arrays through the table of functions that numpy exports at run time, so that
+ * building needs no numpy and one binary works with any of its versions from 1.20 to 2.x. The
+ * layout of the array struct and the places in the table are part of numpy's stable binary
+ * interface. Main thread with the interpreter lock held. */
 #ifndef C4PE_NPY_H
 #define C4PE_NPY_H
 
@@ -22,8 +23,8 @@ typedef struct c4pe_npy {
     void (*scalar_as_ctype)(PyObject *scalar, void *data_out);
     int (*copy_into)(PyObject *dst, PyObject *src);
     PyObject *(*new_copy)(PyObject *array, int order);
-    PyObject *(*new_from_descr)(PyTypeObject *type, PyObject *descr, int nd, const Py_ssize_t *dims, const Py_ssize_t *strides,
-                                void *data, int flags, PyObject *obj);
+    PyObject *(*new_from_descr)(PyTypeObject *type, PyObject *descr, int nd, const Py_ssize_t *dims,
+                                const Py_ssize_t *strides, void *data, int flags, PyObject *obj);
     int (*set_base)(PyObject *array, PyObject *base); /* takes the reference to base */
     int (*convert_descr)(PyObject *any, PyObject **descr_out);
 } c4pe_npy_t;
@@ -43,7 +44,12 @@ typedef struct c4pe_ndarray {
     PyObject *weakrefs;
 } c4pe_ndarray_t;
 
-enum { C4PE_NPY_C_CONTIGUOUS = 0x1, C4PE_NPY_OWNDATA = 0x4, C4PE_NPY_ALIGNED = 0x100, C4PE_NPY_WRITEABLE = 0x400 };
+enum {
+    C4PE_NPY_C_CONTIGUOUS = 0x1,
+    C4PE_NPY_OWNDATA = 0x4,
+    C4PE_NPY_ALIGNED = 0x100,
+    C4PE_NPY_WRITEABLE = 0x400
+};
 
 /* The start of a dtype object, the same in both generations. */
 typedef struct c4pe_descr {
@@ -62,7 +68,8 @@ typedef struct c4pe_descr {
     } u;
 } c4pe_descr_t;
 
-/* Fill in the table; import: load numpy if the program has not done it yet. True if arrays can be handled. Never leaves an exception. */
+/* Fill in the table; import: load numpy if the program has not done it yet. True if arrays can be
+ * handled. Never leaves an exception. */
 bool c4pe_npy_load(c4pe_npy_t *npy, bool import);
 void c4pe_npy_clear(c4pe_npy_t *npy);
 
@@ -79,15 +86,18 @@ c4pe_npy_elsize(const c4pe_npy_t *npy, PyObject *descr)
     return npy->abi == 1 ? d->u.v1.elsize : d->u.v2.elsize;
 }
 
-/* True for booleans and numbers of this machine's byte order: the type number alone says what they are. */
+/* True for booleans and numbers of this machine's byte order: the type number alone says what they
+ * are. */
 static inline bool
 c4pe_npy_is_plain(PyObject *descr)
 {
     const c4pe_descr_t *d = (const c4pe_descr_t *)descr;
-    return ((d->type_num >= 0 && d->type_num <= 16) || d->type_num == 23) && d->byteorder != (PY_LITTLE_ENDIAN ? '>' : '<');
+    return ((d->type_num >= 0 && d->type_num <= 16) || d->type_num == 23) &&
+           d->byteorder != (PY_LITTLE_ENDIAN ? '>' : '<');
 }
 
-/* True if the items are plain bytes, strings, records, dates: memory that may be copied, unless the dtype holds objects. */
+/* True if the items are plain bytes, strings, records, dates: memory that may be copied, unless the
+ * dtype holds objects. */
 static inline bool
 c4pe_npy_is_memory(PyObject *descr)
 {
@@ -100,10 +110,12 @@ Py_ssize_t c4pe_npy_nbytes(const c4pe_npy_t *npy, int nd, const Py_ssize_t *dims
 /* A new array in C order over new memory. NULL with an exception. descr: the reference is taken. */
 PyObject *c4pe_npy_new(const c4pe_npy_t *npy, PyObject *descr, int nd, const Py_ssize_t *dims);
 /* A writable array over memory that `base` keeps alive. Both references are taken. */
-PyObject *c4pe_npy_view(const c4pe_npy_t *npy, PyObject *descr, int nd, const Py_ssize_t *dims, void *data, PyObject *base);
+PyObject *c4pe_npy_view(const c4pe_npy_t *npy, PyObject *descr, int nd, const Py_ssize_t *dims,
+                        void *data, PyObject *base);
 /* A copy in C order of an array that holds no objects. */
 PyObject *c4pe_npy_copy(const c4pe_npy_t *npy, PyObject *array);
-/* True if nobody can write to the items: the array and everything that it is a view of are read-only. */
+/* True if nobody can write to the items: the array and everything that it is a view of are
+ * read-only. */
 bool c4pe_npy_is_frozen(const c4pe_npy_t *npy, PyObject *array);
 
 #endif

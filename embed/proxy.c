@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* proxy.c: proxies of collections and their elements: small immutable values that name a chare, valid on every rank. */
+/* proxy.c: proxies of collections and their elements: small immutable values that name a chare,
+ * valid on every rank. */
 #include "bound.h"
 #include "codec.h"
 #include "collections.h"
@@ -101,7 +102,8 @@ coordinates(PyObject *index, int ndims, c4p_index_t *out)
         return -1;
     int result = -1;
     if (PySequence_Fast_GET_SIZE(items) != ndims) {
-        PyErr_Format(PyExc_AssertionError, "index %R has %zd dimensions, the array has %d", index, PySequence_Fast_GET_SIZE(items), ndims);
+        PyErr_Format(PyExc_AssertionError, "index %R has %zd dimensions, the array has %d", index,
+                     PySequence_Fast_GET_SIZE(items), ndims);
         goto done;
     }
     for (int i = 0; i < ndims; i++)
@@ -118,7 +120,8 @@ check_group_index(c4pe_state_t *st, int64_t at)
 {
     if (at >= 0 && at < st->num_ranks)
         return 0;
-    PyErr_Format(PyExc_IndexError, "group index %lld: there are ranks 0 to %d", (long long)at, st->num_ranks - 1);
+    PyErr_Format(PyExc_IndexError, "group index %lld: there are ranks 0 to %d", (long long)at,
+                 st->num_ranks - 1);
     return -1;
 }
 
@@ -131,7 +134,8 @@ c4pe_index_key(c4pe_state_t *st, PyObject *index, int ndims, bool group, c4p_key
             return -1;
     } else if (PyIndex_Check(index)) {
         if (ndims != 1) {
-            PyErr_Format(PyExc_AssertionError, "index %R has 1 dimension, the array has %d", index, ndims);
+            PyErr_Format(PyExc_AssertionError, "index %R has 1 dimension, the array has %d", index,
+                         ndims);
             return -1;
         }
         if (coordinate(index, &at.at[0]) < 0)
@@ -142,8 +146,10 @@ c4pe_index_key(c4pe_state_t *st, PyObject *index, int ndims, bool group, c4p_key
     if (group && check_group_index(st, at.at[0]) < 0)
         return -1;
     if (c4p_index_pack(&at, key_out) != C4P_OK) {
-        PyErr_Format(PyExc_IndexError, "index %R is out of range: with %d dimensions a coordinate lies between -%lld and %lld", index, ndims,
-                     (long long)c4p_index_max(ndims), (long long)c4p_index_max(ndims));
+        PyErr_Format(
+            PyExc_IndexError,
+            "index %R is out of range: with %d dimensions a coordinate lies between -%lld and %lld",
+            index, ndims, (long long)c4p_index_max(ndims), (long long)c4p_index_max(ndims));
         return -1;
     }
     return 0;
@@ -189,10 +195,14 @@ proxy_subscript(PyObject *op, PyObject *index)
     if (!PyLong_CheckExact(index) && has_slice(index)) {
         PyObject *slice = PyDict_GetItemString(pclass->state->hooks, "slice"); /* borrowed */
         if (slice == NULL)
-            return c4pe_raise(pclass->state, "sections are not available in this version: a slice cannot be taken of %s", Py_TYPE(op)->tp_name);
+            return c4pe_raise(
+                pclass->state,
+                "sections are not available in this version: a slice cannot be taken of %s",
+                Py_TYPE(op)->tp_name);
         return PyObject_CallFunctionObjArgs(slice, op, index, NULL);
     }
-    if (c4pe_index_key(pclass->state, index, self->ndims, pclass->kind == C4PE_KIND_GROUP, &ref.key) < 0)
+    if (c4pe_index_key(pclass->state, index, self->ndims, pclass->kind == C4PE_KIND_GROUP,
+                       &ref.key) < 0)
         return NULL;
     return c4pe_proxy_new(pclass, ref, self->ndims, true);
 }
@@ -201,11 +211,13 @@ int
 c4pe_proxy_element(c4pe_state_t *st, PyObject *proxy, c4p_ref_t *ref_out, const char *what)
 {
     if (!c4pe_proxy_check(st, proxy)) {
-        PyErr_Format(PyExc_TypeError, "%s needs the proxy of one chare, not %s", what, Py_TYPE(proxy)->tp_name);
+        PyErr_Format(PyExc_TypeError, "%s needs the proxy of one chare, not %s", what,
+                     Py_TYPE(proxy)->tp_name);
         return -1;
     }
     if (!(((c4pe_proxy_t *)proxy)->flags & C4PE_PROXY_ELEMENT)) {
-        PyErr_Format(PyExc_TypeError, "%s needs the proxy of one chare, not of a whole collection: %R", what, proxy);
+        PyErr_Format(PyExc_TypeError,
+                     "%s needs the proxy of one chare, not of a whole collection: %R", what, proxy);
         return -1;
     }
     *ref_out = ((c4pe_proxy_t *)proxy)->ref;
@@ -247,7 +259,10 @@ proxy_get_creation(PyObject *op, void *Py_UNUSED(closure))
 {
     c4pe_proxy_t *self = (c4pe_proxy_t *)op;
     if (self->creation == NULL) {
-        PyErr_Format(PyExc_AttributeError, "%R has no creation_future: it was not made in a coroutine here, or was awaited already", op);
+        PyErr_Format(PyExc_AttributeError,
+                     "%R has no creation_future: it was not made in a coroutine here, or was "
+                     "awaited already",
+                     op);
         return NULL;
     }
     return Py_NewRef(self->creation);
@@ -273,11 +288,13 @@ proxy_repr(PyObject *op)
     const char *dot = strrchr(name, '.');
     name = dot ? dot + 1 : name;
     if (!(self->flags & C4PE_PROXY_ELEMENT) || self->pclass->kind == C4PE_KIND_MAIN)
-        return PyUnicode_FromFormat("<%s of collection %llu>", name, (unsigned long long)self->ref.coll);
+        return PyUnicode_FromFormat("<%s of collection %llu>", name,
+                                    (unsigned long long)self->ref.coll);
     PyObject *index = proxy_index(op, NULL);
     if (index == NULL)
         return NULL;
-    PyObject *repr = PyUnicode_FromFormat("<%s of element %R of collection %llu>", name, index, (unsigned long long)self->ref.coll);
+    PyObject *repr = PyUnicode_FromFormat("<%s of element %R of collection %llu>", name, index,
+                                          (unsigned long long)self->ref.coll);
     Py_DECREF(index);
     return repr;
 }
@@ -289,7 +306,8 @@ proxy_compare(PyObject *a, PyObject *b, int op)
     if ((op != Py_EQ && op != Py_NE) || !PyObject_TypeCheck(b, x->pclass->state->proxy_type))
         Py_RETURN_NOTIMPLEMENTED;
     c4pe_proxy_t *y = (c4pe_proxy_t *)b;
-    bool equal = c4p_ref_eq(x->ref, y->ref) && x->flags == y->flags && x->pclass->kind == y->pclass->kind;
+    bool equal =
+        c4p_ref_eq(x->ref, y->ref) && x->flags == y->flags && x->pclass->kind == y->pclass->kind;
     return PyBool_FromLong(equal == (op == Py_EQ));
 }
 
@@ -335,14 +353,17 @@ static PyMethodDef proxy_methods[] = {
 };
 
 static PyGetSetDef proxy_getset[] = {
-    {"elemIdx", proxy_index, NULL, "Index of the element; -1 or () for the whole collection.", NULL},
+    {"elemIdx", proxy_index, NULL, "Index of the element; -1 or () for the whole collection.",
+     NULL},
     {"issec", proxy_issec, NULL, "Whether this is the proxy of a section.", NULL},
-    {"creation_future", proxy_get_creation, proxy_set_creation, "Becomes ready when all constructors have finished.", NULL},
+    {"creation_future", proxy_get_creation, proxy_set_creation,
+     "Becomes ready when all constructors have finished.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
 static PyType_Slot proxy_slots[] = {
-    {Py_tp_doc, (void *)"Names a chare or a collection of chares, on every rank. Not constructed by users."},
+    {Py_tp_doc,
+     (void *)"Names a chare or a collection of chares, on every rank. Not constructed by users."},
     {Py_tp_dealloc, proxy_dealloc},
     {Py_tp_repr, proxy_repr},
     {Py_tp_richcompare, proxy_compare},
@@ -368,7 +389,8 @@ static PyGetSetDef group_getset[] = {
 };
 
 static PyMethodDef group_methods[] = {
-    {"ckLocalBranch", c4pe_proxy_local_branch, METH_NOARGS, "The element of the group on this rank: the object itself."},
+    {"ckLocalBranch", c4pe_proxy_local_branch, METH_NOARGS,
+     "The element of the group on this rank: the object itself."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -380,7 +402,8 @@ static PyType_Slot group_slots[] = {
     {0, NULL},
 };
 
-static PyType_Spec group_spec = {.name = "c4py._c4py.GroupProxy", .flags = PROXY_FLAGS, .slots = group_slots};
+static PyType_Spec group_spec = {
+    .name = "c4py._c4py.GroupProxy", .flags = PROXY_FLAGS, .slots = group_slots};
 
 static PyGetSetDef array_getset[] = {
     {"aid", proxy_coll, NULL, "Number of the array.", NULL},
@@ -390,8 +413,10 @@ static PyGetSetDef array_getset[] = {
 
 static PyMethodDef array_methods[] = {
     {"ckInsert", (PyCFunction)(void (*)(void))c4pe_proxy_insert, METH_VARARGS | METH_KEYWORDS,
-     "ckInsert(index, args=[], onPE=-1, useAtSync=False)\n\nInsert one element. Any rank, at any time; asynchronous."},
-    {"ckDoneInserting", c4pe_proxy_done_inserting, METH_NOARGS, "The initial insertions are complete: reductions may finish."},
+     "ckInsert(index, args=[], onPE=-1, useAtSync=False)\n\nInsert one element. Any rank, at any "
+     "time; asynchronous."},
+    {"ckDoneInserting", c4pe_proxy_done_inserting, METH_NOARGS,
+     "The initial insertions are complete: reductions may finish."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -403,7 +428,8 @@ static PyType_Slot array_slots[] = {
     {0, NULL},
 };
 
-static PyType_Spec array_spec = {.name = "c4py._c4py.ArrayProxy", .flags = PROXY_FLAGS, .slots = array_slots};
+static PyType_Spec array_spec = {
+    .name = "c4py._c4py.ArrayProxy", .flags = PROXY_FLAGS, .slots = array_slots};
 
 static PyGetSetDef main_getset[] = {
     {"cid", proxy_coll, NULL, "Number of the chare.", NULL},
@@ -416,7 +442,8 @@ static PyType_Slot main_slots[] = {
     {0, NULL},
 };
 
-static PyType_Spec main_spec = {.name = "c4py._c4py.MainProxy", .flags = PROXY_FLAGS, .slots = main_slots};
+static PyType_Spec main_spec = {
+    .name = "c4py._c4py.MainProxy", .flags = PROXY_FLAGS, .slots = main_slots};
 
 /* ---- one type per class and kind ----------------------------------------------------------------- */
 
@@ -465,11 +492,15 @@ make_type(c4pe_class_t *cls, int kind, PyTypeObject *base, const char *suffix)
     int result = -1;
     if (name == NULL || short_name == NULL)
         goto done;
-    PyType_Spec spec = {.name = PyUnicode_AsUTF8(name), .flags = PROXY_FLAGS & ~Py_TPFLAGS_BASETYPE, .slots = leaf_slots};
-    PyTypeObject *type = (PyTypeObject *)PyType_FromModuleAndSpec(cls->state->module, &spec, (PyObject *)base);
+    PyType_Spec spec = {.name = PyUnicode_AsUTF8(name),
+                        .flags = PROXY_FLAGS & ~Py_TPFLAGS_BASETYPE,
+                        .slots = leaf_slots};
+    PyTypeObject *type =
+        (PyTypeObject *)PyType_FromModuleAndSpec(cls->state->module, &spec, (PyObject *)base);
     if (type == NULL)
         goto done;
-    cls->proxies[kind] = (c4pe_pclass_t){.state = cls->state, .cls = cls, .type = type, .kind = kind, .name = Py_NewRef(name)};
+    cls->proxies[kind] = (c4pe_pclass_t){
+        .state = cls->state, .cls = cls, .type = type, .kind = kind, .name = Py_NewRef(name)};
     result = add_descriptors(cls, type);
     if (result == 0)
         result = publish_type(cls, type, PyUnicode_AsUTF8(short_name));
@@ -510,10 +541,15 @@ PyObject *
 c4pe_proxy_from_wire(c4pe_state_t *st, const c4pe_wire_proxy_t *wire)
 {
     c4pe_class_t *cls = c4pe_class_by_id(st, wire->type);
-    if (cls == NULL || wire->kind >= C4PE_NUM_KINDS || wire->ndims < 1 || wire->ndims > C4P_MAX_DIMS)
-        return c4pe_raise(st, "a proxy arrived that this rank cannot understand: chare type %u is not registered here", (unsigned)wire->type);
+    if (cls == NULL || wire->kind >= C4PE_NUM_KINDS || wire->ndims < 1 ||
+        wire->ndims > C4P_MAX_DIMS)
+        return c4pe_raise(st,
+                          "a proxy arrived that this rank cannot understand: chare type %u is not "
+                          "registered here",
+                          (unsigned)wire->type);
     c4p_ref_t ref = {.coll = wire->coll, .key = {{wire->key0, wire->key1}}};
-    return c4pe_proxy_new(&cls->proxies[wire->kind], ref, wire->ndims, wire->flags & C4PE_PROXY_ELEMENT);
+    return c4pe_proxy_new(&cls->proxies[wire->kind], ref, wire->ndims,
+                          wire->flags & C4PE_PROXY_ELEMENT);
 }
 
 static int

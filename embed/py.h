@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* py.h: the only place that includes Python.h, so that every file of the embedding sees it first and in the same way. */
+/* py.h: the only place that includes Python.h, so that every file of the embedding sees it first
+ * and in the same way. */
 #ifndef C4PE_PY_H
 #define C4PE_PY_H
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pyerr.c: exceptions out of Python, statuses into it. Every exception that leaves Python does so here. */
+/* pyerr.c: exceptions out of Python, statuses into it. Every exception that leaves Python does so
+ * here. */
 #include "codec.h"
+#include "process.h"
 #include "state.h"
 
 #include <stdarg.h>
@@ -60,13 +62,15 @@ c4pe_describe_chare(c4pe_chare_t *chare, char *buf, size_t size)
     c4p_index_unpack(chare->key, coll->ndims, &index);
     size_t at = (size_t)snprintf(buf, size, "%s[", name);
     for (int i = 0; i < index.ndims && at < size; i++)
-        at += (size_t)snprintf(buf + at, size - at, "%s%lld", i ? ", " : "", (long long)index.at[i]);
+        at +=
+            (size_t)snprintf(buf + at, size - at, "%s%lld", i ? ", " : "", (long long)index.at[i]);
     if (at < size)
         snprintf(buf + at, size - at, "]");
     return buf;
 }
 
-/* The traceback text of an exception, by the package's formatter or, failing that, by traceback's. New reference, never NULL with an exception. */
+/* The traceback text of an exception, by the package's formatter or, failing that, by traceback's.
+ * New reference, never NULL with an exception. */
 static PyObject *
 format_exception(c4pe_state_t *st, PyObject *exc)
 {
@@ -76,7 +80,9 @@ format_exception(c4pe_state_t *st, PyObject *exc)
     if (text == NULL) {
         PyErr_Clear();
         PyObject *tb = PyImport_ImportModule("traceback");
-        PyObject *list = tb ? PyObject_CallMethod(tb, "format_exception", "OOO", Py_TYPE(exc), exc, Py_None) : NULL;
+        PyObject *list =
+            tb ? PyObject_CallMethod(tb, "format_exception", "OOO", Py_TYPE(exc), exc, Py_None)
+               : NULL;
         PyObject *empty = list ? PyUnicode_FromString("") : NULL;
         text = empty ? PyUnicode_Join(empty, list) : NULL;
         Py_XDECREF(empty);
@@ -86,7 +92,8 @@ format_exception(c4pe_state_t *st, PyObject *exc)
     if (text == NULL || !PyUnicode_Check(text)) {
         PyErr_Clear();
         Py_XDECREF(text);
-        text = PyUnicode_FromFormat("%s (its traceback cannot be formatted)\n", Py_TYPE(exc)->tp_name);
+        text =
+            PyUnicode_FromFormat("%s (its traceback cannot be formatted)\n", Py_TYPE(exc)->tp_name);
         PyErr_Clear();
     }
     return text;
@@ -115,20 +122,10 @@ remote_stacktrace(c4pe_state_t *st, PyObject *exc)
     PyObject *got = PyObject_GetAttr(exc, st->s_remote_stacktrace);
     if (got == NULL)
         PyErr_Clear();
-    else if (!PyTuple_Check(got) || PyTuple_GET_SIZE(got) != 2 || !PyUnicode_Check(PyTuple_GET_ITEM(got, 1)))
+    else if (!PyTuple_Check(got) || PyTuple_GET_SIZE(got) != 2 ||
+             !PyUnicode_Check(PyTuple_GET_ITEM(got, 1)))
         Py_CLEAR(got);
     return got;
-}
-
-static void
-flush_python(const char *name)
-{
-    PyObject *file = PySys_GetObject(name); /* borrowed */
-    if (file == NULL || file == Py_None)
-        return;
-    PyObject *done = PyObject_CallMethod(file, "flush", NULL);
-    Py_XDECREF(done);
-    PyErr_Clear();
 }
 
 /* What to do about frequent mistakes; NULL: nothing to say. */
@@ -146,7 +143,8 @@ hint_for(c4pe_state_t *st, PyObject *exc)
 
 /* ---- an exception that nobody waits for ---------------------------------------------------------- */
 
-/* The exit code of a SystemExit as python-like programs expect it; prints a non-integer argument. */
+/* The exit code of a SystemExit as python-like programs expect it; prints a non-integer argument.
+ */
 static int
 system_exit_code(PyObject *exc)
 {
@@ -164,13 +162,13 @@ system_exit_code(PyObject *exc)
             PyErr_Clear();
         result = (int)(unsigned)((unsigned long long)v & 0xffffffffu);
     } else {
-        flush_python("stdout");
+        c4pe_process_flush();
         PyObject *err = PySys_GetObject("stderr"); /* borrowed */
         if (err != NULL && err != Py_None) {
             PyFile_WriteObject(code, err, Py_PRINT_RAW);
             PyFile_WriteString("\n", err);
         }
-        flush_python("stderr");
+        c4pe_process_flush();
         PyErr_Clear();
     }
     Py_DECREF(code);
@@ -192,11 +190,25 @@ exit_interrupted(c4pe_state_t *st, c4pe_chare_t *chare, const c4pe_entry_t *entr
 {
     char who[256];
     if (entry != NULL && entry->name != NULL)
-        c4p_log(st->rt, C4P_LOG_WARN, "interrupted in %s entry %s", c4pe_describe_chare(chare, who, sizeof(who)), PyUnicode_AsUTF8(entry->name));
+        c4p_log(st->rt, C4P_LOG_WARN, "interrupted in %s entry %s",
+                c4pe_describe_chare(chare, who, sizeof(who)), PyUnicode_AsUTF8(entry->name));
     else
         c4p_log(st->rt, C4P_LOG_WARN, "interrupted");
     st->exiting = true;
     c4p_exit(st->rt, 130);
+}
+
+/* The exception left a method in a child process. */
+static void
+leave_child(void)
+{
+    int code = 1;
+    if (PyErr_ExceptionMatches(PyExc_SystemExit)) {
+        PyObject *exc = take_exception();
+        code = exc ? system_exit_code(exc) : 1;
+        Py_XDECREF(exc);
+    }
+    c4pe_process_leave_child(code);
 }
 
 /* Appends to a buffer of fixed size; what does not fit is cut. */
@@ -229,9 +241,11 @@ host_name(char *buf, size_t size)
     return buf;
 }
 
-/* The lines of the report after its head: who, what, traceback, hint. The head with rank, host and time is the runtime's. */
+/* The lines of the report after its head: who, what, traceback, hint. The head with rank, host and
+ * time is the runtime's. */
 static void
-write_report(c4pe_state_t *st, text_t *t, c4pe_chare_t *chare, const c4pe_entry_t *entry, const char *doing, PyObject *exc)
+write_report(c4pe_state_t *st, text_t *t, c4pe_chare_t *chare, const c4pe_entry_t *entry,
+             const char *doing, PyObject *exc)
 {
     char who[256], host[128];
     const char *short_name = Py_TYPE(exc)->tp_name;
@@ -255,7 +269,8 @@ write_report(c4pe_state_t *st, text_t *t, c4pe_chare_t *chare, const c4pe_entry_
         text_add(t, "raised on rank %s:\n", where ? PyUnicode_AsUTF8(where) : "?");
         Py_XDECREF(where);
     }
-    const char *lines = remote ? PyUnicode_AsUTF8(PyTuple_GET_ITEM(remote, 1)) : PyUnicode_AsUTF8(tb);
+    const char *lines =
+        remote ? PyUnicode_AsUTF8(PyTuple_GET_ITEM(remote, 1)) : PyUnicode_AsUTF8(tb);
     PyErr_Clear();
     text_add(t, "%s", lines ? lines : "(no traceback)\n");
     if (t->at > 0 && t->buf[t->at - 1] == '\n')
@@ -270,8 +285,11 @@ write_report(c4pe_state_t *st, text_t *t, c4pe_chare_t *chare, const c4pe_entry_
 }
 
 void
-c4pe_err_uncaught(c4pe_state_t *st, c4pe_chare_t *chare, const c4pe_entry_t *entry, const char *doing)
+c4pe_err_uncaught(c4pe_state_t *st, c4pe_chare_t *chare, const c4pe_entry_t *entry,
+                  const char *doing)
 {
+    if (st->forked)
+        leave_child();
     PyObject *exc = take_exception();
     if (exc == NULL) {
         PyErr_Clear();
@@ -288,8 +306,7 @@ c4pe_err_uncaught(c4pe_state_t *st, c4pe_chare_t *chare, const c4pe_entry_t *ent
         Py_DECREF(exc);
         return;
     }
-    flush_python("stdout");
-    flush_python("stderr");
+    c4pe_process_flush();
     size_t size = 64 * 1024;
     char *buf = PyMem_RawMalloc(size);
     char small[512];
@@ -379,14 +396,16 @@ rebuild_exception(c4pe_state_t *st, PyObject *all)
     const char *type_name;
     if (all == NULL)
         return NULL;
-    if (!PyTuple_Check(all) || !PyArg_ParseTuple(all, "OsOOO", &bytes, &type_name, &text, &where, &tb)) {
+    if (!PyTuple_Check(all) ||
+        !PyArg_ParseTuple(all, "OsOOO", &bytes, &type_name, &text, &where, &tb)) {
         Py_DECREF(all);
         return c4pe_raise(st, "an exception from another rank arrived damaged");
     }
     PyObject *exc = unpickle_exception(bytes);
     if (exc == NULL) {
         PyObject *str = PyUnicode_FromFormat("%s: %S", type_name, text);
-        exc = str ? PyObject_CallOneArg(st->exc_error ? st->exc_error : PyExc_RuntimeError, str) : NULL;
+        exc = str ? PyObject_CallOneArg(st->exc_error ? st->exc_error : PyExc_RuntimeError, str)
+                  : NULL;
         Py_XDECREF(str);
     }
     if (exc != NULL) {
@@ -399,12 +418,15 @@ rebuild_exception(c4pe_state_t *st, PyObject *all)
     return exc;
 }
 
-/* An error of the runtime's own, such as a deleted target, is plain text and its status in the tag. */
+/* An error of the runtime's own, such as a deleted target, is plain text and its status in the tag.
+ */
 static PyObject *
 runtime_error(c4pe_state_t *st, c4p_msg_t *msg)
 {
-    PyObject *text = PyUnicode_DecodeUTF8(c4p_msg_data(msg), (Py_ssize_t)c4p_msg_len(msg), "replace");
-    PyObject *exc = text ? PyObject_CallOneArg(st->exc_error ? st->exc_error : PyExc_RuntimeError, text) : NULL;
+    PyObject *text =
+        PyUnicode_DecodeUTF8(c4p_msg_data(msg), (Py_ssize_t)c4p_msg_len(msg), "replace");
+    PyObject *exc =
+        text ? PyObject_CallOneArg(st->exc_error ? st->exc_error : PyExc_RuntimeError, text) : NULL;
     Py_XDECREF(text);
     return exc;
 }

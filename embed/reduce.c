@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* reduce.c: the Python side of reductions. Numbers and arrays of numbers are combined by the runtime; everything else is combined in Python,
- * through one reducer of the runtime whose contributions carry the name of the operation. */
+/* reduce.c: the Python side of reductions. Numbers and arrays of numbers are combined by the
+ * runtime; everything else is combined in Python, through one reducer of the runtime whose
+ * contributions carry the name of the operation. */
 #include "codec.h"
 #include "coroutine.h"
 #include "future.h"
@@ -67,7 +68,8 @@ reducer_reduce(PyObject *op, PyObject *Py_UNUSED(ignored))
 static PyMemberDef reducer_members[] = {
     {"name", T_OBJECT, offsetof(reducer_t, name), READONLY, "Name of the reducer."},
     {"__name__", T_OBJECT, offsetof(reducer_t, name), READONLY, NULL},
-    {"func", T_OBJECT, offsetof(reducer_t, func), READONLY, "The function that combines, of a reducer written in Python."},
+    {"func", T_OBJECT, offsetof(reducer_t, func), READONLY,
+     "The function that combines, of a reducer written in Python."},
     {NULL, 0, 0, 0, NULL},
 };
 
@@ -102,7 +104,8 @@ optional(PyObject *obj)
 
 /* A reducer object, remembered by name. */
 static PyObject *
-reducer_new(c4pe_state_t *st, const char *name, c4p_op_t op, PyObject *func, PyObject *pre, PyObject *post)
+reducer_new(c4pe_state_t *st, const char *name, c4p_op_t op, PyObject *func, PyObject *pre,
+            PyObject *post)
 {
     reducer_t *self = (reducer_t *)st->reducer_type->tp_alloc(st->reducer_type, 0);
     if (self == NULL)
@@ -157,10 +160,12 @@ c4pe_reducer_add(c4pe_state_t *st, PyObject *args, PyObject *kwargs)
     static const char *names[] = {"name", "func", "pre", "post", NULL};
     const char *name;
     PyObject *func, *pre = NULL, *post = NULL;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "sO|OO:reducer_add", (char **)names, &name, &func, &pre, &post))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "sO|OO:reducer_add", (char **)names, &name,
+                                     &func, &pre, &post))
         return NULL;
     if (!PyCallable_Check(func))
-        return PyErr_Format(PyExc_TypeError, "a reducer must be callable, not %s", Py_TYPE(func)->tp_name);
+        return PyErr_Format(PyExc_TypeError, "a reducer must be callable, not %s",
+                            Py_TYPE(func)->tp_name);
     if (PyDict_GetItemString(st->reducers, name) != NULL)
         return c4pe_raise(st, "there is already a reducer named '%s'", name);
     return reducer_new(st, name, C4P_OP_CUSTOM, func, pre, post);
@@ -201,9 +206,12 @@ decode_parts(c4pe_state_t *st, const c4p_blob_t *parts, size_t n, PyObject **nam
         PyObject *pair = decode_named(st, parts[i].data, parts[i].len);
         if (pair != NULL && name == NULL)
             name = Py_NewRef(PyTuple_GET_ITEM(pair, 0));
-        else if (pair != NULL && PyObject_RichCompareBool(name, PyTuple_GET_ITEM(pair, 0), Py_EQ) != 1)
-            c4pe_raise(st, "members of one reduction use different reducers: %S and %S", name, PyTuple_GET_ITEM(pair, 0));
-        if (pair == NULL || PyErr_Occurred() || PyList_Append(values, PyTuple_GET_ITEM(pair, 1)) < 0)
+        else if (pair != NULL &&
+                 PyObject_RichCompareBool(name, PyTuple_GET_ITEM(pair, 0), Py_EQ) != 1)
+            c4pe_raise(st, "members of one reduction use different reducers: %S and %S", name,
+                       PyTuple_GET_ITEM(pair, 0));
+        if (pair == NULL || PyErr_Occurred() ||
+            PyList_Append(values, PyTuple_GET_ITEM(pair, 1)) < 0)
             Py_CLEAR(values);
         Py_XDECREF(pair);
     }
@@ -218,7 +226,10 @@ combine_values(c4pe_state_t *st, PyObject *name, PyObject *values)
 {
     PyObject *found = PyDict_GetItemWithError(st->reducers, name); /* borrowed */
     if (found == NULL)
-        return PyErr_Occurred() ? NULL : c4pe_raise(st, "the reducer %R is not known on rank %d: add it on every rank", name, st->rank);
+        return PyErr_Occurred()
+                   ? NULL
+                   : c4pe_raise(st, "the reducer %R is not known on rank %d: add it on every rank",
+                                name, st->rank);
     if (((reducer_t *)found)->func != NULL)
         return PyObject_CallOneArg(((reducer_t *)found)->func, values);
     return PyObject_CallFunctionObjArgs(st->combine, name, values, NULL);
@@ -231,9 +242,12 @@ combine(c4p_rt_t *Py_UNUSED(rt), const c4p_blob_t *parts, size_t n, void *ctx, c
     c4pe_state_t *st = ctx;
     PyObject *name, *type, *error, *tb;
     PyErr_Fetch(&type, &error, &tb);
+    st->no_suspend++;
     PyObject *values = decode_parts(st, parts, n, &name);
     PyObject *value = values ? combine_values(st, name, values) : NULL;
-    c4p_status_t status = value != NULL && encode_named(st, name, value, out) == 0 ? C4P_OK : C4P_ERR_USER;
+    c4p_status_t status =
+        value != NULL && encode_named(st, name, value, out) == 0 ? C4P_OK : C4P_ERR_USER;
+    st->no_suspend--;
     if (status != C4P_OK)
         c4pe_err_uncaught(st, NULL, NULL, "combining the contributions of a reduction in");
     Py_XDECREF(value);
@@ -258,7 +272,8 @@ static int
 give(const contribution_t *c, const c4p_reduce_t *how, const void *data, size_t len)
 {
     c4pe_state_t *st = c->chare->state;
-    c4p_status_t status = c4p_contribute(st->rt, c4pe_chare_ref(c->chare), how, data, len, c->target, c->number_out);
+    c4p_status_t status =
+        c4p_contribute(st->rt, c4pe_chare_ref(c->chare), how, data, len, c->target, c->number_out);
     if (status == C4P_OK)
         return 0;
     c4pe_raise_status(st, status, "contributing to a reduction");
@@ -268,7 +283,8 @@ give(const contribution_t *c, const c4p_reduce_t *how, const void *data, size_t 
 static int
 give_encoded(const contribution_t *c, c4p_msg_t *msg, c4p_op_t op)
 {
-    c4p_reduce_t how = {.op = op, .custom = op == C4P_OP_CUSTOM ? c->chare->state->custom_reducer : 0};
+    c4p_reduce_t how = {.op = op,
+                        .custom = op == C4P_OP_CUSTOM ? c->chare->state->custom_reducer : 0};
     int result = give(c, &how, c4p_msg_data(msg), c4p_msg_len(msg));
     c4p_msg_free(msg);
     return result;
@@ -304,8 +320,10 @@ give_location(const contribution_t *c)
         int64_t location;
     } item;
     c4p_reduce_t how = {.op = c->reducer->op, .dtype = C4P_FLOAT64};
-    if (!PyTuple_Check(c->data) || PyTuple_GET_SIZE(c->data) != 2 || !PyLong_Check(PyTuple_GET_ITEM(c->data, 1))) {
-        PyErr_Format(PyExc_TypeError, "%U needs a tuple (number, location as an int), not %R", c->reducer->name, c->data);
+    if (!PyTuple_Check(c->data) || PyTuple_GET_SIZE(c->data) != 2 ||
+        !PyLong_Check(PyTuple_GET_ITEM(c->data, 1))) {
+        PyErr_Format(PyExc_TypeError, "%U needs a tuple (number, location as an int), not %R",
+                     c->reducer->name, c->data);
         return -1;
     }
     PyObject *value = PyTuple_GET_ITEM(c->data, 0);
@@ -327,7 +345,8 @@ is_logical(c4p_op_t op)
     return op == C4P_OP_AND || op == C4P_OP_OR || op == C4P_OP_XOR;
 }
 
-/* Has the runtime a loop for this operation on these items? Otherwise Python does it, as numpy would. */
+/* Has the runtime a loop for this operation on these items? Otherwise Python does it, as numpy
+ * would. */
 static bool
 combines_in_c(c4p_op_t op, c4p_dtype_t dtype)
 {
@@ -356,7 +375,8 @@ combines_in_c(c4p_op_t op, c4p_dtype_t dtype)
 static bool
 combines_in_python(c4p_op_t op)
 {
-    return op == C4P_OP_SUM || op == C4P_OP_PRODUCT || op == C4P_OP_MIN || op == C4P_OP_MAX || is_logical(op);
+    return op == C4P_OP_SUM || op == C4P_OP_PRODUCT || op == C4P_OP_MIN || op == C4P_OP_MAX ||
+           is_logical(op);
 }
 
 static int
@@ -369,12 +389,16 @@ give_typed(const contribution_t *c)
     if (kind > 0 && is_logical(op) && c4pe_typed_to_bool(&typed) < 0)
         kind = -1;
     if (kind > 0 && combines_in_c(op, typed.dtype)) {
-        c4p_reduce_t how = {.op = op, .dtype = typed.dtype, .meta = typed.meta, .meta_len = (uint64_t)typed.meta_len};
+        c4p_reduce_t how = {.op = op,
+                            .dtype = typed.dtype,
+                            .meta = typed.meta,
+                            .meta_len = (uint64_t)typed.meta_len};
         result = give(c, &how, typed.data, typed.len);
     } else if (kind >= 0 && combines_in_python(op)) {
         result = give_named(c);
     } else if (kind >= 0) {
-        PyErr_Format(PyExc_TypeError, "the reducer %U cannot combine %s", c->reducer->name, Py_TYPE(c->data)->tp_name);
+        PyErr_Format(PyExc_TypeError, "the reducer %U cannot combine %s", c->reducer->name,
+                     Py_TYPE(c->data)->tp_name);
     }
     c4pe_typed_release(&typed);
     return result;
@@ -421,15 +445,20 @@ prepare(contribution_t *c, PyObject *reducer, PyObject *section)
     if (c4pe_need_rt(st, "a reduction") == NULL)
         return -1;
     if (c->chare->coll == NULL || c->chare->coll->kind == C4PE_KIND_MAIN) {
-        c4pe_raise(st, "%s is no member of a collection and cannot contribute to a reduction", Py_TYPE(c->chare)->tp_name);
+        c4pe_raise(st, "%s is no member of a collection and cannot contribute to a reduction",
+                   Py_TYPE(c->chare)->tp_name);
         return -1;
     }
     if (section != Py_None) {
-        c4pe_raise(st, "sections are not available in this version: reduce over the whole collection");
+        c4pe_raise(st,
+                   "sections are not available in this version: reduce over the whole collection");
         return -1;
     }
     if (reducer != Py_None && !Py_IS_TYPE(reducer, st->reducer_type)) {
-        c4pe_raise(st, "%R is not a reducer: use an attribute of Reducer; functions are added with Reducer.addReducer()", reducer);
+        c4pe_raise(st,
+                   "%R is not a reducer: use an attribute of Reducer; functions are added with "
+                   "Reducer.addReducer()",
+                   reducer);
         return -1;
     }
     c->reducer = reducer == Py_None ? NULL : (reducer_t *)reducer;
@@ -437,11 +466,13 @@ prepare(contribution_t *c, PyObject *reducer, PyObject *section)
 }
 
 PyObject *
-c4pe_reduce_contribute(c4pe_chare_t *chare, PyObject *data, PyObject *reducer, PyObject *callback, PyObject *section)
+c4pe_reduce_contribute(c4pe_chare_t *chare, PyObject *data, PyObject *reducer, PyObject *callback,
+                       PyObject *section)
 {
     c4p_target_t target;
     contribution_t c = {.chare = chare, .data = data, .target = &target};
-    if (prepare(&c, reducer, section) < 0 || c4pe_callback_target(chare->state, callback, &target) < 0 || contribute(&c) < 0)
+    if (prepare(&c, reducer, section) < 0 ||
+        c4pe_callback_target(chare->state, callback, &target) < 0 || contribute(&c) < 0)
         return NULL;
     Py_RETURN_NONE;
 }
@@ -468,8 +499,10 @@ c4pe_reduce_allreduce(c4pe_chare_t *chare, PyObject *data, PyObject *reducer, Py
     contribution_t c = {.chare = chare, .data = data, .number_out = &number};
     if (prepare(&c, reducer, section) < 0 || c4pe_coro_may_create(st, "allreduce()") < 0)
         return NULL;
-    c4p_target_t target = {
-        .kind = C4P_TARGET_BROADCAST, .entry = C4PE_ENTRY_ALLREDUCE, .flags = C4PE_TAG_SHARED, .ref = {.coll = chare->coll->id}};
+    c4p_target_t target = {.kind = C4P_TARGET_BROADCAST,
+                           .entry = C4PE_ENTRY_ALLREDUCE,
+                           .flags = C4PE_TAG_SHARED,
+                           .ref = {.coll = chare->coll->id}};
     c.target = &target;
     PyObject *future = c4pe_local_future_new(st, true);
     if (future == NULL)
@@ -496,7 +529,9 @@ c4pe_reduce_arrived(c4p_rt_t *Py_UNUSED(rt), void *object, c4p_msg_t *msg, void 
         Py_INCREF(future);
         PyDict_DelItem(chare->pending, key);
         PyObject *args = c4pe_msg_args(st, msg);
-        PyObject *value = args == NULL ? NULL : PyTuple_GET_SIZE(args) > 0 ? PyTuple_GET_ITEM(args, 0) : Py_None;
+        PyObject *value = args == NULL                 ? NULL
+                          : PyTuple_GET_SIZE(args) > 0 ? PyTuple_GET_ITEM(args, 0)
+                                                       : Py_None;
         if (value != NULL)
             c4pe_local_future_set(st, future, value, false);
         Py_XDECREF(args);
@@ -530,7 +565,8 @@ named_result(c4pe_state_t *st, const c4p_result_t *result)
     PyObject *pair = decode_named(st, result->data, result->len);
     if (pair == NULL)
         return NULL;
-    PyObject *found = PyDict_GetItemWithError(st->reducers, PyTuple_GET_ITEM(pair, 0)); /* borrowed */
+    PyObject *found = PyDict_GetItemWithError(st->reducers, PyTuple_GET_ITEM(pair, 0)); /* borrowed
+                                                                                         */
     PyObject *value = PyTuple_GET_ITEM(pair, 1);
     if (found != NULL && ((reducer_t *)found)->post != NULL)
         value = PyObject_CallOneArg(((reducer_t *)found)->post, value);
@@ -550,7 +586,8 @@ location_result(const c4p_result_t *result)
     memcpy(&location, (const char *)result->data + 8, 8);
     memcpy(&i, result->data, 8);
     memcpy(&d, result->data, 8);
-    return result->dtype == C4P_INT64 ? Py_BuildValue("(LL)", (long long)i, (long long)location) : Py_BuildValue("(dL)", d, (long long)location);
+    return result->dtype == C4P_INT64 ? Py_BuildValue("(LL)", (long long)i, (long long)location)
+                                      : Py_BuildValue("(dL)", d, (long long)location);
 }
 
 PyObject *

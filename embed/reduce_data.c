@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* reduce_data.c: see reduce_data.h. Memory comes through the buffer protocol; strided memory is copied into C order. */
+/* reduce_data.c: see reduce_data.h. Memory comes through the buffer protocol; strided memory is
+ * copied into C order. */
 #include "reduce_data.h"
 
 #include "codec_int.h"
@@ -134,7 +135,8 @@ int_dtype(Py_ssize_t size, bool is_signed)
     }
 }
 
-/* The runtime's type for a struct-like format; 0 if there is none (other byte order, records, half precision, ...). */
+/* The runtime's type for a struct-like format; 0 if there is none (other byte order, records, half
+ * precision, ...). */
 static c4p_dtype_t
 format_dtype(const char *format, Py_ssize_t size)
 {
@@ -177,7 +179,8 @@ from_view(c4pe_typed_t *out)
 {
     Py_buffer *view = &out->view;
     out->dtype = format_dtype(view->format, view->itemsize);
-    if (out->dtype == 0 || view->ndim > MAX_NDIM || view->len == 0 || c4p_dtype_size(out->dtype) != (size_t)view->itemsize)
+    if (out->dtype == 0 || view->ndim > MAX_NDIM || view->len == 0 ||
+        c4p_dtype_size(out->dtype) != (size_t)view->itemsize)
         return 0;
     out->len = (size_t)view->len;
     if (PyBuffer_IsContiguous(view, 'C')) {
@@ -223,7 +226,8 @@ c4pe_typed_get(PyObject *data, c4pe_typed_t *out)
         return from_int(data, out);
     if (PyList_CheckExact(data) || PyTuple_CheckExact(data) || PyRange_Check(data))
         return from_sequence(data, out);
-    if (PyBytes_Check(data) || PyByteArray_Check(data) || PyMemoryView_Check(data) || !PyObject_CheckBuffer(data))
+    if (PyBytes_Check(data) || PyByteArray_Check(data) || PyMemoryView_Check(data) ||
+        !PyObject_CheckBuffer(data))
         return 0;
     return from_buffer(data, out);
 }
@@ -294,9 +298,11 @@ static const struct {
     int numpy;
     char array;
 } kinds[] = {
-    [C4P_BOOL] = {0, 'B'},    [C4P_INT8] = {1, 'b'},    [C4P_UINT8] = {2, 'B'},     [C4P_INT16] = {3, 'h'},      [C4P_UINT16] = {4, 'H'},
-    [C4P_INT32] = {5, 'i'},   [C4P_UINT32] = {6, 'I'},  [C4P_INT64] = {7, 'q'},     [C4P_UINT64] = {8, 'Q'},     [C4P_FLOAT32] = {11, 'f'},
-    [C4P_FLOAT64] = {12, 'd'}, [C4P_COMPLEX64] = {14, 0}, [C4P_COMPLEX128] = {15, 0},
+    [C4P_BOOL] = {0, 'B'},      [C4P_INT8] = {1, 'b'},     [C4P_UINT8] = {2, 'B'},
+    [C4P_INT16] = {3, 'h'},     [C4P_UINT16] = {4, 'H'},   [C4P_INT32] = {5, 'i'},
+    [C4P_UINT32] = {6, 'I'},    [C4P_INT64] = {7, 'q'},    [C4P_UINT64] = {8, 'Q'},
+    [C4P_FLOAT32] = {11, 'f'},  [C4P_FLOAT64] = {12, 'd'}, [C4P_COMPLEX64] = {14, 0},
+    [C4P_COMPLEX128] = {15, 0},
 };
 
 static PyObject *
@@ -353,7 +359,10 @@ plain_array_result(const c4p_result_t *result)
     char code[2] = {kinds[result->dtype].array, '\0'};
     if (code[0] != '\0') {
         PyObject *module = PyImport_ImportModule("array");
-        PyObject *array = module ? PyObject_CallMethod(module, "array", "sy#", code, (const char *)result->data, (Py_ssize_t)result->len) : NULL;
+        PyObject *array =
+            module ? PyObject_CallMethod(module, "array", "sy#", code, (const char *)result->data,
+                                         (Py_ssize_t)result->len)
+                   : NULL;
         Py_XDECREF(module);
         return array;
     }

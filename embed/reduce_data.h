@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* reduce_data.h: contributions as typed memory, and results as Python objects again. Main thread with the interpreter lock held. */
+/* reduce_data.h: contributions as typed memory, and results as Python objects again. Main thread
+ * with the interpreter lock held. */
 #ifndef C4PE_REDUCE_DATA_H
 #define C4PE_REDUCE_DATA_H
 
 #include "state.h"
 
-/* A contribution that the runtime can combine itself. The owner of the memory is inside; c4pe_typed_release() lets it go. */
+/* A contribution that the runtime can combine itself. The owner of the memory is inside;
+ * c4pe_typed_release() lets it go. */
 typedef struct c4pe_typed {
     c4p_dtype_t dtype;
     const void *data;
     size_t len;
     int meta_len; /* 0: a scalar */
     char meta[8 + 8 * 64];
-    void *owned;      /* PyMem, or NULL */
-    Py_buffer view;   /* view.obj NULL: none */
+    void *owned;    /* PyMem, or NULL */
+    Py_buffer view; /* view.obj NULL: none */
     union {
         int64_t i;
         double d;
@@ -22,14 +24,16 @@ typedef struct c4pe_typed {
 } c4pe_typed_t;
 
 /*
- * Look at a contribution: 1 and *out filled if it is a number, a boolean, a list of such of one kind, a numpy array or scalar of numbers, an array.array;
- * 0 if it is something else, to be combined in Python; -1 with an exception (an int beyond 64 bits: OverflowError).
+ * Look at a contribution: 1 and *out filled if it is a number, a boolean, a list of such of one
+ * kind, a numpy array or scalar of numbers, an array.array; 0 if it is something else, to be
+ * combined in Python; -1 with an exception (an int beyond 64 bits: OverflowError).
  */
 int c4pe_typed_get(PyObject *data, c4pe_typed_t *out);
 void c4pe_typed_release(c4pe_typed_t *typed);
 /* Replace the items by booleans (for the logical operations). -1 with MemoryError. */
 int c4pe_typed_to_bool(c4pe_typed_t *typed);
-/* The result: a Python scalar, or a numpy array of the shape in meta (array.array without numpy). */
+/* The result: a Python scalar, or a numpy array of the shape in meta (array.array without numpy).
+ */
 PyObject *c4pe_typed_result(c4pe_state_t *st, const c4p_result_t *result);
 
 #endif

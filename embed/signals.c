@@ -2,16 +2,15 @@
 /* signals.c: see signals.h. The handlers use only functions that are safe in a handler. */
 #include "signals.h"
 
-#include "py.h"
-
 #include <execinfo.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
-/* Signal handlers get no context, so this is the one piece of state that cannot hang off anything else. */
+/* Signal handlers get no context, so this is the one piece of state that cannot hang off anything
+ * else. */
 static struct {
-    volatile sig_atomic_t end, dump, rank, num_ranks, crashing;
+    volatile sig_atomic_t dump, rank, num_ranks, crashing;
     struct sigaction before[NSIG];
 } shared = {.rank = -1};
 
@@ -58,20 +57,14 @@ signal_name(int sig)
 /* ---- handlers ------------------------------------------------------------------------------------ */
 
 static void
-on_end(int sig)
-{
-    shared.end = sig;
-    signal(sig, SIG_DFL); /* a second one ends at once */
-}
-
-static void
 on_dump(int sig)
 {
     (void)sig;
     shared.dump = 1;
 }
 
-/* Report, then let faulthandler (the handler before ours) print Python's stack and end the process by the same signal. */
+/* Report, then let faulthandler (the handler before ours) print Python's stack and end the process
+ * by the same signal. */
 static void
 on_crash(int sig, siginfo_t *info, void *context)
 {
@@ -135,7 +128,8 @@ enable_faulthandler(void)
     Py_XDECREF(done);
     PyObject *method = done ? PyObject_GetAttrString(module, "register") : NULL;
     PyObject *args = method ? Py_BuildValue("(i)", SIGUSR1) : NULL;
-    PyObject *kwargs = args ? Py_BuildValue("{s:O,s:O}", "all_threads", Py_True, "chain", Py_True) : NULL;
+    PyObject *kwargs =
+        args ? Py_BuildValue("{s:O,s:O}", "all_threads", Py_True, "chain", Py_True) : NULL;
     done = kwargs ? PyObject_Call(method, args, kwargs) : NULL;
     Py_XDECREF(done);
     Py_XDECREF(kwargs);
@@ -145,6 +139,40 @@ enable_faulthandler(void)
     PyErr_Clear(); /* standard error may be closed: then there is nothing to print on */
 }
 
+/* SIGTERM becomes SystemExit wherever Python code runs, as SIGINT becomes KeyboardInterrupt; the
+ * scheduler looks for both. */
+static void
+end_on_sigterm(void)
+{
+    PyObject *ours = PyImport_ImportModule("c4py._c4py");
+    PyObject *handler = ours ? PyObject_GetAttrString(ours, "_end_by_signal") : NULL;
+    PyObject *module = handler ? PyImport_ImportModule("signal") : NULL;
+    PyObject *done = module ? PyObject_CallMethod(module, "signal", "iO", SIGTERM, handler) : NULL;
+    Py_XDECREF(done);
+    Py_XDECREF(module);
+    Py_XDECREF(handler);
+    Py_XDECREF(ours);
+    if (done == NULL)
+        PyErr_Print();
+}
+
+PyObject *
+c4pe_signals_end(PyObject *module, PyObject *args)
+{
+    c4pe_state_t *st = c4pe_state_of_module(module);
+    int sig;
+    PyObject *frame;
+    if (!PyArg_ParseTuple(args, "iO:_end_by_signal", &sig, &frame))
+        return NULL;
+    if (st->rt != NULL && !st->exiting)
+        c4p_log(st->rt, C4P_LOG_WARN, "told to end by signal %d", sig);
+    PyObject *code = PyLong_FromLong(128 + sig);
+    if (code != NULL)
+        PyErr_SetObject(PyExc_SystemExit, code);
+    Py_XDECREF(code);
+    return NULL;
+}
+
 void
 c4pe_signals_install(void)
 {
@@ -152,8 +180,8 @@ c4pe_signals_install(void)
     static const int crashes[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
     (void)backtrace(frames, 1); /* loads libgcc now rather than in a handler */
     install(SIGUSR1, on_dump);  /* first, so that faulthandler chains to it */
-    install(SIGTERM, on_end);
     enable_faulthandler();
+    end_on_sigterm();
     for (size_t i = 0; i < sizeof(crashes) / sizeof(crashes[0]); i++)
         install_crash(crashes[i]);
 }
@@ -163,14 +191,6 @@ c4pe_signals_attach(int rank, int num_ranks)
 {
     shared.rank = rank;
     shared.num_ranks = num_ranks;
-}
-
-int
-c4pe_signals_take_end(void)
-{
-    int sig = shared.end;
-    shared.end = 0;
-    return sig;
 }
 
 bool

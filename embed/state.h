@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* state.h: what the files of the embedding share: the module's state, the records of classes and entry methods, the objects of
- * chares and proxies, and the functions that cross files. Main thread with the interpreter lock held, throughout. */
+/* state.h: what the files of the embedding share: the module's state, the records of classes and
+ * entry methods, the objects of chares and proxies, and the functions that cross files. Main thread
+ * with the interpreter lock held, throughout. */
 #ifndef C4PE_STATE_H
 #define C4PE_STATE_H
 
@@ -19,9 +20,11 @@ typedef struct c4pe_pclass c4pe_pclass_t;
 /* ---- tags of messages --------------------------------------------------------------------------- */
 
 /* Bits of c4p_msg_tag(), also of c4p_target_t.flags. */
-#define C4PE_TAG_SHARED 0x0001u /* several local elements get this message: its arguments are decoded once */
-#define C4PE_TAG_KWARGS 0x0002u /* the last of the arguments is a dict of keyword arguments */
-#define C4PE_TAG_NATIVE 0x0004u /* the payload belongs to a reserved entry and is no encoded argument list */
+enum {
+    C4PE_TAG_SHARED = 1, /* several local elements get this message: arguments are decoded once */
+    C4PE_TAG_KWARGS = 2, /* the last of the arguments is a dict of keyword arguments */
+    C4PE_TAG_NATIVE = 4, /* for a reserved entry: no encoded list of arguments */
+};
 
 /* ---- classes and entry methods ------------------------------------------------------------------ */
 
@@ -37,30 +40,28 @@ enum {
 
 /* Entries that every class has, before its own, in this order and with these numbers. */
 enum {
-    C4PE_ENTRY_ALLREDUCE = 0,  /* result of an allreduce */
-    C4PE_ENTRY_CHAN_OPEN = 1,  /* channel.c */
-    C4PE_ENTRY_CHAN_DATA = 2,  /* channel.c */
-    C4PE_ENTRY_CHAN_AUX = 3,   /* channel.c */
-    C4PE_ENTRY_SPARE = 4,
-    C4PE_NUM_RESERVED = 5
+    C4PE_ENTRY_ALLREDUCE = 0, /* result of an allreduce */
+    C4PE_ENTRY_CHAN_OPEN = 1, /* channel.c */
+    C4PE_ENTRY_CHAN_DATA = 2, /* channel.c */
+    C4PE_NUM_RESERVED = 3
 };
 
 /* One entry method of one class. Immutable after registration but for the cached function. */
 struct c4pe_entry {
     c4pe_state_t *state;
     c4pe_class_t *cls;
-    PyObject *name;     /* interned */
-    PyObject *func;     /* plain function found on the class, called with self; NULL: look the attribute up at each call */
+    PyObject *name; /* interned */
+    PyObject *func; /* plain function of the class, called with self; NULL: look it up each time */
     unsigned func_version; /* type version tag for which func holds */
     unsigned flags;
     c4p_entry_t id;
-    Py_ssize_t nparams;  /* positional parameters besides self; -1 unknown */
+    Py_ssize_t nparams;   /* positional parameters besides self; -1 unknown */
     Py_ssize_t nrequired; /* those without default */
-    PyObject *params;   /* tuple of names, besides self; NULL if unknown */
-    PyObject *defaults; /* tuple, of the last parameters; NULL none */
-    PyObject *kwonly;   /* dict name -> default (or the module's `required` mark); NULL none */
-    PyObject *cond;     /* condition of @when as when.c compiled it; NULL none */
-    PyObject *qualname; /* "Grid.step", for messages */
+    PyObject *params;     /* tuple of names, besides self; NULL if unknown */
+    PyObject *defaults;   /* tuple, of the last parameters; NULL none */
+    PyObject *kwonly;     /* dict name -> default (or the module's `required` mark); NULL none */
+    PyObject *cond;       /* condition of @when as when.c compiled it; NULL none */
+    PyObject *qualname;   /* "Grid.step", for messages */
 };
 
 enum { C4PE_KIND_GROUP = 0, C4PE_KIND_ARRAY = 1, C4PE_KIND_MAIN = 2, C4PE_NUM_KINDS = 3 };
@@ -82,11 +83,11 @@ struct c4pe_class {
     PyTypeObject *type; /* strong */
     char *name;         /* module.qualname */
     c4p_type_t id;
-    bool own_new;  /* the class defines __new__ */
+    bool own_new;        /* the class defines __new__ */
     unsigned init_flags; /* C4PE_CORO, C4PE_ASYNC of __init__ */
     uint32_t num_entries;
     c4pe_entry_t *entries; /* reserved ones first, then sorted by name */
-    PyObject *by_name;     /* dict name -> capsule-free int index into entries */
+    PyObject *by_name;     /* dict name -> index into entries */
     c4pe_entry_t init;     /* __init__, for reports and coroutines */
     c4pe_pclass_t proxies[C4PE_NUM_KINDS];
 };
@@ -98,15 +99,18 @@ struct c4pe_coll {
     int kind; /* C4PE_KIND_… */
     int ndims;
     bool single;
-    bool at_sync;
     PyObject *proxy; /* the whole collection's proxy, shared by thisProxy of all elements */
 };
 
 /* ---- chares and proxies ------------------------------------------------------------------------- */
 
-enum { C4PE_CHARE_MIGRATABLE = 1, C4PE_CHARE_AT_SYNC = 2, C4PE_CHARE_RECHECK = 4, C4PE_CHARE_SUSPENDED = 8 };
+enum {
+    C4PE_CHARE_MIGRATABLE = 1,
+    C4PE_CHARE_SUSPENDED = 2, /* the runtime knows of suspended coroutines in it */
+};
 
-/* The C part of every chare object. What users store goes into their class's __dict__ or __slots__, never here. */
+/* The C part of every chare object. What users store goes into their class's __dict__ or __slots__,
+ * never here. */
 struct c4pe_chare {
     PyObject_HEAD
     c4pe_state_t *state;
@@ -114,16 +118,17 @@ struct c4pe_chare {
     c4p_key_t key;
     uint32_t num_coroutines; /* coroutine.c counts live ones, c4p_suspended() is told */
     uint32_t flags;
-    PyObject *index;             /* thisIndex, made when first asked for */
-    PyObject *pending;           /* dict reduction number -> future of allreduce(); NULL none */
-    struct c4pe_waitq *waitq;    /* when.c: NULL while nothing waits */
+    PyObject *index;               /* thisIndex, made when first asked for */
+    PyObject *pending;             /* dict reduction number -> future of allreduce(); NULL none */
+    struct c4pe_waitq *waitq;      /* when.c: NULL while nothing waits */
     struct c4pe_chantab *channels; /* channel.c: NULL without channels */
-    PyObject *subscribers;       /* of event_notify; NULL none */
+    PyObject *subscribers;         /* of event_notify; NULL none */
 };
 
 enum { C4PE_PROXY_ELEMENT = 1 };
 
-/* A proxy of a collection or of one element. Refers to no container, hence needs no garbage collector. */
+/* A proxy of a collection or of one element. Refers to no container, hence needs no garbage
+ * collector. */
 struct c4pe_proxy {
     PyObject_HEAD
     c4pe_pclass_t *pclass;
@@ -143,23 +148,26 @@ typedef struct c4pe_bound {
 
 /* ---- module state ------------------------------------------------------------------------------- */
 
-/* Everything of one interpreter. Modules with state of their own keep it behind a pointer that they allocate in their _exec. */
+/* Everything of one interpreter. Modules with state of their own keep it behind a pointer that they
+ * allocate in their _exec. */
 struct c4pe_state {
-    c4p_rt_t *rt; /* NULL before init() and after finish() */
+    c4p_rt_t *rt;     /* NULL before init() and after finish() */
     PyObject *module; /* borrowed */
     bool started;
     bool running;
-    bool exiting; /* charm.exit() was called or decided: no user code is entered any more */
-    bool by_reference; /* options.local_msg_optim */
-    bool auto_flush;   /* options.auto_flush_wait_queues */
-    bool making;       /* a chare is being made: its __new__ may run */
-    uint32_t no_suspend; /* not 0 inside a constructor that runs inline in somebody's coroutine: it must not suspend */
+    bool exiting;        /* charm.exit() was called or decided: no user code is entered any more */
+    bool by_reference;   /* options.local_msg_optim */
+    bool auto_flush;     /* options.auto_flush_wait_queues */
+    bool forked;         /* this is a child process: no runtime, and no way back into it */
+    bool finished;       /* the runtime has ended and cannot start again */
+    bool making;         /* a chare is being made: its __new__ may run */
+    uint32_t no_suspend; /* not 0 in a constructor that runs inline: it must not suspend */
     int rank, num_ranks; /* -1 before init() */
 
     /* types */
     PyTypeObject *chare_type, *proxy_type, *group_proxy_type, *array_proxy_type, *main_proxy_type;
     PyTypeObject *descr_type, *bound_type, *reducer_type;
-    PyTypeObject *future_type, *collective_future_type, *local_future_type, *channel_type; /* future.c, channel.c */
+    PyTypeObject *future_type, *collective_future_type, *local_future_type, *channel_type;
 
     /* what the package gave through bind() */
     PyObject *exc_error;        /* Charm4PyError */
@@ -172,7 +180,7 @@ struct c4pe_state {
     PyObject *hooks;            /* dict of the rest, by name */
 
     /* interned names */
-    PyObject *s_awaitable, *s_ret, *s_block, *s_init, *s_remote_stacktrace, *s_migrated;
+    PyObject *s_awaitable, *s_ret, *s_block, *s_init, *s_remote_stacktrace;
     PyObject *empty_tuple;
 
     /* records */
@@ -181,15 +189,15 @@ struct c4pe_state {
     struct c4pe_colltab *colls;
     c4pe_coll_t *last_coll; /* the one found last */
     bool making_main;
-    PyObject *reducers; /* dict name -> reducer object */
-    c4p_ref_t main_ref;
+    PyObject *reducers;      /* dict name -> reducer object */
     uint32_t custom_reducer; /* the one runtime reducer behind all that are written in Python */
     c4p_map_t python_map;    /* the one runtime map behind all ArrayMaps */
     c4p_handler_t handler_snapshot;
     PyObject *on_snapshot;
     c4p_msg_t *early_snapshot;
-    PyObject *timers; /* timer.c */
+    PyObject *timers;           /* timer.c */
     PyThreadState *idle_thread; /* while the scheduler sleeps */
+    PyThreadState *thread;      /* the one that may use the runtime */
 
     /* what runs now, for error texts */
     c4pe_chare_t *now_chare; /* borrowed */
@@ -207,40 +215,49 @@ struct c4pe_state {
     struct c4pe_whens *whens;
 };
 
-/* ---- codec.c, coroutine.c, future.c, channel.c, when.c: each has its own header. For X in those five module.c calls
- *   int  c4pe_X_exec(PyObject *module, c4pe_state_t *st);              make types, add them to the module, allocate st->X
- *   int  c4pe_X_traverse(c4pe_state_t *st, visitproc visit, void *arg);
- *   void c4pe_X_clear(c4pe_state_t *st);                               drop Python references; may be called twice
- *   void c4pe_X_free(c4pe_state_t *st);                                free the struct
- * and, after c4p_init() and before c4p_start(), where X registers handlers or such (coroutine, future, channel):
- *   int  c4pe_X_attach(c4pe_state_t *st);
- */
+/* ---- codec.c, coroutine.c, future.c, channel.c, when.c ------------------------------------------ */
+
+/* Each has a header of its own. module.c calls, for each X of them:
+ * c4pe_X_exec() to make types, add them to the module and allocate st->X;
+ * c4pe_X_attach() after c4p_init(), before c4p_start(), to register handlers and the like;
+ * c4pe_X_traverse(); c4pe_X_clear() to drop references, perhaps twice; c4pe_X_free(). */
 
 /* ---- module.c ----------------------------------------------------------------------------------- */
 
-/* The state of the module that made a type or one of its subclasses; NULL with an exception. Slow: not on the path. */
+/* The state of the module that made a type or one of its subclasses; NULL with an exception. Slow:
+ * not on the path. */
 c4pe_state_t *c4pe_state_of_type(PyTypeObject *type);
 c4pe_state_t *c4pe_state_of_module(PyObject *module);
-/* The runtime, or NULL with Charm4PyError "before charm.start()". */
+/* The runtime, or NULL with Charm4PyError: before charm.start(), in a child process, in another
+ * thread. */
 c4p_rt_t *c4pe_need_rt(c4pe_state_t *st, const char *what);
+static inline bool
+c4pe_may_call(const c4pe_state_t *st)
+{
+    return st->rt != NULL && PyThreadState_Get() == st->thread;
+}
 
 /* ---- pyerr.c ------------------------------------------------------------------------------------ */
 
-/* Raise the Python exception that stands for a status, with `what` in front; always NULL. NOMEM is MemoryError, RANGE is IndexError,
- * the others are Charm4PyError. */
+/* Raise the Python exception that stands for a status, with `what` in front; always NULL. NOMEM is
+ * MemoryError, RANGE is IndexError, the others are Charm4PyError. */
 PyObject *c4pe_raise_status(c4pe_state_t *st, c4p_status_t status, const char *what);
 /* Charm4PyError with this text; always NULL. */
 PyObject *c4pe_raise(c4pe_state_t *st, const char *fmt, ...);
 /*
- * The exception that is set leaves Python and nobody waits for it: SystemExit asks for an orderly exit and returns; everything else
- * writes the one report (class, index, entry, rank, host, traceback, hint) and ends the job on all ranks. chare and entry may be NULL;
- * `doing` ("running", "constructing", "combining", …) may be NULL.
+ * The exception that is set leaves Python and nobody waits for it: SystemExit asks for an orderly
+ * exit and returns; everything else writes the one report (class, index, entry, rank, host,
+ * traceback, hint) and ends the job on all ranks. chare and entry may be NULL; `doing` ("running",
+ * "constructing", "combining", …) may be NULL.
  */
-void c4pe_err_uncaught(c4pe_state_t *st, c4pe_chare_t *chare, const c4pe_entry_t *entry, const char *doing);
-/* The set exception as a message for a waiter on any rank: pickled with its traceback text, or a Charm4PyError that describes it.
- * Clears the exception. NULL with an exception only when out of memory. A SystemExit must be handled before. */
+void c4pe_err_uncaught(c4pe_state_t *st, c4pe_chare_t *chare, const c4pe_entry_t *entry,
+                       const char *doing);
+/* The set exception as a message for a waiter on any rank: pickled with its traceback text, or a
+ * Charm4PyError that describes it. Clears the exception. NULL with an exception only when out of
+ * memory. A SystemExit must be handled before. */
 c4p_msg_t *c4pe_err_encode(c4pe_state_t *st);
-/* The exception object (new reference) from such a message, with remote_stacktrace set. NULL with an exception on damage. */
+/* The exception object (new reference) from such a message, with remote_stacktrace set. NULL with
+ * an exception on damage. */
 PyObject *c4pe_err_decode(c4pe_state_t *st, c4p_msg_t *msg);
 PyObject *c4pe_err_decode_bytes(c4pe_state_t *st, const void *data, size_t len);
 /* "Grid(4, 7)" into buf, or "a plain function" for NULL. Returns buf. */
@@ -250,14 +267,17 @@ const char *c4pe_describe_chare(c4pe_chare_t *chare, char *buf, size_t size);
 
 int c4pe_classes_traverse(c4pe_state_t *st, visitproc visit, void *arg);
 void c4pe_classes_clear(c4pe_state_t *st);
-void c4pe_classes_free(c4pe_state_t *st); /* the records; proxies may outlive c4pe_classes_clear() */
+void c4pe_classes_free(c4pe_state_t *st); /* the records; proxies may outlive c4pe_classes_clear()
+                                           */
 /* class_add() of the module, see _c4py.pyi. */
 PyObject *c4pe_class_add(c4pe_state_t *st, PyObject *args);
-/* The record of a registered class or NULL (no exception) if it is not one. Exact class, not a subclass. */
+/* The record of a registered class or NULL (no exception) if it is not one. Exact class, not a
+ * subclass. */
 c4pe_class_t *c4pe_class_of(c4pe_state_t *st, PyTypeObject *type);
 c4pe_class_t *c4pe_class_by_id(c4pe_state_t *st, c4p_type_t id);
 c4pe_entry_t *c4pe_class_entry(c4pe_class_t *cls, PyObject *name); /* NULL without exception */
-/* The function to call with (self, args…); borrowed. NULL without exception: look the attribute up on the object. */
+/* The function to call with (self, args…); borrowed. NULL without exception: look the attribute up
+ * on the object. */
 PyObject *c4pe_entry_func(c4pe_entry_t *entry);
 
 /* ---- proxy.c ------------------------------------------------------------------------------------ */
@@ -265,7 +285,7 @@ PyObject *c4pe_entry_func(c4pe_entry_t *entry);
 int c4pe_proxy_exec(PyObject *module, c4pe_state_t *st);
 void c4pe_proxy_drop_free(c4pe_pclass_t *pclass);
 PyObject *c4pe_proxy_load(c4pe_state_t *st, PyObject *bytes); /* _load_proxy() of the module */
-int c4pe_proxy_make_types(c4pe_class_t *cls); /* the proxy types of a class */
+int c4pe_proxy_make_types(c4pe_class_t *cls);                 /* the proxy types of a class */
 bool c4pe_proxy_check(c4pe_state_t *st, PyObject *op);
 bool c4pe_bound_check(c4pe_state_t *st, PyObject *op);
 PyObject *c4pe_proxy_new(c4pe_pclass_t *pclass, c4p_ref_t ref, int ndims, bool element);
@@ -279,13 +299,17 @@ typedef struct c4pe_wire_proxy {
     uint8_t ndims;
 } c4pe_wire_proxy_t;
 void c4pe_proxy_to_wire(PyObject *proxy, c4pe_wire_proxy_t *wire);
-PyObject *c4pe_proxy_from_wire(c4pe_state_t *st, const c4pe_wire_proxy_t *wire); /* NULL with an exception on damage */
+PyObject *c4pe_proxy_from_wire(c4pe_state_t *st, const c4pe_wire_proxy_t *wire); /* NULL with an
+                                                                                    exception on
+                                                                                    damage */
 /* The one element that a proxy names; -1 with TypeError if it names a whole collection. */
 int c4pe_proxy_element(c4pe_state_t *st, PyObject *proxy, c4p_ref_t *ref_out, const char *what);
-/* A key from an index as the user writes it (int, __index__, sequence of such); -1 with TypeError, IndexError or AssertionError. */
+/* A key from an index as the user writes it (int, __index__, sequence of such); -1 with TypeError,
+ * IndexError or AssertionError. */
 int c4pe_index_key(c4pe_state_t *st, PyObject *index, int ndims, bool group, c4p_key_t *key_out);
 PyObject *c4pe_index_object(c4p_key_t key, int ndims, int kind); /* int for groups, else tuple */
-/* Send an object (a future or a bound method) as callback one value; -1 with an exception. value NULL: without argument. */
+/* Send an object (a future or a bound method) as callback one value; -1 with an exception. value
+ * NULL: without argument. */
 int c4pe_callback_call(c4pe_state_t *st, PyObject *callback, PyObject *value);
 /* Fill a target from a callback (future, bound method); -1 with TypeError. */
 int c4pe_callback_target(c4pe_state_t *st, PyObject *callback, c4p_target_t *target_out);
@@ -321,24 +345,31 @@ PyObject *c4pe_chare_index(c4pe_chare_t *chare); /* new reference; "()" for main
 extern const c4p_type_desc_t c4pe_type_desc; /* ctx and name to be filled in */
 void c4pe_entry_run(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx);
 /*
- * Run an entry method now with these positional arguments (kwargs may be NULL), as a plain call or as a new coroutine, and answer
- * `reply` when it has finished, also with its exception; an exception that nobody waits for ends the job. Used by dispatch and, for messages that
- * waited, by when.c. Does not re-examine conditions.
+ * Run an entry method now with these positional arguments (kwargs may be NULL), as a plain call or
+ * as a new coroutine, and answer `reply` when it has finished, also with its exception; an
+ * exception that nobody waits for ends the job. Used by dispatch and, for messages that waited, by
+ * when.c. Does not re-examine conditions.
  */
-void c4pe_invoke(c4pe_chare_t *chare, c4pe_entry_t *entry, PyObject *args, PyObject *kwargs, const c4p_reply_t *reply);
-/* A method or constructor has finished: result is a new reference that is taken, or NULL with the exception set. */
-void c4pe_invoke_done(c4pe_state_t *st, c4pe_chare_t *chare, const c4pe_entry_t *entry, const c4p_reply_t *reply, PyObject *result);
-/* The arguments of a message as a new reference to a tuple. Shared messages are decoded once. NULL with an exception. */
+void c4pe_invoke(c4pe_chare_t *chare, c4pe_entry_t *entry, PyObject *args, PyObject *kwargs,
+                 const c4p_reply_t *reply);
+/* A method or constructor has finished: result is a new reference that is taken, or NULL with the
+ * exception set. */
+void c4pe_invoke_done(c4pe_state_t *st, c4pe_chare_t *chare, const c4pe_entry_t *entry,
+                      const c4p_reply_t *reply, PyObject *result);
+/* The arguments of a message as a new reference to a tuple. Shared messages are decoded once. NULL
+ * with an exception. */
 PyObject *c4pe_msg_args(c4pe_state_t *st, c4p_msg_t *msg);
 void c4pe_drop_shared(c4pe_state_t *st); /* the cached arguments */
 /* How the value of a future is to be read. */
 enum { C4PE_VALUE = 0, C4PE_VALUE_DONE = 1, C4PE_VALUE_GATHER = 2 };
 /*
- * One value of a future: msg NULL: None; an error: the exception object, returned (not raised); a reduction's result; the list of a
- * broadcast's answers; or one encoded or captured value. New reference; NULL with an exception on damage.
+ * One value of a future: msg NULL: None; an error: the exception object, returned (not raised); a
+ * reduction's result; the list of a broadcast's answers; or one encoded or captured value. New
+ * reference; NULL with an exception on damage.
  */
 PyObject *c4pe_value_decode(c4pe_state_t *st, c4p_msg_t *msg, bool is_error, int how);
-/* The frame of the method that is running was left: look again at what waits in this chare (after each entry method). */
+/* The frame of the method that is running was left: look again at what waits in this chare (after
+ * each entry method). */
 void c4pe_after_entry(c4pe_chare_t *chare);
 
 /* ---- reduce.c and its reducer objects ----------------------------------------------------------------------------------- */
@@ -347,10 +378,15 @@ int c4pe_reduce_exec(PyObject *module, c4pe_state_t *st);
 int c4pe_reduce_attach(c4pe_state_t *st);
 PyObject *c4pe_reducer_builtin(c4pe_state_t *st, PyObject *name);
 PyObject *c4pe_reducer_add(c4pe_state_t *st, PyObject *args, PyObject *kwargs);
-PyObject *c4pe_reduce_contribute(c4pe_chare_t *chare, PyObject *data, PyObject *reducer, PyObject *callback, PyObject *section);
-PyObject *c4pe_reduce_allreduce(c4pe_chare_t *chare, PyObject *data, PyObject *reducer, PyObject *section);
+PyObject *c4pe_reduce_contribute(c4pe_chare_t *chare, PyObject *data, PyObject *reducer,
+                                 PyObject *callback, PyObject *section);
+PyObject *
+c4pe_reduce_allreduce(c4pe_chare_t *chare, PyObject *data, PyObject *reducer, PyObject *section);
 /* The value of a reduction's result; *empty_out (may be NULL): it carries none. */
 PyObject *c4pe_reduce_decode(c4pe_state_t *st, c4p_msg_t *msg, bool *empty_out);
-void c4pe_reduce_arrived(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx); /* entry C4PE_ENTRY_ALLREDUCE */
+void
+c4pe_reduce_arrived(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx); /* entry
+                                                                               C4PE_ENTRY_ALLREDUCE
+                                                                             */
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* timer.c: Python functions that the scheduler calls: after a time, before the next message, or as coroutines of no chare. */
+/* timer.c: Python functions that the scheduler calls: after a time, before the next message, or as
+ * coroutines of no chare. */
 #include "coroutine.h"
 #include "life.h"
 
@@ -40,7 +41,8 @@ call_free(call_t *call)
 static void
 call_run(call_t *call, const char *doing)
 {
-    PyObject *result = call->st->exiting ? Py_NewRef(Py_None) : PyObject_Call(call->func, call->args, NULL);
+    PyObject *result =
+        call->st->exiting ? Py_NewRef(Py_None) : PyObject_Call(call->func, call->args, NULL);
     if (result == NULL)
         c4pe_err_uncaught(call->st, NULL, NULL, doing);
     Py_XDECREF(result);
@@ -85,7 +87,8 @@ c4pe_timer_call_later(PyObject *module, PyObject *args)
     c4pe_state_t *st = c4pe_state_of_module(module);
     double secs;
     PyObject *func, *func_args = NULL;
-    if (!PyArg_ParseTuple(args, "dO|O:call_later", &secs, &func, &func_args) || c4pe_need_rt(st, "a timer") == NULL)
+    if (!PyArg_ParseTuple(args, "dO|O:call_later", &secs, &func, &func_args) ||
+        c4pe_need_rt(st, "a timer") == NULL)
         return NULL;
     if (st->timers == NULL && (st->timers = PyDict_New()) == NULL)
         return NULL;
@@ -104,7 +107,8 @@ PyObject *
 c4pe_timer_cancel_later(PyObject *module, PyObject *number)
 {
     c4pe_state_t *st = c4pe_state_of_module(module);
-    PyObject *found = st->timers ? PyDict_GetItemWithError(st->timers, number) : NULL; /* borrowed */
+    PyObject *found = st->timers ? PyDict_GetItemWithError(st->timers, number) : NULL; /* borrowed
+                                                                                        */
     if (found == NULL)
         return PyErr_Occurred() ? NULL : Py_NewRef(Py_False);
     call_t *call = PyLong_AsVoidPtr(found);
@@ -143,7 +147,8 @@ c4pe_timer_post(PyObject *module, PyObject *args)
 {
     c4pe_state_t *st = c4pe_state_of_module(module);
     PyObject *func, *func_args = NULL;
-    if (!PyArg_ParseTuple(args, "O|O:post", &func, &func_args) || c4pe_need_rt(st, "post()") == NULL)
+    if (!PyArg_ParseTuple(args, "O|O:post", &func, &func_args) ||
+        c4pe_need_rt(st, "post()") == NULL)
         return NULL;
     call_t *call = call_new(st, func, func_args);
     if (call == NULL)
@@ -173,7 +178,8 @@ spawn_done(c4pe_state_t *st, void *ctx, PyObject *result)
         if (tb != NULL)
             PyException_SetTraceback(exc, tb);
     }
-    PyObject *done = PyObject_CallFunctionObjArgs(func, result ? result : Py_None, exc ? exc : Py_None, NULL);
+    PyObject *done =
+        PyObject_CallFunctionObjArgs(func, result ? result : Py_None, exc ? exc : Py_None, NULL);
     if (done == NULL)
         c4pe_err_uncaught(st, NULL, NULL, "finishing a coroutine of");
     Py_XDECREF(done);
@@ -189,7 +195,8 @@ c4pe_timer_spawn(PyObject *module, PyObject *args)
 {
     c4pe_state_t *st = c4pe_state_of_module(module);
     PyObject *func, *func_args = NULL, *done = Py_None;
-    if (!PyArg_ParseTuple(args, "O|OO:spawn", &func, &func_args, &done) || c4pe_need_rt(st, "spawn()") == NULL)
+    if (!PyArg_ParseTuple(args, "O|OO:spawn", &func, &func_args, &done) ||
+        c4pe_need_rt(st, "spawn()") == NULL)
         return NULL;
     PyObject *tuple = func_args ? PySequence_Tuple(func_args) : Py_NewRef(st->empty_tuple);
     if (tuple == NULL)
@@ -200,7 +207,8 @@ c4pe_timer_spawn(PyObject *module, PyObject *args)
         job.ctx = Py_NewRef(done);
     }
     PyObject *code = PyObject_GetAttrString(func, "__code__");
-    bool is_async = code != NULL && PyCode_Check(code) && (((PyCodeObject *)code)->co_flags & CO_COROUTINE);
+    bool is_async =
+        code != NULL && PyCode_Check(code) && (((PyCodeObject *)code)->co_flags & CO_COROUTINE);
     Py_XDECREF(code);
     PyErr_Clear();
     int result = c4pe_coro_start(st, &job, func, NULL, tuple, NULL, is_async);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* waiting.c: waiting for futures and channels in other ways than their own methods: await, wait(), iwait(). */
+/* waiting.c: waiting for futures and channels in other ways than their own methods: await, wait(),
+ * iwait(). */
 #include "channel.h"
 #include "coro_int.h"
 #include "future.h"
@@ -85,7 +86,8 @@ await_send(PyObject *op, PyObject *Py_UNUSED(value), PyObject **result)
         return ready > 0 ? PYGEN_RETURN : PYGEN_ERROR;
     c4pe_coro_t *coro = self->st->coros->current;
     if (!c4pe_await_wanted(self->st)) {
-        PyErr_SetString(self->st->exc_not_threaded, "await waits only inside an `async def` entry method");
+        PyErr_SetString(self->st->exc_not_threaded,
+                        "await waits only inside an `async def` entry method");
         return PYGEN_ERROR;
     }
     *result = c4pe_coro_yield_token(coro, self->how->kind, self->object);
@@ -136,9 +138,14 @@ await_dealloc(PyObject *op)
 }
 
 static PyType_Slot await_slots[] = {
-    {Py_tp_dealloc, await_dealloc}, {Py_tp_traverse, await_traverse}, {Py_tp_clear, await_clear},
-    {Py_tp_iter, PyObject_SelfIter}, {Py_tp_iternext, await_next},     {Py_am_await, PyObject_SelfIter},
-    {Py_am_send, await_send},        {Py_tp_doc, (void *)"Something to await."},
+    {Py_tp_dealloc, await_dealloc},
+    {Py_tp_traverse, await_traverse},
+    {Py_tp_clear, await_clear},
+    {Py_tp_iter, PyObject_SelfIter},
+    {Py_tp_iternext, await_next},
+    {Py_am_await, PyObject_SelfIter},
+    {Py_am_send, await_send},
+    {Py_tp_doc, (void *)"Something to await."},
     {0, NULL},
 };
 
@@ -158,7 +165,8 @@ c4pe_waitable_of(c4pe_state_t *st, PyObject *object)
         return c4pe_future_waitable();
     if (c4pe_channel_check(st, object))
         return c4pe_channel_waitable();
-    PyErr_Format(PyExc_TypeError, "only futures and channels can be waited for, not %.100s", Py_TYPE(object)->tp_name);
+    PyErr_Format(PyExc_TypeError, "only futures and channels can be waited for, not %.100s",
+                 Py_TYPE(object)->tp_name);
     return NULL;
 }
 
@@ -167,7 +175,8 @@ static PyObject *
 check_objects(c4pe_state_t *st, PyObject *objs, const char *what)
 {
     if (PyObject_Size(objs) < 0) {
-        PyErr_Format(PyExc_TypeError, "%s needs a list of futures and channels, not %.100s", what, Py_TYPE(objs)->tp_name);
+        PyErr_Format(PyExc_TypeError, "%s needs a list of futures and channels, not %.100s", what,
+                     Py_TYPE(objs)->tp_name);
         return NULL;
     }
     PyObject *tuple = PySequence_Tuple(objs);
@@ -177,7 +186,8 @@ check_objects(c4pe_state_t *st, PyObject *objs, const char *what)
     return tuple;
 }
 
-/* The first that is not ready (borrowed) from number *at on; NULL if there is none, or with an exception. */
+/* The first that is not ready (borrowed) from number *at on; NULL if there is none, or with an
+ * exception. */
 static PyObject *
 first_unready(PyObject *tuple, Py_ssize_t *at, c4pe_state_t *st)
 {
@@ -330,7 +340,8 @@ take_ready(iwait_t *it, PyObject **object_out)
             *object_out = Py_NewRef(slot->object);
             return 1;
         }
-        c4pe_watch_link(slot->how->watches(slot->object), &slot->watch); /* somebody else took its message */
+        c4pe_watch_link(slot->how->watches(slot->object), &slot->watch); /* somebody else took its
+                                                                            message */
     }
     return 0;
 }
@@ -399,8 +410,12 @@ iwait_dealloc(PyObject *op)
 }
 
 static PyType_Slot iwait_slots[] = {
-    {Py_tp_dealloc, iwait_dealloc},   {Py_tp_traverse, iwait_traverse}, {Py_tp_iter, PyObject_SelfIter},
-    {Py_tp_iternext, iwait_next},     {Py_am_aiter, PyObject_SelfIter}, {Py_am_anext, iwait_anext},
+    {Py_tp_dealloc, iwait_dealloc},
+    {Py_tp_traverse, iwait_traverse},
+    {Py_tp_iter, PyObject_SelfIter},
+    {Py_tp_iternext, iwait_next},
+    {Py_am_aiter, PyObject_SelfIter},
+    {Py_am_anext, iwait_anext},
     {Py_tp_doc, (void *)"Futures and channels in the order in which they become ready."},
     {0, NULL},
 };
@@ -435,7 +450,10 @@ iwait_new(c4pe_state_t *st, PyObject *tuple)
     }
     for (Py_ssize_t i = 0; i < n; i++) {
         PyObject *object = PyTuple_GET_ITEM(tuple, i);
-        it->slots[i] = (slot_t){.watch.ready = slot_ready, .owner = it, .object = object, .how = c4pe_waitable_of(st, object)};
+        it->slots[i] = (slot_t){.watch.ready = slot_ready,
+                                .owner = it,
+                                .object = object,
+                                .how = c4pe_waitable_of(st, object)};
         it->num_slots = it->num_left = i + 1;
         if (arm(&it->slots[i]) < 0) {
             Py_DECREF(it);
@@ -456,9 +474,11 @@ module_iwait(PyObject *module, PyObject *objs)
 /* ---- module -------------------------------------------------------------------------------------- */
 
 static PyMethodDef waiting_functions[] = {
-    {"wait", module_wait, METH_O, "wait(objs)\n--\n\nWait until all of these futures and channels are ready."},
+    {"wait", module_wait, METH_O,
+     "wait(objs)\n--\n\nWait until all of these futures and channels are ready."},
     {"iwait", module_iwait, METH_O,
-     "iwait(objs)\n--\n\nIterate over futures and channels in the order in which they become ready, each once."},
+     "iwait(objs)\n--\n\nIterate over futures and channels in the order in which they become "
+     "ready, each once."},
     {NULL, NULL, 0, NULL},
 };
 

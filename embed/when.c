@@ -90,7 +90,8 @@ read_parsed(cond_t *cond, PyObject *parsed)
         PyUnicode_InternInPlace(&cond->attr);
         return 0;
     }
-    cond->kind = strcmp(Py_TYPE(parsed)->tp_name, "ChareStateCond") == 0 ? COND_STATE : COND_STATE_MSG;
+    cond->kind =
+        strcmp(Py_TYPE(parsed)->tp_name, "ChareStateCond") == 0 ? COND_STATE : COND_STATE_MSG;
     cond->func = PyObject_GetAttrString(parsed, "cond_func");
     return cond->func ? 0 : -1;
 }
@@ -121,7 +122,8 @@ missing_arg(const c4pe_entry_t *entry, Py_ssize_t i, PyObject *kwargs)
     PyObject *value = kwargs ? PyDict_GetItemWithError(kwargs, name) : NULL; /* borrowed */
     if (value || PyErr_Occurred())
         return value;
-    Py_ssize_t from_end = entry->nparams - i, n = entry->defaults ? PyTuple_GET_SIZE(entry->defaults) : 0;
+    Py_ssize_t from_end = entry->nparams - i,
+               n = entry->defaults ? PyTuple_GET_SIZE(entry->defaults) : 0;
     if (from_end <= n)
         return PyTuple_GET_ITEM(entry->defaults, n - from_end);
     PyErr_Format(PyExc_TypeError, "%U() misses the argument '%U'", entry->qualname, name);
@@ -166,8 +168,8 @@ static int
 test_tag(const cond_t *cond, PyObject *chare, PyObject *args)
 {
     if (cond->arg >= PyTuple_GET_SIZE(args)) {
-        PyErr_Format(PyExc_TypeError, "the condition '%U' needs argument %zd, the call has %zd", cond->text, cond->arg + 1,
-                     PyTuple_GET_SIZE(args));
+        PyErr_Format(PyExc_TypeError, "the condition '%U' needs argument %zd, the call has %zd",
+                     cond->text, cond->arg + 1, PyTuple_GET_SIZE(args));
         return -1;
     }
     PyObject *attr = PyObject_GetAttr(chare, cond->attr);
@@ -314,7 +316,8 @@ item_free(item_t *item)
 }
 
 int
-c4pe_when_push(c4pe_chare_t *chare, c4pe_entry_t *entry, PyObject *args, PyObject *kwargs, const c4p_reply_t *reply)
+c4pe_when_push(c4pe_chare_t *chare, c4pe_entry_t *entry, PyObject *args, PyObject *kwargs,
+               const c4p_reply_t *reply)
 {
     PyObject *full = c4pe_when_args(entry, args, kwargs);
     item_t *item = full ? item_add(chare) : NULL;
@@ -358,7 +361,8 @@ c4pe_when_traverse_queue(c4pe_chare_t *chare, visitproc visit, void *arg)
 
 /* ---- looking again ------------------------------------------------------------------------------- */
 
-/* What was found false in this round; nothing ran since, so the same question has the same answer. */
+/* What was found false in this round; nothing ran since, so the same question has the same answer.
+ */
 typedef struct round {
     const cond_t *is_false; /* COND_STATE */
     const cond_t *tag;      /* COND_TAG whose attribute was fetched last */
@@ -394,7 +398,8 @@ test_item(round_t *round, c4pe_chare_t *chare, item_t *item)
     return result;
 }
 
-/* The item's turn has come: its condition is true (result 1) or failed (-1, exception set). Takes the item. */
+/* The item's turn has come: its condition is true (result 1) or failed (-1, exception set). Takes
+ * the item. */
 static void
 run_item(c4pe_chare_t *chare, item_t *item, int result)
 {
@@ -545,7 +550,8 @@ cond_waiters(PyObject *op)
 {
     wait_obj_t *wait = (wait_obj_t *)op;
     if (enqueue(wait) < 0)
-        c4p_abort(wait->chare->state->rt, c4p_exit_status(C4P_ERR_NOMEM), "no memory for a waiting coroutine");
+        c4p_abort(wait->chare->state->rt, c4p_exit_status(C4P_ERR_NOMEM),
+                  "no memory for a waiting coroutine");
     return &wait->waiters;
 }
 
@@ -623,7 +629,8 @@ c4pe_when_pack(c4pe_chare_t *chare)
     for (item_t *item = chare->waitq->head; list && item; item = item->next) {
         if (item->wait)
             continue; /* a coroutine: the chare cannot move at all */
-        PyObject *call = Py_BuildValue("(OOOy#)", item->entry->name, item->args, item->kwargs ? item->kwargs : Py_None,
+        PyObject *call = Py_BuildValue("(OOOy#)", item->entry->name, item->args,
+                                       item->kwargs ? item->kwargs : Py_None,
                                        (const char *)&item->reply, (Py_ssize_t)sizeof(item->reply));
         if (!call || PyList_Append(list, call) < 0)
             Py_CLEAR(list);

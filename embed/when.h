@@ -1,29 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* when.h: conditions. Messages whose @when condition is false and coroutines in self.wait() queue in their chare in order of arrival; after
- * each entry method they are looked at again, oldest first, until none can go on. Main thread with the interpreter lock held. */
+/* when.h: conditions. Messages whose @when condition is false and coroutines in self.wait() queue
+ * in their chare in order of arrival; after each entry method they are looked at again, oldest
+ * first, until none can go on. Main thread with the interpreter lock held. */
 #ifndef C4PE_WHEN_H
 #define C4PE_WHEN_H
 
 #include "coroutine.h"
 
 /*
- * Compile what wait.parse_cond_str() returned into the object kept in c4pe_entry_t.cond: new reference; NULL with an exception. Idempotent on
- * objects that are compiled already.
+ * Compile what wait.parse_cond_str() returned into the object kept in c4pe_entry_t.cond: new
+ * reference; NULL with an exception. Idempotent on objects that are compiled already.
  */
 PyObject *c4pe_when_compile(c4pe_state_t *st, PyObject *parsed);
 
-/* The arguments with the entry's defaults filled in, as conditions see them: new reference to a tuple (args itself when complete). */
+/* The arguments with the entry's defaults filled in, as conditions see them: new reference to a
+ * tuple (args itself when complete). */
 PyObject *c4pe_when_args(const c4pe_entry_t *entry, PyObject *args, PyObject *kwargs);
-/* Is the condition of entry->cond true now? 1, 0, or -1 with the exception, which belongs to the call. */
-int c4pe_when_test(c4pe_chare_t *chare, const c4pe_entry_t *entry, PyObject *args, PyObject *kwargs);
-/* Queue a call whose condition is false. args and kwargs (may be NULL) are borrowed and kept. -1 with MemoryError. */
-int c4pe_when_push(c4pe_chare_t *chare, c4pe_entry_t *entry, PyObject *args, PyObject *kwargs, const c4p_reply_t *reply);
+/* Is the condition of entry->cond true now? 1, 0, or -1 with the exception, which belongs to the
+ * call. */
+int
+c4pe_when_test(c4pe_chare_t *chare, const c4pe_entry_t *entry, PyObject *args, PyObject *kwargs);
+/* Queue a call whose condition is false. args and kwargs (may be NULL) are borrowed and kept. -1
+ * with MemoryError. */
+int c4pe_when_push(c4pe_chare_t *chare, c4pe_entry_t *entry, PyObject *args, PyObject *kwargs,
+                   const c4p_reply_t *reply);
 
-/* Look again at everything that waits in the chare. Calls c4pe_invoke() for calls and wakes coroutines. Cheap when chare->waitq is NULL;
- * called inside itself it only asks the outer one for another round. */
+/* Look again at everything that waits in the chare. Calls c4pe_invoke() for calls and wakes
+ * coroutines. Cheap when chare->waitq is NULL; called inside itself it only asks the outer one for
+ * another round. */
 void c4pe_when_flush(c4pe_chare_t *chare);
 
-/* self.wait(cond_str): new reference to None at once or after suspension; NULL with an exception. */
+/* self.wait(cond_str): new reference to None at once or after suspension; NULL with an exception.
+ */
 PyObject *c4pe_when_wait(c4pe_chare_t *chare, PyObject *cond_str);
 
 /* Waiting calls of a chare that moves: as for channels. Coroutines cannot move. */
