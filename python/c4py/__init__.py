@@ -39,6 +39,21 @@ from ._submodules import (
     threads,
 )
 
+# Show where users find them, not where they are defined.
+for _public in (
+    *(Array, ArrayMap, Channel, Chare, Charm4PyError, Group, ObjectStore, Options),
+    *(coro, coro_ext, register, when),
+):
+    _public.__module__ = __name__
+for _public in (
+    threads.Future,
+    threads.LocalFuture,
+    threads.CollectiveFuture,
+    threads.NotThreadedError,
+):
+    _public.__module__ = threads.__name__
+del _public
+
 Future = charm.createFuture
 charm4py_version = _submodules.version
 __version__ = _submodules.version

@@ -113,7 +113,9 @@ def poll() -> None:
     """From a long computation: move messages, run no entry method."""
 
 def backlog_bytes() -> int: ...
-def set_option(name: Literal["local_msg_optim", "auto_flush_wait_queues"], value: bool) -> None: ...
+def set_option(
+    name: Literal["local_msg_optim", "auto_flush_wait_queues", "pickle_protocol"], value: int
+) -> None: ...
 def context() -> tuple[str, str] | None:
     """(class, method) of the entry method that was started last; for error texts."""
 
@@ -317,6 +319,12 @@ def spawn(
 ) -> None:
     """Run func(*args) at once as a new coroutine of no chare, up to its first suspension. ``done(result, exception)`` is called at its end;
     without it an exception ends the job."""
+
+def _codec_capture(value: Any) -> Any:
+    """A value as a receiver on this rank gets it: itself if nobody can change it, else a copy."""
+
+def _codec_roundtrip(value: Any) -> Any:
+    """A value as a receiver on another rank gets it; for tests."""
 
 def post(func: Callable[..., Any], args: Sequence[Any] = ()) -> None:
     """Call func(*args) from the scheduler before the next message."""

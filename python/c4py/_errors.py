@@ -29,18 +29,31 @@ _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
 def format_exception(exc: BaseException) -> str:
-    """The traceback of an exception as text, without the frames of this package before the user's first one.
+    """The traceback of an exception as text, with the frames of the user's code only.
 
-    An exception that came from another rank shows the traceback of its origin in front.
+    Frames of this package at the end stay unless they are those of a check that refused something: then they are where
+    it failed. An exception that came from another rank shows the traceback of its origin in front.
     """
-    tb = exc.__traceback__
-    first = tb
-    while first is not None and first.tb_frame.f_code.co_filename.startswith(_HERE):
-        first = first.tb_next
-    # An error raised by the package itself for a caller in C has no frame of the user: show what
-    # there is.
-    text = "".join(traceback.format_exception(type(exc), exc, first if first is not None else tb))
+    report = traceback.TracebackException(type(exc), exc, exc.__traceback__)
+    _hide_package(report, isinstance(exc, Charm4PyError))
+    text = "".join(report.format())
     remote = getattr(exc, "remote_stacktrace", None)
     if isinstance(remote, tuple) and len(remote) == 2:
-        return f"{str(remote[1]).rstrip()}\n\nwhich was sent from rank {remote[0]} and raised again here:\n\n{text}"
+        return f"{str(remote[1]).rstrip()}\n\nwhich came from rank {remote[0]} and was raised again here:\n\n{text}"
     return text
+
+
+def _hide_package(report: traceback.TracebackException, refused: bool) -> None:
+    """Take the frames of this package out of a traceback and those of its causes."""
+    stack = report.stack
+    last_of_user = max((i for i, frame in enumerate(stack) if not _is_ours(frame)), default=-1)
+    if refused and last_of_user >= 0:
+        del stack[last_of_user + 1 :]
+    stack[:] = [f for i, f in enumerate(stack) if i > last_of_user or not _is_ours(f)]
+    for other in (report.__cause__, report.__context__):
+        if other is not None:
+            _hide_package(other, refused)
+
+
+def _is_ours(frame: traceback.FrameSummary) -> bool:
+    return frame.filename.startswith(_HERE)

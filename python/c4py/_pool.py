@@ -10,8 +10,8 @@ it some of the oldest, which in a tree are the largest. A request stays with who
 served or taken back, so nothing is ever polled and an idle pool is silent.
 
 Rank 0 runs no tasks unless it is alone. It hands out what is submitted there in portions that last
-about half a millisecond, one by one in the beginning, so that long tasks are balanced and short
-ones cost little.
+about two milliseconds, one by one in the beginning, so that long tasks are balanced and short ones
+cost little.
 
 Every task waiting in a worker's deque is covered by a pending ``_loop`` message on that worker, so
 quiescence is not announced while tasks are left.
@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import contextvars
 import pickle
-import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from time import perf_counter
@@ -30,12 +29,15 @@ from typing import Any
 from . import _c4py
 from ._c4py import Chare
 from ._chare import CORO_MARK, is_coroutine
-from ._errors import Charm4PyError, NotThreadedError
+from ._errors import Charm4PyError, NotThreadedError, format_exception
 
 #: How long a worker runs tasks before it looks at its messages, in seconds.
 _QUANTUM = 200e-6
+#: How long a worker in the middle of a tree of tasks keeps its tasks after it gave some away, in
+#: seconds; giving costs about as much as running ten small ones.
+_FEED_PAUSE = 100e-6
 #: How long a portion from rank 0 should last, in seconds.
-_PORTION = 500e-6
+_PORTION = 2e-3
 #: How many nested maps run on one stack.
 _MAX_DEPTH = 24
 
@@ -180,6 +182,7 @@ class Pool:
         self._works = False  # this rank runs tasks
         self._ready: deque[Any] = deque()
         self._looping = False  # a _loop message is pending, or the loop runs
+        self._last_feed = 0.0  # when tasks were last given away
         self._last_look = 0.0  # when the scheduler last had a turn
         self._yielding = 0  # stacks that gave the scheduler a turn and go on by themselves
         self._jobs: dict[int, _Job] = {}
@@ -189,7 +192,7 @@ class Pool:
         self._lifelines: list[int] = []
         self._answers: dict[tuple[int, int], tuple[list[Any], list[Any]]] = {}
         self._collecting = False  # the loop runs and will send the answers when it stops
-        self._per_task_s = 0.0  # rank 0: how long a task lasted lately
+        self._task_times: deque[float] = deque(maxlen=4)  # rank 0: seconds per task lately
 
     def _attach(self, agents: Any, rank: int, num_ranks: int) -> None:
         """The runtime is up. From the start every worker counts as having asked for work."""
@@ -354,7 +357,7 @@ class Pool:
         return job.futures if multi_future else job.future
 
     def _wait(self, job: _Job) -> list[Any]:
-        if job.missing:
+        if job.future is not None:
             job.future.get()
         return job.results
 
@@ -387,13 +390,19 @@ class Pool:
                 )
             if not self._looping:
                 self._ensure_loop()
-        if perf_counter() - self._last_look > _QUANTUM:
+        now = perf_counter()
+        if now - self._last_look > _QUANTUM:
             self._look_around()
+        elif self._hungry_ranks and now - self._last_feed > _FEED_PAUSE:
+            self._feed()
         token = _depth.set(_depth.get() + 1)
         try:
             item = items[0]
             self._call_here(job, 0, func, item if type(item) in _IMMUTABLE else _capture(item))
             while ready and ready[-1][0] is job:
+                if perf_counter() - self._last_look > _QUANTUM:
+                    self._look_around()
+                    continue
                 _, i, _, item, _ = ready.pop()
                 self._call_here(job, i, func, item)
         except Exception:
@@ -402,9 +411,9 @@ class Pool:
             raise
         finally:
             _depth.reset(token)
+        if job.error is not None:
+            raise job.error
         if job.missing:
-            if job.error is not None:
-                raise job.error
             job.future = _c4py.future_new()
             job.future.get()
         return job.results
@@ -427,7 +436,11 @@ class Pool:
         finally:
             self._yielding -= 1
             self._last_look = perf_counter()
-        self._ensure_loop()
+        if (
+            not self._looping
+        ):  # even without tasks: the loop asks for some when this stack has ended
+            self._looping = True
+            self._me._loop()
 
     def _drop(self, job: _Job) -> None:
         """Forget the tasks of a failed job that have not started."""
@@ -574,16 +587,19 @@ class Pool:
             self._feed()
 
     def _feed(self) -> None:
-        """Give tasks, the oldest first, to ranks that have asked: half of what is left to each, from rank 0 a portion."""
+        """Give the oldest tasks to ranks that have asked: equal parts, from rank 0 a portion."""
+        self._last_feed = perf_counter()
         while self._ready and self._hungry_ranks:
             rank = next(iter(self._hungry_ranks))
-            del self._hungry_ranks[rank]
             if self._works:
-                count = (len(self._ready) + 1) // 2
+                eaters = len(self._hungry_ranks) + 1
+                count = (len(self._ready) + eaters - 1) // eaters
             else:
+                # The shortest time of late: the others may have been disturbed.
                 fair = len(self._ready) // (2 * self._workers)
-                lasting = int(_PORTION / self._per_task_s) if self._per_task_s > 0 else 1
+                lasting = int(_PORTION / min(self._task_times)) if self._task_times else 1
                 count = max(1, min(fair, lasting))
+            del self._hungry_ranks[rank]
             self._send_tasks(
                 rank, [self._ready.popleft() for _ in range(min(count, len(self._ready)))]
             )
@@ -643,6 +659,9 @@ class Pool:
             elif job is not None:
                 for i, _ in items:
                     job.fail(i, job.error)
+        if source == 0 and len(tasks) > 1:  # short ones: the next portion comes while this one runs
+            self._asked[0] = None
+            self._agents[0]._hungry(self._rank)
         self._ready.extendleft(tasks)
         if self._hungry_ranks and len(tasks) > 1:
             self._feed()
@@ -680,8 +699,7 @@ class Pool:
         if job is None:
             return  # of a job that failed, and nobody waits any more
         if per_task_s > 0:
-            known = self._per_task_s
-            self._per_task_s = per_task_s if known == 0 else 0.5 * (known + per_task_s)
+            self._task_times.append(per_task_s)
         for i, value in good:
             job.deliver(i, value)
         for i, error in bad:
@@ -752,14 +770,16 @@ def _run_pairs(pairs: list[Any]) -> list[Any]:
 
 
 def _cannot_return(cause: Exception) -> Charm4PyError:
-    return Charm4PyError(f"the result of a pool task cannot travel: {type(cause).__name__}: {cause}")
+    return Charm4PyError(
+        f"the result of a pool task cannot travel: {type(cause).__name__}: {cause}"
+    )
 
 
 def _describe_error(error: Exception, rank: int) -> Exception:
     """The exception with the text of its traceback attached; if it cannot travel, a Charm4PyError that describes it."""
     if hasattr(error, "remote_stacktrace"):
         return error
-    text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    text = format_exception(error)
     try:
         error.remote_stacktrace = (rank, text)  # type: ignore[attr-defined]
         if type(pickle.loads(pickle.dumps(error))) is not type(error):

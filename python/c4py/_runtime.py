@@ -206,6 +206,7 @@ class Charm:
         self._tell_flags()
         for name in ("local_msg_optim", "auto_flush_wait_queues"):
             _c4py.set_option(name, bool(getattr(self.options, name)))  # type: ignore[arg-type]
+        _c4py.set_option("pickle_protocol", int(self.options.pickle_protocol))
         add_classes(used)
         _c4py.start()
         if _c4py.rank() == 0:

@@ -53,6 +53,8 @@ def main(args):
     equal(the_charm.lib.name, "cython", "lib.name")
     check(not the_charm.threadMgr.isMainThread(), "the entry point is a coroutine")
 
+    public_names()
+
     # What this version lacks says so and does nothing else.
     for call in (
         lambda: the_charm.split(None, 2),
@@ -74,6 +76,24 @@ def main(args):
     raises(Charm4PyError, the_charm.start, main, text="only once")
     raises(TypeError, charm4py.threads.Future)
     finish(100)
+
+
+def public_names():
+    """Each public name is in exactly one place, shows it, and is documented with all its methods."""
+    places = {place: set(place.__all__) for place in (c4py, c4py.lowlevel, c4py.testing)}
+    for place, names in places.items():
+        for other, others in places.items():
+            check(place is other or not names & others, f"names in two places: {names & others}")
+        for name in names:
+            value = getattr(place, name)
+            check(isinstance(value, (str, list)) or value.__doc__, f"{name} lacks a docstring")
+            if isinstance(value, type) and value.__module__.startswith("c4py"):
+                equal(value.__module__.partition("._")[1], "", f"{name} shows where users find it")
+            owner = value if isinstance(value, type) else type(value)
+            if isinstance(value, type) or value in (the_charm, the_charm.pool, Reducer):
+                for method, function in vars(owner).items():
+                    if callable(function) and not method.startswith("_"):
+                        check(function.__doc__, f"{name}.{method} lacks a docstring")
 
 
 equal(charm.myPe(), -1, "rank before the start")

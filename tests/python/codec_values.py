@@ -374,8 +374,9 @@ def test_arrays():
     large = c._codec_roundtrip(np.arange(100_000.0))
     part = large[10:20]
     del large
-    large = [np.full(100_000, -1.0) for _ in range(20)]
+    others = [np.full(100_000, -1.0) for _ in range(20)]
     check(part.tolist() == [float(i) for i in range(10, 20)], "a slice keeps the received memory")
+    check(len(others) == 20)
 
 
 def test_scalars():

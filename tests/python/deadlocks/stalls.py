@@ -173,7 +173,7 @@ def main(args):
         b.increment(awaitable=True).get()
         print("released")
         exit()
-    elif case == "off":
+    elif case == "switched_off":
         charm.scheduleCallableAfter(exit, 1.5, [3])
         Future().get()
     if case in ("wait_never_true", "when_never_true", "async_await"):
