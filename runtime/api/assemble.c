@@ -71,8 +71,10 @@ c4pi_rt_attach(c4p_rt_t *rt, c4pi_comm_t *comm)
     rt->rank = comm->rank;
     rt->num_ranks = comm->num_ranks;
     c4p_status_t st = c4pi_flow_new(rt->port, &rt->msgs, comm, &rt->opts, &rt->flow);
-    if (st != C4P_OK)
+    if (st != C4P_OK) {
+        comm->ops->free_comm(comm);
         return st;
+    }
     c4pi_flow_set_deliver(rt->flow, c4pi_pump_deliver, rt);
     c4pi_start_init(rt);
     return C4P_OK;
@@ -115,6 +117,8 @@ c4pi_rt_free(c4p_rt_t *rt)
         return;
     c4pi_port_t *port = rt->port;
     for (c4p_msg_t *msg; (msg = c4pi_queue_pop(&rt->queue)) != NULL;)
+        c4pi_dispatch_drop(msg);
+    for (c4p_msg_t *msg; (msg = c4pi_fifo_pop(&rt->gated)) != NULL;)
         c4pi_dispatch_drop(msg);
     c4pi_queue_fini(&rt->queue);
     free_collections(rt);

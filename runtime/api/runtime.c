@@ -198,18 +198,26 @@ c4p_exiting(const c4p_rt_t *rt)
     return rt && rt->phase >= C4PI_PHASE_EXITING;
 }
 
+/* In one piece, since other ranks may be writing, too. A traceback may be long. */
+static void
+write_abort_report(c4p_rt_t *rt, int exit_status, const char *text)
+{
+    size_t size = strlen(text) + 160;
+    char small[1000], *report = c4pi_calloc(rt->port, size);
+    if (!report) {
+        report = small;
+        size = sizeof small;
+    }
+    int n = snprintf(report, size, "c4py: error[C4P-E%d] rank %d/%d t=%.3fs\n  %s\nc4py: exit %d\n",
+                     C4P_ERR_USER, rt->rank, rt->num_ranks, c4p_time_s(rt), text, exit_status);
+    rt->port->ops->write_report(rt->port, report, n < (int)size ? (size_t)n : size - 1);
+}
+
 void
 c4p_abort(c4p_rt_t *rt, int exit_status, const char *text)
 {
-    char line[160];
-    if (text) {
-        int n = snprintf(line, sizeof line, "c4py: error[C4P-E%d] rank %d/%d t=%.3fs\n  ",
-                         C4P_ERR_USER, rt->rank, rt->num_ranks, c4p_time_s(rt));
-        rt->port->ops->write_report(rt->port, line, (size_t)n);
-        rt->port->ops->write_report(rt->port, text, strlen(text)); /* tracebacks may be long */
-        n = snprintf(line, sizeof line, "\nc4py: exit %d\n", exit_status);
-        rt->port->ops->write_report(rt->port, line, (size_t)n);
-    }
+    if (text)
+        write_abort_report(rt, exit_status, text);
     c4pi_flow_abort(rt->flow, exit_status);
     for (;;)
         rt->port->ops->die(rt->port, exit_status);
@@ -306,5 +314,5 @@ void
 c4p_gate(c4p_rt_t *rt, bool closed)
 {
     if (rt)
-        rt->gate_closed = closed;
+        c4pi_pump_gate(rt, closed);
 }

@@ -544,7 +544,7 @@ request_done(mpi_comm_t *c, size_t i, hold_t **ready)
 }
 
 static c4p_status_t
-requests_poll(mpi_comm_t *c, int *did)
+requests_poll(mpi_comm_t *c, int *did, int *reaped_out)
 {
     int indices[WINDOW], done = 0;
     MPI_Status statuses[WINDOW];
@@ -555,9 +555,11 @@ requests_poll(mpi_comm_t *c, int *did)
     size_t first = c->window_at;
     size_t count = c->num_reqs - first < WINDOW ? c->num_reqs - first : WINDOW;
     c->window_at += WINDOW;
+    *reaped_out = 0;
     int rc = MPI_Testsome((int)count, c->reqs + first, &done, indices, statuses);
     if (rc != MPI_SUCCESS)
         return fail_some(c, rc, "MPI_Testsome", statuses, done > 0 ? done : 0);
+    *reaped_out = done > 0 ? done : 0;
     if (done <= 0)
         return C4P_OK;
     for (size_t i = first + count; i-- > first;) /* downwards: what moves into a gap was looked at,
@@ -582,8 +584,9 @@ mpi_poll(c4pi_comm_t *comm, int max, int *did_out)
 
     if (c->ring_size)
         st = ring_poll(c, max, &did);
-    if (st == C4P_OK && c->num_reqs)
-        st = requests_poll(c, &did);
+    /* A window at a time, but on as long as whole windows are done: after a flood thousands are. */
+    for (int reaped = WINDOW; st == C4P_OK && c->num_reqs && reaped == WINDOW;)
+        st = requests_poll(c, &did, &reaped);
     *did_out = did;
     return st;
 }

@@ -286,31 +286,19 @@ unhold(c4pi_loc_t *loc, c4pi_fifo_t *out)
     }
 }
 
-/* Messages for an element go where the entry says, even if it is a cache entry that is evicted at
- * once; others (insertions that waited for a death) begin again. */
 void
 c4pi_reroute_held(c4pi_loc_t *loc)
 {
-    c4pi_coll_t *coll = loc->coll;
-    c4p_rt_t *rt = coll->rt;
-    c4p_key_t key = loc->key;
-    c4pi_version_t version = loc->version;
-    int rank = loc->rank;
+    c4p_rt_t *rt = loc->coll->rt;
     c4pi_fifo_t held;
     unhold(loc, &held);
     c4pi_loc_clear(loc, C4PI_LOC_QUERIED | C4PI_LOC_UNCLAIMED);
-    for (c4p_msg_t *msg; (msg = c4pi_fifo_pop(&held)) != NULL;) {
-        bool user = msg->env.kind == C4PI_USER || msg->env.kind == C4PI_DESTROY;
-        if (user && rank != rt->rank && c4pi_version_newer(version, hint_of(msg)) &&
-            !c4pi_elem_find(coll, key))
-            forward(rt, msg, rank, version);
-        else
-            rt->on_kind[msg->env.kind](rt, msg);
-    }
+    for (c4p_msg_t *msg; (msg = c4pi_fifo_pop(&held)) != NULL;)
+        rt->on_kind[msg->env.kind](rt, msg);
 }
 
-/* Not the home: it was told where the element is. What was held for something newer stays: that is
- * on its way to here, and its arrival releases it. */
+/* Not the home: it was told where the element is, and may forget at once. What was held for something
+ * newer stays: that is on its way to here, and its arrival releases it. */
 static void
 reroute_older(c4pi_loc_t *loc)
 {
@@ -479,8 +467,10 @@ on_reply(c4p_rt_t *rt, c4p_msg_t *msg)
             unhold(loc, &held);
             loc->version = (c4pi_version_t){0, 0};
             c4pi_loc_clear(loc, C4PI_LOC_QUERIED);
+            /* the home decides: some may have come after the index was inserted again */
+            int home = c4pi_home_or_die(coll, key);
             for (c4p_msg_t *lost; (lost = c4pi_fifo_pop(&held)) != NULL;)
-                c4pi_dead_letter(rt, lost, C4P_ERR_DEAD);
+                forward(rt, lost, home, hint_of(lost));
         }
     } else if (rank != rt->rank) {
         c4pi_loc_t *loc = c4pi_loc_find(coll, key);

@@ -63,6 +63,7 @@ struct c4p_rt {
     uint64_t created, processed;
 
     c4pi_queue_t queue;
+    c4pi_fifo_t gated; /* had their turn while the gate was closed */
     c4pi_kind_fn_t on_kind[C4PI_NUM_KINDS]; /* a message arrived, or was sent to this rank by itself
                                              */
     c4pi_kind_fn_t run_kind[C4PI_NUM_KINDS]; /* a queued message has its turn */

@@ -253,9 +253,12 @@ c4pi_await_on_done(c4p_rt_t *rt, c4p_msg_t *msg)
     await->below += c4p_get_u64(&p);
     bool has_values = c4p_get_u8(&p);
     await->inserting |= c4p_get_u8(&p);
-    if (has_values && c4pi_accum_merge(values_of(coll, await), &p, &why) != C4P_OK)
-        c4pi_die(rt, C4P_ERR_DATA, "the values of a broadcast from rank %d: %s",
-                 (int)msg->env.source, why ? why : "damaged");
+    c4p_status_t st = C4P_OK;
+    if (has_values)
+        st = c4pi_accum_merge(values_of(coll, await), &p, &why);
+    if (st != C4P_OK)
+        c4pi_die(rt, st, "the values of a broadcast from rank %d: %s", (int)msg->env.source,
+                 why ? why : c4p_strerror(st));
     int children[C4PI_TREE_ARITY];
     int n = c4pi_tree_children(rt->rank, coll->root, rt->num_ranks, children);
     for (int i = 0; i < n; i++)

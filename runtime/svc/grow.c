@@ -313,7 +313,8 @@ run_new(c4p_rt_t *rt, c4p_msg_t *msg)
     c4pi_count_processed(rt);
 }
 
-/* A placement may itself be made of chares, created before: then it is the turn of their constructors first. */
+/* A placement may itself be made of chares, created before: then it is the turn of their
+ * constructors first. */
 static void
 on_new(c4p_rt_t *rt, c4p_msg_t *msg)
 {

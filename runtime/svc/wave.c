@@ -274,7 +274,7 @@ c4pi_waves_idle(c4p_rt_t *rt, uint64_t now)
 {
     c4pi_waves_t *w = rt->waves;
     bool worked = false;
-    if (rt->gate_closed && c4pi_queue_count(&rt->queue) && rt->phase < C4PI_PHASE_EXITING)
+    if (rt->gated.count && rt->phase < C4PI_PHASE_EXITING)
         return false; /* has work, only not yet */
     if (rt->reductions_held && (w->open || now - rt->last_work_ns > 200000 || rt->num_ranks == 1))
         worked = c4pi_reduce_flush(rt);
