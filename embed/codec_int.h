@@ -114,18 +114,23 @@ typedef struct c4pe_give {
     PyObject *array;
 } c4pe_give_t;
 
-/* ---- codec_write.c ------------------------------------------------------------------------------ */
+/* ---- codec_stream.c ------------------------------------------------------------------------------ */
 
 void c4pe_writer_init(c4pe_writer_t *w, c4pe_state_t *st, unsigned flags);
 void c4pe_writer_fini(c4pe_writer_t *w);
 /* Room for n more bytes at w->buf + w->len; -1 with MemoryError. */
 int c4pe_writer_grow(c4pe_writer_t *w, size_t n);
-/* One argument, by its own encoding or through pickle. */
-int c4pe_writer_top(c4pe_writer_t *w, PyObject *obj);
 /* A piece whose place is written at the end of the stream. owner is kept. */
 int c4pe_writer_piece(c4pe_writer_t *w, int how, const void *data, size_t len, PyObject *owner);
+/* Forget all pieces but the first `keep`. */
+void c4pe_writer_drop_pieces(c4pe_writer_t *w, size_t keep);
 /* Make the message. */
 int c4pe_writer_finish(c4pe_writer_t *w, c4p_msg_t **msg_out);
+
+/* ---- codec_write.c ------------------------------------------------------------------------------- */
+
+/* One argument, by its own encoding or through pickle. */
+int c4pe_writer_top(c4pe_writer_t *w, PyObject *obj);
 
 static inline int
 c4pe_writer_room(c4pe_writer_t *w, size_t n)

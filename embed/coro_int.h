@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* coro_int.h: what coroutine.c and coro_report.c share: the record of a coroutine and greenlet's
+/* coro_int.h: what the files of coroutines share: the record of a coroutine and greenlet's
  * table of functions, which is found at run time, so that building needs no greenlet. Main thread
  * with the interpreter lock held. */
 #ifndef C4PE_CORO_INT_H
@@ -85,6 +85,21 @@ typedef struct c4pe_coros {
 /* Let it run until it waits again or ends; then everything that follows from that. On the hub, or
  * nested in another coroutine. */
 void c4pe_coro_resume(c4pe_coro_t *coro);
+
+/* ---- coro_run.c ---------------------------------------------------------------------------------- */
+
+PyTypeObject *c4pe_worker_make_type(PyObject *module);
+/* A worker from the pool, or a new one; NULL with an exception. */
+c4pe_worker_t *c4pe_worker_take(c4pe_state_t *st);
+/* Back into the pool, after its coroutine ended. */
+void c4pe_worker_put(c4pe_worker_t *worker);
+/* From a coroutine on a worker: give control to whoever let it run. 0 when it is let run again; -1
+ * with an exception when it is to end. */
+int c4pe_coro_switch_back(c4pe_coro_t *coro);
+/* Run an async coroutine until it waits or has ended. */
+void c4pe_coro_async_step(c4pe_coro_t *coro);
+/* It has ended, with this result (taken) or, NULL, with the exception that is set. */
+void c4pe_coro_keep_result(c4pe_coro_t *coro, PyObject *result);
 
 /* ---- coro_report.c ------------------------------------------------------------------------------- */
 

@@ -1,49 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* future.c: futures as Python objects. */
 #include "codec.h"
-#include "future.h"
-
-/* One value: as it came, until somebody asks for it. */
-typedef struct value {
-    c4p_msg_t *msg;   /* kept; NULL: no bytes, or decoded */
-    PyObject *object; /* decoded */
-    bool is_error;
-} value_t;
-
-enum {
-    OWNED = 1,    /* this rank made it: it can be waited for here */
-    LOCAL = 2,    /* no number: values come from this rank only */
-    OPEN = 4,     /* the runtime knows it and calls back */
-    EXPORTED = 8, /* in futures->exported */
-    PINNED = 16,  /* one more reference to itself, until the values are there: somebody may bring it
-                     back */
-    CANCELLED = 32
-};
-
-struct c4pe_future {
-    PyObject_HEAD
-    c4pe_state_t *st;
-    c4p_future_t id;
-    uint64_t num_values, num_got;
-    unsigned flags;
-    int how;              /* C4PE_VALUE… */
-    value_t *values, one; /* values == &one for one value */
-    uint64_t room;
-    PyObject *error; /* the last exception among the values, once they were looked at */
-    PyObject *made;  /* str: where in the program; NULL */
-    PyObject *call;  /* str: whose answer it gets; NULL */
-    c4pe_waiters_t waiters;
-    c4pe_watch_t *watches;
-    PyObject *weakrefs;
-};
-
-static const uint64_t serial_mask = ((uint64_t)1 << 40) - 1;
-
-static inline bool
-is_ready(const c4pe_future_t *f)
-{
-    return f->num_got >= f->num_values;
-}
+#include "future_int.h"
 
 /* ---- making -------------------------------------------------------------------------------------- */
 
@@ -59,7 +17,7 @@ future_alloc(c4pe_state_t *st, PyTypeObject *type, uint64_t num_values, unsigned
     f->num_got = 0;
     f->flags = flags;
     f->how = C4PE_VALUE;
-    f->one = (value_t){0};
+    f->one = (c4pe_value_t){0};
     f->values = &f->one;
     f->room = 1;
     f->error = f->made = f->call = f->weakrefs = NULL;
@@ -77,7 +35,7 @@ c4pe_future_new(c4pe_state_t *st, uint64_t num_values, int how)
 {
     if (!c4pe_need_rt(st, "a future"))
         return NULL;
-    c4pe_future_t *f = future_alloc(st, st->future_type, num_values, OWNED);
+    c4pe_future_t *f = future_alloc(st, st->future_type, num_values, C4PE_FUTURE_OWNED);
     if (!f)
         return NULL;
     f->how = how;
@@ -86,15 +44,16 @@ c4pe_future_new(c4pe_state_t *st, uint64_t num_values, int how)
         Py_DECREF(f);
         return c4pe_raise_status(st, status, "a future");
     }
-    f->flags |= OPEN;
+    f->flags |= C4PE_FUTURE_OPEN;
     return (PyObject *)f;
 }
 
 PyObject *
 c4pe_local_future_new(c4pe_state_t *st, bool collective)
 {
-    return (PyObject *)future_alloc(
-        st, collective ? st->collective_future_type : st->local_future_type, 1, OWNED | LOCAL);
+    return (PyObject *)future_alloc(st,
+                                    collective ? st->collective_future_type : st->local_future_type,
+                                    1, C4PE_FUTURE_OWNED | C4PE_FUTURE_LOCAL);
 }
 
 bool
@@ -111,13 +70,13 @@ c4pe_future_id(PyObject *future)
 
 /* ---- values come --------------------------------------------------------------------------------- */
 
-static value_t *
+static c4pe_value_t *
 next_slot(c4pe_future_t *f)
 {
     if (f->num_got < f->room)
         return &f->values[f->num_got];
     uint64_t room = f->room * 2 < 8 ? 8 : f->room * 2;
-    value_t *values = f->values == &f->one ? NULL : f->values;
+    c4pe_value_t *values = f->values == &f->one ? NULL : f->values;
     values = PyMem_Realloc(values, (size_t)room * sizeof(*values));
     if (!values)
         return NULL;
@@ -142,8 +101,8 @@ completed(c4pe_future_t *f, bool soon)
         else
             c4pe_coro_wake(coro);
     }
-    if (f->flags & PINNED) {
-        f->flags &= ~(unsigned)PINNED;
+    if (f->flags & C4PE_FUTURE_PINNED) {
+        f->flags &= ~(unsigned)C4PE_FUTURE_PINNED;
         Py_DECREF(f);
     }
     Py_DECREF(f);
@@ -154,15 +113,15 @@ on_value(c4p_rt_t *rt, c4p_future_t Py_UNUSED(id), c4p_msg_t *msg, bool is_error
          void *ctx)
 {
     c4pe_future_t *f = ctx;
-    value_t *v = next_slot(f);
+    c4pe_value_t *v = next_slot(f);
     if (!v)
         c4p_abort(rt, c4p_exit_status(C4P_ERR_NOMEM), "no memory for the value of a future");
     if (msg)
         c4p_msg_keep(msg);
-    *v = (value_t){.msg = msg, .is_error = is_error};
+    *v = (c4pe_value_t){.msg = msg, .is_error = is_error};
     f->num_got++;
     if (last) {
-        f->flags &= ~(unsigned)OPEN;
+        f->flags &= ~(unsigned)C4PE_FUTURE_OPEN;
         completed(f, false);
     }
 }
@@ -171,11 +130,11 @@ int
 c4pe_local_future_set(c4pe_state_t *Py_UNUSED(st), PyObject *future, PyObject *value, bool is_error)
 {
     c4pe_future_t *f = (c4pe_future_t *)future;
-    if (is_ready(f)) {
+    if (c4pe_future_is_ready(f)) {
         c4pe_raise(f->st, "this local future has its value already");
         return -1;
     }
-    f->one = (value_t){.object = Py_NewRef(value), .is_error = is_error};
+    f->one = (c4pe_value_t){.object = Py_NewRef(value), .is_error = is_error};
     f->num_got = 1;
     completed(f, false);
     return 0;
@@ -191,16 +150,16 @@ void
 c4pe_future_cancel(c4pe_state_t *st, PyObject *future)
 {
     c4pe_future_t *f = (c4pe_future_t *)future;
-    if (f->flags & OPEN)
+    if (f->flags & C4PE_FUTURE_OPEN)
         c4p_future_free(st->rt, f->id);
-    f->flags = (f->flags & ~(unsigned)OPEN) | CANCELLED;
+    f->flags = (f->flags & ~(unsigned)C4PE_FUTURE_OPEN) | C4PE_FUTURE_CANCELLED;
 }
 
 /* ---- values go out ------------------------------------------------------------------------------- */
 
 /* The value in its final form; remembers exceptions. */
 static PyObject *
-decode(c4pe_future_t *f, value_t *v)
+decode(c4pe_future_t *f, c4pe_value_t *v)
 {
     if (!v->object) {
         PyObject *object = c4pe_value_decode(f->st, v->msg, v->is_error, f->how);
@@ -219,8 +178,8 @@ decode(c4pe_future_t *f, value_t *v)
     return v->object; /* borrowed */
 }
 
-static PyObject *
-decode_all(c4pe_future_t *f)
+PyObject *
+c4pe_future_values(c4pe_future_t *f)
 {
     PyObject *list = PyList_New((Py_ssize_t)f->num_got);
     for (uint64_t i = 0; list && i < f->num_got; i++) {
@@ -234,14 +193,14 @@ decode_all(c4pe_future_t *f)
 }
 
 /* The result of get() once all values are there. */
-static PyObject *
-take_result(c4pe_future_t *f)
+PyObject *
+c4pe_future_result(c4pe_future_t *f)
 {
     PyObject *result;
     if (f->num_values == 1)
         result = Py_XNewRef(decode(f, &f->values[0]));
     else
-        result = decode_all(f);
+        result = c4pe_future_values(f);
     if (result && f->error) {
         PyErr_SetObject((PyObject *)Py_TYPE(f->error), f->error);
         Py_CLEAR(result);
@@ -249,21 +208,21 @@ take_result(c4pe_future_t *f)
     return result;
 }
 
-static int
-check_owned(c4pe_future_t *f, const char *what)
+int
+c4pe_future_check_owned(c4pe_future_t *f, const char *what)
 {
-    if ((f->flags & OWNED) && !(f->flags & CANCELLED))
+    if ((f->flags & C4PE_FUTURE_OWNED) && !(f->flags & C4PE_FUTURE_CANCELLED))
         return 0;
-    if (f->flags & CANCELLED)
+    if (f->flags & C4PE_FUTURE_CANCELLED)
         c4pe_raise(f->st, "%s: the call of this future was refused", what);
     else if (c4p_future_rank(f->id) == f->st->rank)
         c4pe_raise(f->st, "%s: future %llu has been received and dropped by its owner", what,
-                   (unsigned long long)(f->id & serial_mask));
+                   (unsigned long long)(f->id & C4PE_FUTURE_SERIAL));
     else
         c4pe_raise(f->st,
                    "%s: future %llu belongs to rank %d, which alone can wait for it; here it can "
                    "only be sent to",
-                   what, (unsigned long long)(f->id & serial_mask), c4p_future_rank(f->id));
+                   what, (unsigned long long)(f->id & C4PE_FUTURE_SERIAL), c4p_future_rank(f->id));
     return -1;
 }
 
@@ -271,8 +230,8 @@ PyObject *
 c4pe_future_get(c4pe_state_t *st, PyObject *future)
 {
     c4pe_future_t *f = (c4pe_future_t *)future;
-    while (!is_ready(f) || !(f->flags & OWNED)) {
-        if (check_owned(f, "Future.get()") < 0)
+    while (!c4pe_future_is_ready(f) || !(f->flags & C4PE_FUTURE_OWNED)) {
+        if (c4pe_future_check_owned(f, "Future.get()") < 0)
             return NULL;
         c4pe_coro_t *coro = c4pe_coro_need(st, "Future.get()");
         if (!coro)
@@ -281,7 +240,7 @@ c4pe_future_get(c4pe_state_t *st, PyObject *future)
         if (c4pe_coro_suspend(coro, C4PE_WAIT_FUTURE, future) < 0)
             return NULL;
     }
-    return take_result(f);
+    return c4pe_future_result(f);
 }
 
 /* ---- sending ------------------------------------------------------------------------------------- */
@@ -289,11 +248,11 @@ c4pe_future_get(c4pe_state_t *st, PyObject *future)
 static int
 send_local(c4pe_future_t *f, PyObject *value)
 {
-    if (is_ready(f)) {
+    if (c4pe_future_is_ready(f)) {
         c4pe_raise(f->st, "this local future has its value already");
         return -1;
     }
-    f->one = (value_t){.object = Py_NewRef(value)};
+    f->one = (c4pe_value_t){.object = Py_NewRef(value)};
     f->num_got = 1;
     completed(f, true);
     return 0;
@@ -305,7 +264,7 @@ c4pe_future_send(c4pe_state_t *st, PyObject *future, PyObject *value)
     c4pe_future_t *f = (c4pe_future_t *)future;
     c4p_msg_t *msg = NULL;
     int err = 0;
-    if (f->flags & LOCAL)
+    if (f->flags & C4PE_FUTURE_LOCAL)
         return send_local(f, value);
     if (!c4pe_need_rt(st, "Future.send()"))
         return -1;
@@ -332,13 +291,13 @@ c4pe_future_send(c4pe_state_t *st, PyObject *future, PyObject *value)
 static int
 note_export(c4pe_future_t *f)
 {
-    if ((f->flags & LOCAL) != 0) {
+    if ((f->flags & C4PE_FUTURE_LOCAL) != 0) {
         PyErr_Format(PyExc_TypeError,
                      "a %s cannot be sent: it belongs to the coroutines of one rank",
                      Py_TYPE(f)->tp_name);
         return -1;
     }
-    if (!(f->flags & OWNED) || (f->flags & EXPORTED))
+    if (!(f->flags & C4PE_FUTURE_OWNED) || (f->flags & C4PE_FUTURE_EXPORTED))
         return 0;
     PyObject *key = PyLong_FromUnsignedLongLong(f->id), *address = PyLong_FromVoidPtr(f);
     int err = key && address ? PyDict_SetItem(f->st->futures->exported, key, address) : -1;
@@ -346,16 +305,16 @@ note_export(c4pe_future_t *f)
     Py_XDECREF(address);
     if (err < 0)
         return -1;
-    f->flags |= EXPORTED;
-    if (f->flags & OPEN) {
-        f->flags |= PINNED;
+    f->flags |= C4PE_FUTURE_EXPORTED;
+    if (f->flags & C4PE_FUTURE_OPEN) {
+        f->flags |= C4PE_FUTURE_PINNED;
         Py_INCREF(f);
     }
     return 0;
 }
 
-static void
-forget_export(c4pe_future_t *f)
+void
+c4pe_future_forget(c4pe_future_t *f)
 {
     PyObject *exported = f->st->futures ? f->st->futures->exported : NULL;
     PyObject *key = exported ? PyLong_FromUnsignedLongLong(f->id) : NULL;
@@ -400,8 +359,8 @@ decode_future(c4pe_state_t *st, c4pe_reader_t *r)
     return c4pe_read(r, &id, sizeof(id)) < 0 ? NULL : future_from_id(st, id);
 }
 
-static PyObject *
-future_reduce(PyObject *op, PyObject *Py_UNUSED(ignored))
+PyObject *
+c4pe_future_reduce(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
     c4pe_future_t *f = (c4pe_future_t *)op;
     if (note_export(f) < 0)
@@ -409,314 +368,6 @@ future_reduce(PyObject *op, PyObject *Py_UNUSED(ignored))
     PyObject *load = PyObject_GetAttrString(f->st->module, "_future_load");
     return load ? Py_BuildValue("N(K)", load, (unsigned long long)f->id) : NULL;
 }
-
-/* ---- the type ------------------------------------------------------------------------------------ */
-
-static PyObject *
-future_get(PyObject *op, PyObject *Py_UNUSED(ignored))
-{
-    return c4pe_future_get(((c4pe_future_t *)op)->st, op);
-}
-
-static PyObject *
-future_send(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
-{
-    if (nargs > 1) {
-        PyErr_Format(PyExc_TypeError, "a future takes at most 1 value, %zd were given", nargs);
-        return NULL;
-    }
-    if (c4pe_future_send(((c4pe_future_t *)op)->st, op, nargs ? args[0] : Py_None) < 0)
-        return NULL;
-    Py_RETURN_NONE;
-}
-
-static PyObject *
-future_call(PyObject *op, PyObject *args, PyObject *kwargs)
-{
-    if (kwargs && PyDict_GET_SIZE(kwargs)) {
-        PyErr_SetString(PyExc_TypeError, "a future takes no keyword arguments");
-        return NULL;
-    }
-    return future_send(op, ((PyTupleObject *)args)->ob_item, PyTuple_GET_SIZE(args));
-}
-
-static PyObject *
-future_ready(PyObject *op, PyObject *Py_UNUSED(ignored))
-{
-    c4pe_future_t *f = (c4pe_future_t *)op;
-    if (!(f->flags & OWNED) && check_owned(f, "Future.ready()") < 0)
-        return NULL;
-    return PyBool_FromLong(is_ready(f));
-}
-
-static PyObject *
-get_fid(PyObject *op, void *Py_UNUSED(closure))
-{
-    return PyLong_FromUnsignedLongLong(((c4pe_future_t *)op)->id & serial_mask);
-}
-
-static PyObject *
-get_src(PyObject *op, void *Py_UNUSED(closure))
-{
-    c4pe_future_t *f = (c4pe_future_t *)op;
-    return PyLong_FromLong(f->flags & LOCAL ? f->st->rank : c4p_future_rank(f->id));
-}
-
-static PyObject *
-get_nvals(PyObject *op, void *Py_UNUSED(closure))
-{
-    return PyLong_FromUnsignedLongLong(((c4pe_future_t *)op)->num_values);
-}
-
-static PyObject *
-get_values(PyObject *op, void *Py_UNUSED(closure))
-{
-    return decode_all((c4pe_future_t *)op);
-}
-
-static PyObject *
-get_gotvalues(PyObject *op, void *Py_UNUSED(closure))
-{
-    c4pe_future_t *f = (c4pe_future_t *)op;
-    return PyBool_FromLong((f->flags & OWNED) && is_ready(f));
-}
-
-static PyObject *
-get_error(PyObject *op, void *Py_UNUSED(closure))
-{
-    c4pe_future_t *f = (c4pe_future_t *)op;
-    PyObject *all = decode_all(f);
-    if (!all)
-        return NULL;
-    Py_DECREF(all);
-    return Py_NewRef(f->error ? f->error : Py_None);
-}
-
-static PyObject *
-get_blocked(PyObject *op, void *Py_UNUSED(closure))
-{
-    return PyBool_FromLong(((c4pe_future_t *)op)->waiters.head != NULL);
-}
-
-static PyObject *
-future_repr(PyObject *op)
-{
-    c4pe_future_t *f = (c4pe_future_t *)op;
-    const char *state = !(f->flags & OWNED) ? "elsewhere" : is_ready(f) ? "ready" : "waiting";
-    if (f->flags & LOCAL)
-        return PyUnicode_FromFormat("<%s %s>", Py_TYPE(op)->tp_name, state);
-    return PyUnicode_FromFormat("<Future %llu of rank %d, %s>",
-                                (unsigned long long)(f->id & serial_mask), c4p_future_rank(f->id),
-                                state);
-}
-
-void
-c4pe_future_describe(PyObject *op, char *buf, size_t size)
-{
-    c4pe_future_t *f = (c4pe_future_t *)op;
-    PyObject *note = f->made ? f->made : f->call;
-    const char *text = note ? PyUnicode_AsUTF8(note) : NULL;
-    char more[300] = "", count[60] = "";
-    PyErr_Clear();
-    if (text)
-        PyOS_snprintf(more, sizeof(more), " (%s %s)", f->made ? "made at" : "the answer of", text);
-    if (f->num_values > 1)
-        PyOS_snprintf(count, sizeof(count), ", which has %llu of %llu values",
-                      (unsigned long long)f->num_got, (unsigned long long)f->num_values);
-    if (f->flags & LOCAL)
-        PyOS_snprintf(buf, size, "a collective result");
-    else
-        PyOS_snprintf(buf, size, "future %llu%s%s", (unsigned long long)(f->id & serial_mask), more,
-                      count);
-}
-
-static int
-future_traverse(PyObject *op, visitproc visit, void *arg)
-{
-    c4pe_future_t *f = (c4pe_future_t *)op;
-    Py_VISIT(Py_TYPE(op));
-    Py_VISIT(f->error);
-    for (uint64_t i = 0; i < f->num_got && i < f->room; i++)
-        Py_VISIT(f->values[i].object);
-    return 0;
-}
-
-static int
-future_clear(PyObject *op)
-{
-    c4pe_future_t *f = (c4pe_future_t *)op;
-    Py_CLEAR(f->error);
-    Py_CLEAR(f->made);
-    Py_CLEAR(f->call);
-    for (uint64_t i = 0; i < f->num_got && i < f->room; i++) {
-        if (f->values[i].object)
-            Py_SETREF(f->values[i].object, Py_NewRef(Py_None));
-    }
-    return 0;
-}
-
-static void
-future_dealloc(PyObject *op)
-{
-    c4pe_future_t *f = (c4pe_future_t *)op;
-    PyTypeObject *type = Py_TYPE(op);
-    PyObject_GC_UnTrack(op);
-    if (f->weakrefs)
-        PyObject_ClearWeakRefs(op);
-    if ((f->flags & OPEN) && f->st->rt)
-        c4p_future_free(f->st->rt, f->id);
-    if (f->flags & EXPORTED)
-        forget_export(f);
-    for (uint64_t i = 0; i < f->num_got && i < f->room; i++) {
-        Py_CLEAR(f->values[i].object);
-        if (f->st->rt)
-            c4p_msg_free(f->values[i].msg);
-    }
-    if (f->values != &f->one)
-        PyMem_Free(f->values);
-    Py_CLEAR(f->error);
-    Py_CLEAR(f->made);
-    Py_CLEAR(f->call);
-    PyObject_GC_Del(op);
-    Py_DECREF(type);
-}
-
-static int
-poll_future(PyObject *op, PyObject **value_out)
-{
-    c4pe_future_t *f = (c4pe_future_t *)op;
-    if (!(f->flags & OWNED) || (f->flags & CANCELLED))
-        return check_owned(f, "waiting");
-    if (!is_ready(f))
-        return 0;
-    if (value_out && !(*value_out = take_result(f)))
-        return -1;
-    return 1;
-}
-
-static c4pe_waiters_t *
-future_waiters(PyObject *op)
-{
-    return &((c4pe_future_t *)op)->waiters;
-}
-
-static c4pe_watch_t **
-future_watches(PyObject *op)
-{
-    return &((c4pe_future_t *)op)->watches;
-}
-
-static const c4pe_waitable_t future_waitable = {poll_future, future_waiters, future_watches,
-                                                C4PE_WAIT_FUTURE};
-
-const c4pe_waitable_t *
-c4pe_future_waitable(void)
-{
-    return &future_waitable;
-}
-
-static PyObject *
-future_await(PyObject *op)
-{
-    return c4pe_await_new(((c4pe_future_t *)op)->st, &future_waitable, op);
-}
-
-static PyMethodDef future_methods[] = {
-    {"get", future_get, METH_NOARGS,
-     "get()\n--\n\nWait for the value, or with several the list of them in order of arrival. "
-     "Raises the exception that was sent."},
-    {"send", (PyCFunction)(void (*)(void))future_send, METH_FASTCALL,
-     "send(result=None, /)\n--\n\nDeliver one value; any rank, at once."},
-    {"ready", future_ready, METH_NOARGS, "ready()\n--\n\nTrue if all values have arrived."},
-    {"__reduce__", future_reduce, METH_NOARGS, NULL},
-    {NULL, NULL, 0, NULL},
-};
-
-static PyGetSetDef future_getset[] = {
-    {"fid", get_fid, NULL, "Number of the future on its rank.", NULL},
-    {"src", get_src, NULL, "The rank that made it and can wait for it.", NULL},
-    {"nvals", get_nvals, NULL, "How many values it waits for.", NULL},
-    {"values", get_values, NULL, "The values that have arrived.", NULL},
-    {"gotvalues", get_gotvalues, NULL, "True if all values have arrived.", NULL},
-    {"error", get_error, NULL, "The last exception among the values, or None.", NULL},
-    {"blocked", get_blocked, NULL, "True if a coroutine waits for it.", NULL},
-    {NULL, NULL, NULL, NULL, NULL},
-};
-
-static PyMemberDef future_members[] = {
-    {"__weaklistoffset__", T_PYSSIZET, offsetof(c4pe_future_t, weakrefs), READONLY, NULL},
-    {NULL, 0, 0, 0, NULL},
-};
-
-static PyType_Slot future_slots[] = {
-    {Py_tp_dealloc, future_dealloc},
-    {Py_tp_traverse, future_traverse},
-    {Py_tp_clear, future_clear},
-    {Py_tp_call, future_call},
-    {Py_tp_repr, future_repr},
-    {Py_tp_methods, future_methods},
-    {Py_tp_getset, future_getset},
-    {Py_tp_members, future_members},
-    {Py_am_await, future_await},
-    {Py_tp_doc,
-     (void *)"A value that will arrive. Made by calls with awaitable=True, and by Future()."},
-    {0, NULL},
-};
-
-static PyType_Spec future_spec = {
-    .name = "c4py.threads.Future",
-    .basicsize = sizeof(c4pe_future_t),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE |
-             Py_TPFLAGS_DISALLOW_INSTANTIATION,
-    .slots = future_slots,
-};
-
-static PyObject *
-local_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
-{
-    c4pe_state_t *st = c4pe_state_of_type(type);
-    if (!st)
-        return NULL;
-    if (PyTuple_GET_SIZE(args) || (kwargs && PyDict_GET_SIZE(kwargs))) {
-        PyErr_SetString(PyExc_TypeError, "LocalFuture() takes no arguments");
-        return NULL;
-    }
-    if (!c4pe_need_rt(st, "LocalFuture()") || c4pe_coro_may_create(st, "LocalFuture()") < 0)
-        return NULL;
-    return c4pe_local_future_new(st, false);
-}
-
-static PyType_Slot local_slots[] = {
-    {Py_tp_dealloc, future_dealloc},
-    {Py_tp_traverse, future_traverse},
-    {Py_tp_clear, future_clear},
-    {Py_tp_new, local_new},
-    {Py_tp_doc, (void *)"A future for coroutines of one rank only."},
-    {0, NULL},
-};
-
-static PyType_Spec local_spec = {
-    .name = "c4py.threads.LocalFuture",
-    .basicsize = sizeof(c4pe_future_t),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
-    .slots = local_slots,
-};
-
-static PyType_Slot collective_slots[] = {
-    {Py_tp_dealloc, future_dealloc},
-    {Py_tp_traverse, future_traverse},
-    {Py_tp_clear, future_clear},
-    {Py_tp_doc,
-     (void *)"The result of a collective operation, such as allreduce(), on one of its members."},
-    {0, NULL},
-};
-
-static PyType_Spec collective_spec = {
-    .name = "c4py.threads.CollectiveFuture",
-    .basicsize = sizeof(c4pe_future_t),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,
-    .slots = collective_slots,
-};
 
 /* ---- module -------------------------------------------------------------------------------------- */
 
@@ -761,15 +412,6 @@ static PyMethodDef future_functions[] = {
     {NULL, NULL, 0, NULL},
 };
 
-static PyTypeObject *
-add_type(PyObject *module, PyType_Spec *spec, PyTypeObject *base)
-{
-    PyTypeObject *type = (PyTypeObject *)PyType_FromModuleAndSpec(module, spec, (PyObject *)base);
-    if (type && PyModule_AddType(module, type) < 0)
-        Py_CLEAR(type);
-    return type;
-}
-
 int
 c4pe_future_exec(PyObject *module, c4pe_state_t *st)
 {
@@ -779,11 +421,7 @@ c4pe_future_exec(PyObject *module, c4pe_state_t *st)
         return -1;
     }
     st->futures->exported = PyDict_New();
-    st->future_type = add_type(module, &future_spec, NULL);
-    st->local_future_type = st->future_type ? add_type(module, &local_spec, st->future_type) : NULL;
-    st->collective_future_type =
-        st->future_type ? add_type(module, &collective_spec, st->future_type) : NULL;
-    if (!st->futures->exported || !st->local_future_type || !st->collective_future_type)
+    if (!st->futures->exported || c4pe_future_add_types(module, st) < 0)
         return -1;
     const c4pe_coder_t coder = {
         .type = st->future_type, .encode = encode_future, .decode = decode_future};

@@ -19,7 +19,8 @@
 bool
 c4pe_interp_is_first(void)
 {
-    static const char *const names[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", NULL};
+    static const char *const names[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK",
+                                        "SLURM_PROCID", NULL};
     for (int i = 0; names[i] != NULL; i++) {
         const char *rank = getenv(names[i]);
         if (rank != NULL)

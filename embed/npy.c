@@ -11,7 +11,8 @@ enum {
     API_DESCR_FROM_SCALAR = 57,
     API_SCALAR = 60,
     API_SCALAR_AS_CTYPE = 62,
-    API_COPY_INTO = 82,
+    API_COPY_INTO_1 = 82, /* numpy 1.x */
+    API_COPY_INTO_2 = 50, /* numpy 2.x */
     API_NEW_COPY = 85,
     API_NEW_FROM_DESCR = 94,
     API_DESCR_CONVERTER = 174,
@@ -57,7 +58,7 @@ fill_table(c4pe_npy_t *npy, void **api)
     TAKE(descr_from_scalar, API_DESCR_FROM_SCALAR);
     TAKE(scalar, API_SCALAR);
     TAKE(scalar_as_ctype, API_SCALAR_AS_CTYPE);
-    TAKE(copy_into, API_COPY_INTO);
+    TAKE(copy_into, npy->abi == 1 ? API_COPY_INTO_1 : API_COPY_INTO_2);
     TAKE(new_copy, API_NEW_COPY);
     TAKE(new_from_descr, API_NEW_FROM_DESCR);
     TAKE(set_base, API_SET_BASE);

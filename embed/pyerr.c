@@ -284,6 +284,17 @@ write_report(c4pe_state_t *st, text_t *t, c4pe_chare_t *chare, const c4pe_entry_
     Py_XDECREF(remote);
 }
 
+/* When the same mistake strikes many ranks at once, one of them tells the story. */
+static C4P_NORETURN void
+end_job(c4pe_state_t *st, PyObject *exc, const char *report)
+{
+    if (st->num_ranks == 1 || c4pe_process_claim_report())
+        c4p_abort(st->rt, 1, report);
+    c4p_log(st->rt, C4P_LOG_INFO, "failed, too: %s", Py_TYPE(exc)->tp_name);
+    c4pe_process_await_end();
+    c4p_abort(st->rt, 1, report); /* the other one has not managed it */
+}
+
 void
 c4pe_err_uncaught(c4pe_state_t *st, c4pe_chare_t *chare, const c4pe_entry_t *entry,
                   const char *doing)
@@ -314,7 +325,7 @@ c4pe_err_uncaught(c4pe_state_t *st, c4pe_chare_t *chare, const c4pe_entry_t *ent
     t.buf[0] = '\0';
     write_report(st, &t, chare, entry, doing, exc);
     if (st->rt != NULL)
-        c4p_abort(st->rt, 1, t.buf); /* does not return */
+        end_job(st, exc, t.buf);
     fprintf(stderr, "c4py: error[C4P-E%d]\n  %s\n", C4P_ERR_USER, t.buf);
     _exit(1);
 }

@@ -6,170 +6,9 @@
 #include "coroutine.h"
 #include "future.h"
 #include "reduce_data.h"
+#include "reducer.h"
 
 #include <string.h>
-
-/* ---- the reducer object -------------------------------------------------------------------------- */
-
-/* What Reducer.sum and its like are. */
-typedef struct reducer {
-    PyObject_HEAD
-    c4p_op_t op; /* CUSTOM: func combines */
-    PyObject *name, *func, *pre, *post;
-} reducer_t;
-
-static int
-reducer_traverse(PyObject *op, visitproc visit, void *arg)
-{
-    reducer_t *self = (reducer_t *)op;
-    Py_VISIT(Py_TYPE(op));
-    Py_VISIT(self->func);
-    Py_VISIT(self->pre);
-    Py_VISIT(self->post);
-    return 0;
-}
-
-static int
-reducer_clear(PyObject *op)
-{
-    reducer_t *self = (reducer_t *)op;
-    Py_CLEAR(self->name);
-    Py_CLEAR(self->func);
-    Py_CLEAR(self->pre);
-    Py_CLEAR(self->post);
-    return 0;
-}
-
-static void
-reducer_dealloc(PyObject *op)
-{
-    PyTypeObject *type = Py_TYPE(op);
-    PyObject_GC_UnTrack(op);
-    reducer_clear(op);
-    type->tp_free(op);
-    Py_DECREF(type);
-}
-
-static PyObject *
-reducer_repr(PyObject *op)
-{
-    return PyUnicode_FromFormat("<reducer %U>", ((reducer_t *)op)->name);
-}
-
-/* By name: Reducer.<name> on the receiver. */
-static PyObject *
-reducer_reduce(PyObject *op, PyObject *Py_UNUSED(ignored))
-{
-    c4pe_state_t *st = c4pe_state_of_type(Py_TYPE(op));
-    PyObject *load = st ? PyObject_GetAttrString(st->module, "_load_reducer") : NULL;
-    return load ? Py_BuildValue("N(O)", load, ((reducer_t *)op)->name) : NULL;
-}
-
-static PyMemberDef reducer_members[] = {
-    {"name", T_OBJECT, offsetof(reducer_t, name), READONLY, "Name of the reducer."},
-    {"__name__", T_OBJECT, offsetof(reducer_t, name), READONLY, NULL},
-    {"func", T_OBJECT, offsetof(reducer_t, func), READONLY,
-     "The function that combines, of a reducer written in Python."},
-    {NULL, 0, 0, 0, NULL},
-};
-
-static PyMethodDef reducer_methods[] = {
-    {"__reduce__", reducer_reduce, METH_NOARGS, NULL},
-    {NULL, NULL, 0, NULL},
-};
-
-static PyType_Slot reducer_slots[] = {
-    {Py_tp_doc, (void *)"How contributions to a reduction are combined; an attribute of Reducer."},
-    {Py_tp_traverse, reducer_traverse},
-    {Py_tp_clear, reducer_clear},
-    {Py_tp_dealloc, reducer_dealloc},
-    {Py_tp_repr, reducer_repr},
-    {Py_tp_members, reducer_members},
-    {Py_tp_methods, reducer_methods},
-    {0, NULL},
-};
-
-static PyType_Spec reducer_spec = {
-    .name = "c4py._c4py.Op",
-    .basicsize = sizeof(reducer_t),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,
-    .slots = reducer_slots,
-};
-
-static PyObject *
-optional(PyObject *obj)
-{
-    return obj == NULL || obj == Py_None ? NULL : Py_NewRef(obj);
-}
-
-/* A reducer object, remembered by name. */
-static PyObject *
-reducer_new(c4pe_state_t *st, const char *name, c4p_op_t op, PyObject *func, PyObject *pre,
-            PyObject *post)
-{
-    reducer_t *self = (reducer_t *)st->reducer_type->tp_alloc(st->reducer_type, 0);
-    if (self == NULL)
-        return NULL;
-    self->op = op;
-    self->func = optional(func);
-    self->pre = optional(pre);
-    self->post = optional(post);
-    self->name = PyUnicode_InternFromString(name);
-    if (self->name == NULL || PyDict_SetItem(st->reducers, self->name, (PyObject *)self) < 0)
-        Py_CLEAR(self);
-    return (PyObject *)self;
-}
-
-static const struct {
-    const char *name;
-    c4p_op_t op;
-} builtins[] = {
-    {"sum", C4P_OP_SUM},
-    {"product", C4P_OP_PRODUCT},
-    {"max", C4P_OP_MAX},
-    {"min", C4P_OP_MIN},
-    {"logical_and", C4P_OP_AND},
-    {"logical_or", C4P_OP_OR},
-    {"logical_xor", C4P_OP_XOR},
-    {"gather", C4P_OP_GATHER},
-    {"nop", C4P_OP_NOP},
-    {"bit_and", C4P_OP_BIT_AND},
-    {"bit_or", C4P_OP_BIT_OR},
-    {"bit_xor", C4P_OP_BIT_XOR},
-    {"minloc", C4P_OP_MINLOC},
-    {"maxloc", C4P_OP_MAXLOC},
-    {"sum_ordered", C4P_OP_SUM_ORDERED},
-    {"sum_compensated", C4P_OP_SUM_COMPENSATED},
-};
-
-PyObject *
-c4pe_reducer_builtin(c4pe_state_t *st, PyObject *name)
-{
-    PyObject *there = PyDict_GetItemWithError(st->reducers, name); /* borrowed */
-    if (there != NULL)
-        return Py_NewRef(there);
-    for (size_t i = 0; i < Py_ARRAY_LENGTH(builtins) && !PyErr_Occurred(); i++)
-        if (PyUnicode_Check(name) && PyUnicode_CompareWithASCIIString(name, builtins[i].name) == 0)
-            return reducer_new(st, builtins[i].name, builtins[i].op, NULL, NULL, NULL);
-    return PyErr_Occurred() ? NULL : c4pe_raise(st, "there is no reducer named %R", name);
-}
-
-PyObject *
-c4pe_reducer_add(c4pe_state_t *st, PyObject *args, PyObject *kwargs)
-{
-    static const char *names[] = {"name", "func", "pre", "post", NULL};
-    const char *name;
-    PyObject *func, *pre = NULL, *post = NULL;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "sO|OO:reducer_add", (char **)names, &name,
-                                     &func, &pre, &post))
-        return NULL;
-    if (!PyCallable_Check(func))
-        return PyErr_Format(PyExc_TypeError, "a reducer must be callable, not %s",
-                            Py_TYPE(func)->tp_name);
-    if (PyDict_GetItemString(st->reducers, name) != NULL)
-        return c4pe_raise(st, "there is already a reducer named '%s'", name);
-    return reducer_new(st, name, C4P_OP_CUSTOM, func, pre, post);
-}
 
 /* ---- combining in Python ------------------------------------------------------------------------- */
 
@@ -230,8 +69,8 @@ combine_values(c4pe_state_t *st, PyObject *name, PyObject *values)
                    ? NULL
                    : c4pe_raise(st, "the reducer %R is not known on rank %d: add it on every rank",
                                 name, st->rank);
-    if (((reducer_t *)found)->func != NULL)
-        return PyObject_CallOneArg(((reducer_t *)found)->func, values);
+    if (((c4pe_reducer_t *)found)->func != NULL)
+        return PyObject_CallOneArg(((c4pe_reducer_t *)found)->func, values);
     return PyObject_CallFunctionObjArgs(st->combine, name, values, NULL);
 }
 
@@ -262,8 +101,8 @@ combine(c4p_rt_t *Py_UNUSED(rt), const c4p_blob_t *parts, size_t n, void *ctx, c
 /* One contribution on its way to the runtime. */
 typedef struct contribution {
     c4pe_chare_t *chare;
-    reducer_t *reducer; /* NULL: none */
-    PyObject *data;     /* borrowed */
+    c4pe_reducer_t *reducer; /* NULL: none */
+    PyObject *data;          /* borrowed */
     const c4p_target_t *target;
     uint64_t *number_out;
 } contribution_t;
@@ -461,7 +300,7 @@ prepare(contribution_t *c, PyObject *reducer, PyObject *section)
                    reducer);
         return -1;
     }
-    c->reducer = reducer == Py_None ? NULL : (reducer_t *)reducer;
+    c->reducer = reducer == Py_None ? NULL : (c4pe_reducer_t *)reducer;
     return 0;
 }
 
@@ -568,8 +407,8 @@ named_result(c4pe_state_t *st, const c4p_result_t *result)
     PyObject *found = PyDict_GetItemWithError(st->reducers, PyTuple_GET_ITEM(pair, 0)); /* borrowed
                                                                                          */
     PyObject *value = PyTuple_GET_ITEM(pair, 1);
-    if (found != NULL && ((reducer_t *)found)->post != NULL)
-        value = PyObject_CallOneArg(((reducer_t *)found)->post, value);
+    if (found != NULL && ((c4pe_reducer_t *)found)->post != NULL)
+        value = PyObject_CallOneArg(((c4pe_reducer_t *)found)->post, value);
     else
         value = PyErr_Occurred() ? NULL : Py_NewRef(value);
     Py_DECREF(pair);
@@ -615,16 +454,6 @@ c4pe_reduce_decode(c4pe_state_t *st, c4p_msg_t *msg, bool *empty_out)
 }
 
 /* ---- module -------------------------------------------------------------------------------------- */
-
-int
-c4pe_reduce_exec(PyObject *module, c4pe_state_t *st)
-{
-    st->reducer_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &reducer_spec, NULL);
-    st->reducers = PyDict_New();
-    if (st->reducer_type == NULL || st->reducers == NULL)
-        return -1;
-    return PyModule_AddType(module, st->reducer_type);
-}
 
 int
 c4pe_reduce_attach(c4pe_state_t *st)

@@ -165,7 +165,8 @@ c4pe_signals_end(PyObject *module, PyObject *args)
     if (!PyArg_ParseTuple(args, "iO:_end_by_signal", &sig, &frame))
         return NULL;
     if (st->rt != NULL && !st->exiting)
-        c4p_log(st->rt, C4P_LOG_WARN, "told to end by signal %d", sig);
+        c4p_log(st->rt, st->rank == 0 ? C4P_LOG_WARN : C4P_LOG_INFO, "told to end by signal %d",
+                sig); /* all ranks get it when one of them ends the job */
     PyObject *code = PyLong_FromLong(128 + sig);
     if (code != NULL)
         PyErr_SetObject(PyExc_SystemExit, code);

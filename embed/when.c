@@ -2,25 +2,9 @@
 /* when.c: conditions, and what waits in a chare until one becomes true. */
 #include "when.h"
 
+#include "cond.h"
 #include "coro_int.h"
 #include "future.h"
-
-/* ---- compiled conditions ------------------------------------------------------------------------- */
-
-typedef enum cond_kind {
-    COND_TAG,       /* self.attr == argument */
-    COND_STATE,     /* func(self) */
-    COND_STATE_MSG, /* func(self, args) */
-} cond_kind_t;
-
-typedef struct cond {
-    PyObject_HEAD
-    cond_kind_t kind;
-    PyObject *attr; /* TAG: interned */
-    Py_ssize_t arg; /* TAG */
-    PyObject *func;
-    PyObject *text;
-} cond_t;
 
 struct c4pe_whens {
     PyTypeObject *cond_type, *wait_type;
@@ -29,180 +13,10 @@ struct c4pe_whens {
     uint64_t num_calls;
 };
 
-static int
-cond_traverse(PyObject *op, visitproc visit, void *arg)
+PyTypeObject *
+c4pe_when_cond_type(c4pe_state_t *st)
 {
-    Py_VISIT(Py_TYPE(op));
-    Py_VISIT(((cond_t *)op)->func);
-    return 0;
-}
-
-static int
-cond_clear(PyObject *op)
-{
-    Py_CLEAR(((cond_t *)op)->func);
-    return 0;
-}
-
-static void
-cond_dealloc(PyObject *op)
-{
-    cond_t *cond = (cond_t *)op;
-    PyTypeObject *type = Py_TYPE(op);
-    PyObject_GC_UnTrack(op);
-    Py_CLEAR(cond->attr);
-    Py_CLEAR(cond->func);
-    Py_CLEAR(cond->text);
-    PyObject_GC_Del(op);
-    Py_DECREF(type);
-}
-
-static PyType_Slot cond_slots[] = {
-    {Py_tp_dealloc, cond_dealloc},
-    {Py_tp_traverse, cond_traverse},
-    {Py_tp_clear, cond_clear},
-    {Py_tp_doc, (void *)"A compiled condition."},
-    {0, NULL},
-};
-
-static PyType_Spec cond_spec = {
-    .name = "c4py._c4py.Cond",
-    .basicsize = sizeof(cond_t),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,
-    .slots = cond_slots,
-};
-
-/* Fill in what the parser's object says. The class tells which of the three it is. */
-static int
-read_parsed(cond_t *cond, PyObject *parsed)
-{
-    cond->text = PyObject_GetAttrString(parsed, "cond_str");
-    if (!cond->text)
-        return -1;
-    if (strcmp(Py_TYPE(parsed)->tp_name, "MsgTagCond") == 0) {
-        PyObject *arg = PyObject_GetAttrString(parsed, "arg_idx");
-        cond->kind = COND_TAG;
-        cond->arg = arg ? PyLong_AsSsize_t(arg) : -1;
-        Py_XDECREF(arg);
-        cond->attr = PyErr_Occurred() ? NULL : PyObject_GetAttrString(parsed, "attrib_name");
-        if (!cond->attr)
-            return -1;
-        PyUnicode_InternInPlace(&cond->attr);
-        return 0;
-    }
-    cond->kind =
-        strcmp(Py_TYPE(parsed)->tp_name, "ChareStateCond") == 0 ? COND_STATE : COND_STATE_MSG;
-    cond->func = PyObject_GetAttrString(parsed, "cond_func");
-    return cond->func ? 0 : -1;
-}
-
-PyObject *
-c4pe_when_compile(c4pe_state_t *st, PyObject *parsed)
-{
-    if (Py_TYPE(parsed) == st->whens->cond_type)
-        return Py_NewRef(parsed);
-    cond_t *cond = PyObject_GC_New(cond_t, st->whens->cond_type);
-    if (!cond)
-        return NULL;
-    cond->attr = cond->func = cond->text = NULL;
-    cond->arg = 0;
-    PyObject_GC_Track(cond);
-    if (read_parsed(cond, parsed) < 0)
-        Py_CLEAR(cond);
-    return (PyObject *)cond;
-}
-
-/* ---- evaluation ---------------------------------------------------------------------------------- */
-
-/* Parameter number i when the call did not give it by position: borrowed; NULL with TypeError. */
-static PyObject *
-missing_arg(const c4pe_entry_t *entry, Py_ssize_t i, PyObject *kwargs)
-{
-    PyObject *name = PyTuple_GET_ITEM(entry->params, i);
-    PyObject *value = kwargs ? PyDict_GetItemWithError(kwargs, name) : NULL; /* borrowed */
-    if (value || PyErr_Occurred())
-        return value;
-    Py_ssize_t from_end = entry->nparams - i,
-               n = entry->defaults ? PyTuple_GET_SIZE(entry->defaults) : 0;
-    if (from_end <= n)
-        return PyTuple_GET_ITEM(entry->defaults, n - from_end);
-    PyErr_Format(PyExc_TypeError, "%U() misses the argument '%U'", entry->qualname, name);
-    return NULL;
-}
-
-PyObject *
-c4pe_when_args(const c4pe_entry_t *entry, PyObject *args, PyObject *kwargs)
-{
-    Py_ssize_t n = PyTuple_GET_SIZE(args);
-    if (!entry->params || n >= entry->nparams)
-        return Py_NewRef(args);
-    PyObject *full = PyTuple_New(entry->nparams);
-    for (Py_ssize_t i = 0; full && i < entry->nparams; i++) {
-        PyObject *arg = i < n ? PyTuple_GET_ITEM(args, i) : missing_arg(entry, i, kwargs);
-        if (arg)
-            PyTuple_SET_ITEM(full, i, Py_NewRef(arg));
-        else
-            Py_CLEAR(full);
-    }
-    return full;
-}
-
-static int
-truth(PyObject *value)
-{
-    int yes = value ? PyObject_IsTrue(value) : -1;
-    Py_XDECREF(value);
-    return yes;
-}
-
-/* attr is of the chare, arg of the message. */
-static int
-tags_equal(PyObject *attr, PyObject *arg)
-{
-    if (PyLong_CheckExact(attr) && PyLong_CheckExact(arg))
-        return PyObject_RichCompareBool(attr, arg, Py_EQ);
-    return truth(PyObject_RichCompare(attr, arg, Py_EQ));
-}
-
-static int
-test_tag(const cond_t *cond, PyObject *chare, PyObject *args)
-{
-    if (cond->arg >= PyTuple_GET_SIZE(args)) {
-        PyErr_Format(PyExc_TypeError, "the condition '%U' needs argument %zd, the call has %zd",
-                     cond->text, cond->arg + 1, PyTuple_GET_SIZE(args));
-        return -1;
-    }
-    PyObject *attr = PyObject_GetAttr(chare, cond->attr);
-    if (!attr)
-        return -1;
-    int equal = tags_equal(attr, PyTuple_GET_ITEM(args, cond->arg));
-    Py_DECREF(attr);
-    return equal;
-}
-
-/* args are complete; NULL for self.wait(). */
-static int
-test(const cond_t *cond, PyObject *chare, PyObject *args)
-{
-    if (cond->kind == COND_TAG)
-        return test_tag(cond, chare, args);
-    if (cond->kind == COND_STATE || !args)
-        return truth(PyObject_CallOneArg(cond->func, chare));
-    return truth(PyObject_CallFunctionObjArgs(cond->func, chare, args, NULL));
-}
-
-int
-c4pe_when_test(c4pe_chare_t *chare, const c4pe_entry_t *entry, PyObject *args, PyObject *kwargs)
-{
-    const cond_t *cond = (const cond_t *)entry->cond;
-    if (!kwargs && PyTuple_GET_SIZE(args) == entry->nparams)
-        return test(cond, (PyObject *)chare, args);
-    PyObject *full = c4pe_when_args(entry, args, kwargs);
-    if (!full)
-        return -1;
-    int result = test(cond, (PyObject *)chare, full);
-    Py_DECREF(full);
-    return result;
+    return st->whens->cond_type;
 }
 
 /* ---- the queue of a chare ------------------------------------------------------------------------ */
@@ -211,7 +25,7 @@ c4pe_when_test(c4pe_chare_t *chare, const c4pe_entry_t *entry, PyObject *args, P
 typedef struct wait_obj {
     PyObject_HEAD
     c4pe_chare_t *chare; /* strong */
-    cond_t *cond;        /* strong */
+    c4pe_cond_t *cond;   /* strong */
     c4pe_waiters_t waiters;
     bool queued;
 } wait_obj_t;
@@ -364,16 +178,16 @@ c4pe_when_traverse_queue(c4pe_chare_t *chare, visitproc visit, void *arg)
 /* What was found false in this round; nothing ran since, so the same question has the same answer.
  */
 typedef struct round {
-    const cond_t *is_false; /* COND_STATE */
-    const cond_t *tag;      /* COND_TAG whose attribute was fetched last */
-    PyObject *attr;         /* strong */
+    const c4pe_cond_t *is_false; /* C4PE_COND_STATE */
+    const c4pe_cond_t *tag;      /* C4PE_COND_TAG whose attribute was fetched last */
+    PyObject *attr;              /* strong */
 } round_t;
 
 static int
-test_tag_again(round_t *round, const cond_t *cond, PyObject *chare, PyObject *full)
+test_tag_again(round_t *round, const c4pe_cond_t *cond, PyObject *chare, PyObject *full)
 {
     if (cond->arg >= PyTuple_GET_SIZE(full))
-        return test_tag(cond, chare, full);
+        return c4pe_cond_test(cond, chare, full);
     if (round->tag != cond) {
         PyObject *attr = PyObject_GetAttr(chare, cond->attr);
         if (!attr)
@@ -381,19 +195,20 @@ test_tag_again(round_t *round, const cond_t *cond, PyObject *chare, PyObject *fu
         Py_XSETREF(round->attr, attr);
         round->tag = cond;
     }
-    return tags_equal(round->attr, PyTuple_GET_ITEM(full, cond->arg));
+    return c4pe_cond_tags_equal(round->attr, PyTuple_GET_ITEM(full, cond->arg));
 }
 
 static int
 test_item(round_t *round, c4pe_chare_t *chare, item_t *item)
 {
-    const cond_t *cond = item->wait ? item->wait->cond : (const cond_t *)item->entry->cond;
-    if (cond->kind == COND_TAG && item->full)
+    const c4pe_cond_t *cond =
+        item->wait ? item->wait->cond : (const c4pe_cond_t *)item->entry->cond;
+    if (cond->kind == C4PE_COND_TAG && item->full)
         return test_tag_again(round, cond, (PyObject *)chare, item->full);
     if (cond == round->is_false)
         return 0;
-    int result = test(cond, (PyObject *)chare, item->full);
-    if (result == 0 && cond->kind == COND_STATE)
+    int result = c4pe_cond_test(cond, (PyObject *)chare, item->full);
+    if (result == 0 && cond->kind == C4PE_COND_STATE)
         round->is_false = cond;
     return result;
 }
@@ -525,7 +340,7 @@ static int
 poll_cond(PyObject *op, PyObject **value_out)
 {
     wait_obj_t *wait = (wait_obj_t *)op;
-    int result = test(wait->cond, (PyObject *)wait->chare, NULL);
+    int result = c4pe_cond_test(wait->cond, (PyObject *)wait->chare, NULL);
     if (result == 1 && value_out)
         *value_out = Py_NewRef(Py_None);
     return result;
@@ -606,7 +421,7 @@ c4pe_when_wait(c4pe_chare_t *chare, PyObject *cond_str)
         return NULL;
     }
     wait->chare = (c4pe_chare_t *)Py_NewRef(chare);
-    wait->cond = (cond_t *)cond;
+    wait->cond = (c4pe_cond_t *)cond;
     wait->waiters = (c4pe_waiters_t){0};
     wait->queued = false;
     PyObject_GC_Track(wait);
@@ -685,7 +500,7 @@ report_call(struct c4p_report *report, c4pe_chare_t *chare, const item_t *item)
 {
     char whose[200];
     const char *name = PyUnicode_AsUTF8(item->entry->qualname);
-    const char *text = PyUnicode_AsUTF8(((cond_t *)item->entry->cond)->text);
+    const char *text = PyUnicode_AsUTF8(((c4pe_cond_t *)item->entry->cond)->text);
     c4p_report_line(report, "call of %s on %s, rank %d, waits for its condition '%s' since %.1f s",
                     name ? name : "?", c4pe_describe_chare(chare, whose, sizeof(whose)),
                     chare->state->rank, text ? text : "?",
@@ -713,7 +528,7 @@ c4pe_when_exec(PyObject *module, c4pe_state_t *st)
         return -1;
     }
     st->whens = whens;
-    whens->cond_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &cond_spec, NULL);
+    whens->cond_type = c4pe_cond_make_type(module);
     whens->wait_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &wait_spec, NULL);
     whens->cache = PyDict_New();
     return whens->cond_type && whens->wait_type && whens->cache ? 0 : -1;

@@ -13,6 +13,9 @@
  */
 PyObject *c4pe_when_compile(c4pe_state_t *st, PyObject *parsed);
 
+/* The type of what it returns. */
+PyTypeObject *c4pe_when_cond_type(c4pe_state_t *st);
+
 /* The arguments with the entry's defaults filled in, as conditions see them: new reference to a
  * tuple (args itself when complete). */
 PyObject *c4pe_when_args(const c4pe_entry_t *entry, PyObject *args, PyObject *kwargs);

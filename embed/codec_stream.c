@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* codec_stream.c: the growing bytes of a payload, the memory that goes beside them, and the message
+ * made of both. */
+#include "codec_int.h"
+
+/* ---- the stream --------------------------------------------------------------------------------- */
+
+void
+c4pe_writer_init(c4pe_writer_t *w, c4pe_state_t *st, unsigned flags)
+{
+    w->st = st;
+    w->buf = w->few_bytes;
+    w->len = 0;
+    w->cap = sizeof(w->few_bytes);
+    w->flags = flags;
+    w->depth = 0;
+    w->temp = false;
+    w->picky = false;
+    w->num_pieces = w->num_segments = w->num_seen = 0;
+    w->cap_pieces = sizeof(w->few_pieces) / sizeof(w->few_pieces[0]);
+    w->pieces = w->few_pieces;
+}
+
+void
+c4pe_writer_drop_pieces(c4pe_writer_t *w, size_t keep)
+{
+    while (w->num_pieces > keep) {
+        c4pe_piece_t *piece = &w->pieces[--w->num_pieces];
+        if (piece->how == C4PE_PIECE_SEGMENT)
+            w->num_segments--;
+        Py_DECREF(piece->owner);
+    }
+}
+
+void
+c4pe_writer_fini(c4pe_writer_t *w)
+{
+    c4pe_writer_drop_pieces(w, 0);
+    if (w->buf != w->few_bytes)
+        PyMem_Free(w->buf);
+    if (w->pieces != w->few_pieces)
+        PyMem_Free(w->pieces);
+}
+
+int
+c4pe_writer_grow(c4pe_writer_t *w, size_t n)
+{
+    size_t cap = w->cap + w->cap / 2 + n;
+    char *buf = cap < (size_t)PY_SSIZE_T_MAX ? PyMem_Malloc(cap) : NULL;
+    if (!buf) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    memcpy(buf, w->buf, w->len);
+    if (w->buf != w->few_bytes)
+        PyMem_Free(w->buf);
+    w->buf = buf;
+    w->cap = cap;
+    return 0;
+}
+
+int
+c4pe_write(c4pe_writer_t *w, const void *data, size_t len)
+{
+    if (c4pe_writer_room(w, len) < 0)
+        return -1;
+    memcpy(w->buf + w->len, data, len);
+    w->len += len;
+    return 0;
+}
+
+static int
+more_pieces(c4pe_writer_t *w)
+{
+    size_t cap = w->cap_pieces * 2;
+    c4pe_piece_t *pieces = PyMem_Malloc(cap * sizeof(*pieces));
+    if (!pieces) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    memcpy(pieces, w->pieces, w->num_pieces * sizeof(*pieces));
+    if (w->pieces != w->few_pieces)
+        PyMem_Free(w->pieces);
+    w->pieces = pieces;
+    w->cap_pieces = cap;
+    return 0;
+}
+
+int
+c4pe_writer_piece(c4pe_writer_t *w, int how, const void *data, size_t len, PyObject *owner)
+{
+    const uint64_t unknown = 0;
+    if (how == C4PE_PIECE_SEGMENT) {
+        if (len < C4PE_SEGMENT || (w->flags & C4PE_PACK_FLAT) ||
+            w->num_segments == C4PE_MAX_SEGMENTS)
+            how = C4PE_PIECE_COPY;
+        else
+            w->num_segments++;
+    }
+    if (w->num_pieces == w->cap_pieces && more_pieces(w) < 0)
+        return -1;
+    w->pieces[w->num_pieces++] = (c4pe_piece_t){
+        .how = how, .data = data, .len = len, .patch = w->len, .owner = Py_NewRef(owner)};
+    return c4pe_write(w, &unknown, sizeof(unknown));
+}
+
+/* ---- the message -------------------------------------------------------------------------------- */
+
+static size_t
+align_up(size_t n)
+{
+    return (n + C4PE_ALIGN - 1) & ~(size_t)(C4PE_ALIGN - 1);
+}
+
+/* Give every piece its place, segments last; returns how long the part of the payload before the
+ * segments is. */
+static size_t
+place_pieces(c4pe_writer_t *w)
+{
+    size_t at = w->len, inline_len = w->len;
+    for (int segments = 0; segments < 2; segments++) {
+        for (size_t i = 0; i < w->num_pieces; i++) {
+            c4pe_piece_t *piece = &w->pieces[i];
+            if ((piece->how == C4PE_PIECE_SEGMENT) != segments)
+                continue;
+            uint64_t place = align_up(at);
+            memcpy(w->buf + piece->patch, &place, sizeof(place));
+            piece->patch = (size_t)place; /* from here on: its place */
+            at = (size_t)place + piece->len;
+        }
+        if (!segments)
+            inline_len = w->num_segments ? align_up(at) : at;
+    }
+    return inline_len;
+}
+
+static int
+copy_strided(c4pe_writer_t *w, const c4pe_piece_t *piece, void *to)
+{
+    const c4pe_npy_t *npy = &w->st->codec->npy;
+    const c4pe_ndarray_t *a = (const c4pe_ndarray_t *)piece->owner;
+    PyObject *view =
+        c4pe_npy_view(npy, Py_NewRef(a->descr), a->nd, a->dims, to, Py_NewRef(Py_None));
+    if (!view)
+        return -1;
+    int err = npy->copy_into(view, piece->owner);
+    Py_DECREF(view);
+    return err;
+}
+
+static void
+release_owner(void *ctx)
+{
+    if (Py_IsInitialized())
+        Py_DECREF((PyObject *)ctx);
+}
+
+static void
+release_nothing(void *ctx)
+{
+    (void)ctx;
+}
+
+/* A segment, and zeros before it so that it starts aligned. *at: where the payload ends now. */
+static c4p_status_t
+attach_segment(c4pe_piece_t *piece, c4p_msg_t *msg, size_t *at)
+{
+    static const char zeros[C4PE_ALIGN];
+    c4p_status_t st = C4P_OK;
+    if (piece->patch > *at)
+        st = c4p_msg_attach(msg, zeros, piece->patch - *at, release_nothing, NULL);
+    if (st == C4P_OK)
+        st = c4p_msg_attach(msg, piece->data, piece->len, release_owner, piece->owner);
+    if (st == C4P_OK)
+        Py_INCREF(piece->owner);
+    *at = piece->patch + piece->len;
+    return st;
+}
+
+/* What lies before the segments: the pieces that are copied, and zeros between them. */
+static int
+fill_inline(c4pe_writer_t *w, char *to, size_t inline_len)
+{
+    size_t at = w->len;
+    for (size_t i = 0; i < w->num_pieces; i++) {
+        c4pe_piece_t *piece = &w->pieces[i];
+        if (piece->how == C4PE_PIECE_SEGMENT)
+            continue;
+        memset(to + at, 0, piece->patch - at);
+        at = piece->patch + piece->len;
+        if (piece->how == C4PE_PIECE_COPY)
+            memcpy(to + piece->patch, piece->data, piece->len);
+        else if (copy_strided(w, piece, to + piece->patch) < 0)
+            return -1;
+    }
+    memset(to + at, 0, inline_len - at);
+    return 0;
+}
+
+/* An array that was handed over is read-only on this side from now on. */
+static void
+freeze_owner(c4pe_writer_t *w, PyObject *owner)
+{
+    if (c4pe_npy_is_array(&w->st->codec->npy, owner))
+        ((c4pe_ndarray_t *)owner)->flags &= ~C4PE_NPY_WRITEABLE;
+}
+
+static int
+fill_segments(c4pe_writer_t *w, c4p_msg_t *msg, size_t inline_len)
+{
+    size_t end = inline_len;
+    for (size_t i = 0; i < w->num_pieces; i++) {
+        c4pe_piece_t *piece = &w->pieces[i];
+        if (piece->how != C4PE_PIECE_SEGMENT)
+            continue;
+        if (attach_segment(piece, msg, &end) != C4P_OK) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        freeze_owner(w, piece->owner);
+    }
+    return 0;
+}
+
+int
+c4pe_writer_finish(c4pe_writer_t *w, c4p_msg_t **msg_out)
+{
+    c4p_msg_t *msg;
+    size_t len = w->num_pieces ? place_pieces(w) : w->len;
+    if (c4p_msg_new(w->st->rt, len, &msg) != C4P_OK) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    memcpy(c4p_msg_data(msg), w->buf, w->len);
+    if (w->num_pieces &&
+        (fill_inline(w, c4p_msg_data(msg), len) < 0 || fill_segments(w, msg, len) < 0)) {
+        c4p_msg_free(msg);
+        return -1;
+    }
+    *msg_out = msg;
+    return 0;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cond.h: compiled conditions of @when and self.wait(), and what is true now. Main thread with the
+ * interpreter lock held. */
+#ifndef C4PE_COND_H
+#define C4PE_COND_H
+
+#include "when.h"
+
+typedef enum c4pe_cond_kind {
+    C4PE_COND_TAG,       /* self.attr == argument */
+    C4PE_COND_STATE,     /* func(self) */
+    C4PE_COND_STATE_MSG, /* func(self, args) */
+} c4pe_cond_kind_t;
+
+typedef struct c4pe_cond {
+    PyObject_HEAD
+    c4pe_cond_kind_t kind;
+    PyObject *attr; /* TAG: interned */
+    Py_ssize_t arg; /* TAG */
+    PyObject *func;
+    PyObject *text;
+} c4pe_cond_t;
+
+/* Is it true now? args are the arguments of the call, complete; NULL for self.wait(). 1, 0, -1 with
+ * an exception. */
+int c4pe_cond_test(const c4pe_cond_t *cond, PyObject *chare, PyObject *args);
+/* attr is of the chare, arg of the message. 1, 0, -1 with an exception. */
+int c4pe_cond_tags_equal(PyObject *attr, PyObject *arg);
+/* The type of conditions; NULL with an exception. */
+PyTypeObject *c4pe_cond_make_type(PyObject *module);
+
+#endif

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* future_type.c: the types Future, LocalFuture and CollectiveFuture as Python sees them. */
+#include "future_int.h"
+
+static PyObject *
+future_get(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    return c4pe_future_get(((c4pe_future_t *)op)->st, op);
+}
+
+static PyObject *
+future_send(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
+{
+    if (nargs > 1) {
+        PyErr_Format(PyExc_TypeError, "a future takes at most 1 value, %zd were given", nargs);
+        return NULL;
+    }
+    if (c4pe_future_send(((c4pe_future_t *)op)->st, op, nargs ? args[0] : Py_None) < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+future_call(PyObject *op, PyObject *args, PyObject *kwargs)
+{
+    if (kwargs && PyDict_GET_SIZE(kwargs)) {
+        PyErr_SetString(PyExc_TypeError, "a future takes no keyword arguments");
+        return NULL;
+    }
+    return future_send(op, ((PyTupleObject *)args)->ob_item, PyTuple_GET_SIZE(args));
+}
+
+static PyObject *
+future_ready(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    c4pe_future_t *f = (c4pe_future_t *)op;
+    if (!(f->flags & C4PE_FUTURE_OWNED) && c4pe_future_check_owned(f, "Future.ready()") < 0)
+        return NULL;
+    return PyBool_FromLong(c4pe_future_is_ready(f));
+}
+
+static PyObject *
+get_fid(PyObject *op, void *Py_UNUSED(closure))
+{
+    return PyLong_FromUnsignedLongLong(((c4pe_future_t *)op)->id & C4PE_FUTURE_SERIAL);
+}
+
+static PyObject *
+get_src(PyObject *op, void *Py_UNUSED(closure))
+{
+    c4pe_future_t *f = (c4pe_future_t *)op;
+    return PyLong_FromLong(f->flags & C4PE_FUTURE_LOCAL ? f->st->rank : c4p_future_rank(f->id));
+}
+
+static PyObject *
+get_nvals(PyObject *op, void *Py_UNUSED(closure))
+{
+    return PyLong_FromUnsignedLongLong(((c4pe_future_t *)op)->num_values);
+}
+
+static PyObject *
+get_values(PyObject *op, void *Py_UNUSED(closure))
+{
+    return c4pe_future_values((c4pe_future_t *)op);
+}
+
+static PyObject *
+get_gotvalues(PyObject *op, void *Py_UNUSED(closure))
+{
+    c4pe_future_t *f = (c4pe_future_t *)op;
+    return PyBool_FromLong((f->flags & C4PE_FUTURE_OWNED) && c4pe_future_is_ready(f));
+}
+
+static PyObject *
+get_error(PyObject *op, void *Py_UNUSED(closure))
+{
+    c4pe_future_t *f = (c4pe_future_t *)op;
+    PyObject *all = c4pe_future_values(f);
+    if (!all)
+        return NULL;
+    Py_DECREF(all);
+    return Py_NewRef(f->error ? f->error : Py_None);
+}
+
+static PyObject *
+get_blocked(PyObject *op, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(((c4pe_future_t *)op)->waiters.head != NULL);
+}
+
+static PyObject *
+future_repr(PyObject *op)
+{
+    c4pe_future_t *f = (c4pe_future_t *)op;
+    const char *state = !(f->flags & C4PE_FUTURE_OWNED) ? "elsewhere"
+                        : c4pe_future_is_ready(f)       ? "ready"
+                                                        : "waiting";
+    if (f->flags & C4PE_FUTURE_LOCAL)
+        return PyUnicode_FromFormat("<%s %s>", Py_TYPE(op)->tp_name, state);
+    return PyUnicode_FromFormat("<Future %llu of rank %d, %s>",
+                                (unsigned long long)(f->id & C4PE_FUTURE_SERIAL),
+                                c4p_future_rank(f->id), state);
+}
+
+void
+c4pe_future_describe(PyObject *op, char *buf, size_t size)
+{
+    c4pe_future_t *f = (c4pe_future_t *)op;
+    PyObject *note = f->made ? f->made : f->call;
+    const char *text = note ? PyUnicode_AsUTF8(note) : NULL;
+    char more[300] = "", count[60] = "";
+    PyErr_Clear();
+    if (text)
+        PyOS_snprintf(more, sizeof(more), " (%s %s)", f->made ? "made at" : "the answer of", text);
+    if (f->num_values > 1)
+        PyOS_snprintf(count, sizeof(count), ", which has %llu of %llu values",
+                      (unsigned long long)f->num_got, (unsigned long long)f->num_values);
+    if (f->flags & C4PE_FUTURE_LOCAL)
+        PyOS_snprintf(buf, size, "a collective result");
+    else
+        PyOS_snprintf(buf, size, "future %llu%s%s",
+                      (unsigned long long)(f->id & C4PE_FUTURE_SERIAL), more, count);
+}
+
+static int
+future_traverse(PyObject *op, visitproc visit, void *arg)
+{
+    c4pe_future_t *f = (c4pe_future_t *)op;
+    Py_VISIT(Py_TYPE(op));
+    Py_VISIT(f->error);
+    for (uint64_t i = 0; i < f->num_got && i < f->room; i++)
+        Py_VISIT(f->values[i].object);
+    return 0;
+}
+
+static int
+future_clear(PyObject *op)
+{
+    c4pe_future_t *f = (c4pe_future_t *)op;
+    Py_CLEAR(f->error);
+    Py_CLEAR(f->made);
+    Py_CLEAR(f->call);
+    for (uint64_t i = 0; i < f->num_got && i < f->room; i++) {
+        if (f->values[i].object)
+            Py_SETREF(f->values[i].object, Py_NewRef(Py_None));
+    }
+    return 0;
+}
+
+static void
+future_dealloc(PyObject *op)
+{
+    c4pe_future_t *f = (c4pe_future_t *)op;
+    PyTypeObject *type = Py_TYPE(op);
+    PyObject_GC_UnTrack(op);
+    if (f->weakrefs)
+        PyObject_ClearWeakRefs(op);
+    if ((f->flags & C4PE_FUTURE_OPEN) && f->st->rt)
+        c4p_future_free(f->st->rt, f->id);
+    if (f->flags & C4PE_FUTURE_EXPORTED)
+        c4pe_future_forget(f);
+    for (uint64_t i = 0; i < f->num_got && i < f->room; i++) {
+        Py_CLEAR(f->values[i].object);
+        if (f->st->rt)
+            c4p_msg_free(f->values[i].msg);
+    }
+    if (f->values != &f->one)
+        PyMem_Free(f->values);
+    Py_CLEAR(f->error);
+    Py_CLEAR(f->made);
+    Py_CLEAR(f->call);
+    PyObject_GC_Del(op);
+    Py_DECREF(type);
+}
+
+static int
+poll_future(PyObject *op, PyObject **value_out)
+{
+    c4pe_future_t *f = (c4pe_future_t *)op;
+    if (!(f->flags & C4PE_FUTURE_OWNED) || (f->flags & C4PE_FUTURE_CANCELLED))
+        return c4pe_future_check_owned(f, "waiting");
+    if (!c4pe_future_is_ready(f))
+        return 0;
+    if (value_out && !(*value_out = c4pe_future_result(f)))
+        return -1;
+    return 1;
+}
+
+static c4pe_waiters_t *
+future_waiters(PyObject *op)
+{
+    return &((c4pe_future_t *)op)->waiters;
+}
+
+static c4pe_watch_t **
+future_watches(PyObject *op)
+{
+    return &((c4pe_future_t *)op)->watches;
+}
+
+static const c4pe_waitable_t future_waitable = {poll_future, future_waiters, future_watches,
+                                                C4PE_WAIT_FUTURE};
+
+const c4pe_waitable_t *
+c4pe_future_waitable(void)
+{
+    return &future_waitable;
+}
+
+static PyObject *
+future_await(PyObject *op)
+{
+    return c4pe_await_new(((c4pe_future_t *)op)->st, &future_waitable, op);
+}
+
+static PyMethodDef future_methods[] = {
+    {"get", future_get, METH_NOARGS,
+     "get()\n--\n\nWait for the value, or with several the list of them in order of arrival. "
+     "Raises the exception that was sent."},
+    {"send", (PyCFunction)(void (*)(void))future_send, METH_FASTCALL,
+     "send(result=None, /)\n--\n\nDeliver one value; any rank, at once."},
+    {"ready", future_ready, METH_NOARGS, "ready()\n--\n\nTrue if all values have arrived."},
+    {"__reduce__", c4pe_future_reduce, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef future_getset[] = {
+    {"fid", get_fid, NULL, "Number of the future on its rank.", NULL},
+    {"src", get_src, NULL, "The rank that made it and can wait for it.", NULL},
+    {"nvals", get_nvals, NULL, "How many values it waits for.", NULL},
+    {"values", get_values, NULL, "The values that have arrived.", NULL},
+    {"gotvalues", get_gotvalues, NULL, "True if all values have arrived.", NULL},
+    {"error", get_error, NULL, "The last exception among the values, or None.", NULL},
+    {"blocked", get_blocked, NULL, "True if a coroutine waits for it.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyMemberDef future_members[] = {
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(c4pe_future_t, weakrefs), READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyType_Slot future_slots[] = {
+    {Py_tp_dealloc, future_dealloc},
+    {Py_tp_traverse, future_traverse},
+    {Py_tp_clear, future_clear},
+    {Py_tp_call, future_call},
+    {Py_tp_repr, future_repr},
+    {Py_tp_methods, future_methods},
+    {Py_tp_getset, future_getset},
+    {Py_tp_members, future_members},
+    {Py_am_await, future_await},
+    {Py_tp_doc,
+     (void *)"A value that will arrive. Made by calls with awaitable=True, and by Future()."},
+    {0, NULL},
+};
+
+static PyType_Spec future_spec = {
+    .name = "c4py.threads.Future",
+    .basicsize = sizeof(c4pe_future_t),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE |
+             Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = future_slots,
+};
+
+static PyObject *
+local_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    c4pe_state_t *st = c4pe_state_of_type(type);
+    if (!st)
+        return NULL;
+    if (PyTuple_GET_SIZE(args) || (kwargs && PyDict_GET_SIZE(kwargs))) {
+        PyErr_SetString(PyExc_TypeError, "LocalFuture() takes no arguments");
+        return NULL;
+    }
+    if (!c4pe_need_rt(st, "LocalFuture()") || c4pe_coro_may_create(st, "LocalFuture()") < 0)
+        return NULL;
+    return c4pe_local_future_new(st, false);
+}
+
+static PyType_Slot local_slots[] = {
+    {Py_tp_dealloc, future_dealloc},
+    {Py_tp_traverse, future_traverse},
+    {Py_tp_clear, future_clear},
+    {Py_tp_new, local_new},
+    {Py_tp_doc, (void *)"A future for coroutines of one rank only."},
+    {0, NULL},
+};
+
+static PyType_Spec local_spec = {
+    .name = "c4py.threads.LocalFuture",
+    .basicsize = sizeof(c4pe_future_t),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .slots = local_slots,
+};
+
+static PyType_Slot collective_slots[] = {
+    {Py_tp_dealloc, future_dealloc},
+    {Py_tp_traverse, future_traverse},
+    {Py_tp_clear, future_clear},
+    {Py_tp_doc,
+     (void *)"The result of a collective operation, such as allreduce(), on one of its members."},
+    {0, NULL},
+};
+
+static PyType_Spec collective_spec = {
+    .name = "c4py.threads.CollectiveFuture",
+    .basicsize = sizeof(c4pe_future_t),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = collective_slots,
+};
+
+static PyTypeObject *
+add_type(PyObject *module, PyType_Spec *spec, PyTypeObject *base)
+{
+    PyTypeObject *type = (PyTypeObject *)PyType_FromModuleAndSpec(module, spec, (PyObject *)base);
+    if (type && PyModule_AddType(module, type) < 0)
+        Py_CLEAR(type);
+    return type;
+}
+
+int
+c4pe_future_add_types(PyObject *module, c4pe_state_t *st)
+{
+    st->future_type = add_type(module, &future_spec, NULL);
+    if (!st->future_type)
+        return -1;
+    st->local_future_type = add_type(module, &local_spec, st->future_type);
+    st->collective_future_type = add_type(module, &collective_spec, st->future_type);
+    return st->local_future_type && st->collective_future_type ? 0 : -1;
+}
