@@ -20,7 +20,6 @@ quiescence is not announced while tasks are left.
 from __future__ import annotations
 
 import contextvars
-import pickle
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from time import perf_counter
@@ -29,7 +28,24 @@ from typing import Any
 from . import _c4py
 from ._c4py import Chare
 from ._chare import CORO_MARK, is_coroutine
-from ._errors import Charm4PyError, NotThreadedError, format_exception
+from ._errors import Charm4PyError, NotThreadedError
+from ._tasks import (
+    CHUNK,
+    IMMUTABLE,
+    ITEM,
+    PAIRS,
+    Job,
+    RemoteJob,
+    cannot_return,
+    capture,
+    check_function,
+    describe_error,
+    listed,
+    map_tasks,
+    pair_tasks,
+    run_chunk,
+    run_pairs,
+)
 
 #: How long a worker runs tasks before it looks at its messages, in seconds.
 _QUANTUM = 200e-6
@@ -41,105 +57,7 @@ _PORTION = 2e-3
 #: How many nested maps run on one stack.
 _MAX_DEPTH = 24
 
-#: Arguments and results of these types need no copy: nobody can change them.
-_IMMUTABLE = frozenset((int, float, bool, str, bytes, complex, type(None)))
-
-# How a task's argument is to be read.
-_ITEM = 0  # one item: func(item), or func(*item) for a tuple
-_CHUNK = 1  # a list of items: [func(x) for x in chunk]
-_PAIRS = 2  # a list of (function, item): [f(x) for f, x in chunk]
-
 _depth: contextvars.ContextVar[int] = contextvars.ContextVar("c4py_pool_depth", default=0)
-
-
-def _capture(value: Any) -> Any:
-    """A value as a receiver on another rank would get it."""
-    return value if type(value) in _IMMUTABLE else _c4py._codec_capture(value)
-
-
-class _Job:
-    """Tasks that were submitted together, on the rank that submitted them.
-
-    results: values by item. missing: tasks without an answer. future: gets one value when all have
-    answered, or None.
-    futures: one per item, or None. waiting: the coroutine of map() is to be told by `future` that
-    results are there.
-    """
-
-    __slots__ = (
-        "error",
-        "future",
-        "futures",
-        "held",
-        "missing",
-        "number",
-        "results",
-        "sizes",
-        "waiting",
-    )
-
-    def __init__(self, num_items: int, num_tasks: int) -> None:
-        self.results: list[Any] = [None] * num_items
-        self.missing = num_tasks
-        self.future: Any = None
-        self.futures: list[Any] | None = None
-        self.waiting = False
-        self.error: Exception | None = None
-        self.number = 0  # its name for other ranks; 0 until a task leaves
-        self.sizes = 0  # items per task, 0: one and not in a list
-        self.held: deque[Any] | None = None  # tasks held back by ncores
-
-    @property
-    def wanted(self) -> bool:
-        """True if somebody gets the results; an exception of a job that nobody waits for ends the program."""
-        return self.waiting or self.future is not None or self.futures is not None
-
-    def items_of(self, task: int) -> range:
-        """The items that a task stands for."""
-        if not self.sizes:
-            return range(task, task + 1)
-        return range(task * self.sizes, min((task + 1) * self.sizes, len(self.results)))
-
-    def deliver(self, task: int, value: Any) -> None:
-        """A task has returned."""
-        if self.sizes:
-            items = self.items_of(task)
-            self.results[items.start : items.stop] = value
-            if self.futures is not None:
-                for i, v in zip(items, value):
-                    self.futures[i].send(v)
-        else:
-            self.results[task] = value
-            if self.futures is not None:
-                self.futures[task].send(value)
-        self.missing -= 1
-        if self.missing == 0 and self.error is None and self.future is not None:
-            self.future.send(None if self.waiting else self.results)
-
-    def fail(self, task: int, error: Exception) -> None:
-        """A task has failed; those who wait for its items learn it at once."""
-        self.missing -= 1
-        if self.futures is not None:
-            for i in self.items_of(task):
-                self.futures[i].send(error)
-        elif self.error is None and self.future is not None:
-            self.future.send(error)
-        if self.error is None:
-            self.error = error
-
-
-class _RemoteJob:
-    """A job of another rank, as far as the tasks of it that came here need it."""
-
-    __slots__ = ("number", "rank", "wanted")
-
-    def __init__(self, rank: int, number: int, wanted: bool) -> None:
-        self.rank = rank
-        self.number = number
-        self.wanted = wanted
-
-
-# A task is a tuple (job, number in the job, function, argument, how to read the argument).
 
 
 class PoolAgent(Chare):
@@ -185,7 +103,7 @@ class Pool:
         self._last_feed = 0.0  # when tasks were last given away
         self._last_look = 0.0  # when the scheduler last had a turn
         self._yielding = 0  # stacks that gave the scheduler a turn and go on by themselves
-        self._jobs: dict[int, _Job] = {}
+        self._jobs: dict[int, Job] = {}
         self._next_job = 1
         self._hungry_ranks: dict[int, None] = {}
         self._asked: dict[int, None] = {}
@@ -239,8 +157,8 @@ class Pool:
             and _depth.get() < _MAX_DEPTH
             and _c4py.in_coroutine()
         ):
-            return self._map_here(func, iterable if type(iterable) is list else _listed(iterable))
-        job = self._submit(_map_tasks, func, iterable, chunksize, ncores, None)
+            return self._map_here(func, iterable if type(iterable) is list else listed(iterable))
+        job = self._submit(map_tasks, func, iterable, chunksize, ncores, None)
         return self._wait(job)
 
     def map_async(
@@ -256,13 +174,13 @@ class Pool:
         multi_future: return a list of futures instead, one for each item. Coroutine only, as
         futures are. The arguments are captured now. Exceptions are raised by ``get()``.
         """
-        return self._submit_async(_map_tasks, func, iterable, chunksize, ncores, multi_future)
+        return self._submit_async(map_tasks, func, iterable, chunksize, ncores, multi_future)
 
     def submit(
         self, tasks: Iterable[tuple[Callable[..., Any], Any]], chunksize: int = 1, ncores: int = -1
     ) -> list[Any]:
         """Like `map` for a list of (function, item) pairs: each item goes to its own function."""
-        job = self._submit(_pair_tasks, None, tasks, chunksize, ncores, None)
+        job = self._submit(pair_tasks, None, tasks, chunksize, ncores, None)
         return self._wait(job)
 
     def submit_async(
@@ -273,7 +191,7 @@ class Pool:
         multi_future: bool = False,
     ) -> Any:
         """Like `map_async` for a list of (function, item) pairs."""
-        return self._submit_async(_pair_tasks, None, tasks, chunksize, ncores, multi_future)
+        return self._submit_async(pair_tasks, None, tasks, chunksize, ncores, multi_future)
 
     def Task(
         self,
@@ -288,14 +206,14 @@ class Pool:
         exception of a task that nobody waits for ends the program.
         """
         self._check_started()
-        _check_function(func)
-        job = _Job(1, 1)
+        check_function(func)
+        job = Job(1, 1)
         if ret or awaitable:
             job.future = _c4py.future_new()
             job.futures = [job.future]
             job.future = None
-        argument = tuple(_capture(a) for a in args)
-        self._enqueue([(job, 0, func, argument, _ITEM)])
+        argument = tuple(capture(a) for a in args)
+        self._enqueue([(job, 0, func, argument, ITEM)])
         return job.futures[0] if job.futures else None
 
     # ---- submitting --------------------------------------------------------------------------------
@@ -306,13 +224,13 @@ class Pool:
 
     def _submit(
         self,
-        make: Callable[..., tuple[_Job, list[Any]]],
+        make: Callable[..., tuple[Job, list[Any]]],
         func: Any,
         iterable: Iterable[Any],
         chunksize: int,
         ncores: int,
         want: str | None,
-    ) -> _Job:
+    ) -> Job:
         """Make a job of items and queue its tasks. want: None (map waits), "future" or "futures"."""
         self._check_started()
         if chunksize < 1:
@@ -324,7 +242,7 @@ class Pool:
                 "warn",
                 f"pool: ncores={ncores}, but there are only {self._workers} workers; all are used",
             )
-        items = iterable if type(iterable) is list else _listed(iterable)
+        items = iterable if type(iterable) is list else listed(iterable)
         job, tasks = make(func, items, chunksize)
         if want == "futures":
             job.futures = [_c4py.future_new() for _ in items]
@@ -356,7 +274,7 @@ class Pool:
         )
         return job.futures if multi_future else job.future
 
-    def _wait(self, job: _Job) -> list[Any]:
+    def _wait(self, job: Job) -> list[Any]:
         if job.future is not None:
             job.future.get()
         return job.results
@@ -379,14 +297,14 @@ class Pool:
         num = len(items)
         if num == 0:
             return []
-        job = _Job(num, num)
+        job = Job(num, num)
         job.waiting = True
         ready = self._ready
         if num > 1:
             for i in range(num - 1, 0, -1):
                 item = items[i]
                 ready.append(
-                    (job, i, func, item if type(item) in _IMMUTABLE else _capture(item), _ITEM)
+                    (job, i, func, item if type(item) in IMMUTABLE else capture(item), ITEM)
                 )
             if not self._looping:
                 self._ensure_loop()
@@ -398,7 +316,7 @@ class Pool:
         token = _depth.set(_depth.get() + 1)
         try:
             item = items[0]
-            self._call_here(job, 0, func, item if type(item) in _IMMUTABLE else _capture(item))
+            self._call_here(job, 0, func, item if type(item) in IMMUTABLE else capture(item))
             while ready and ready[-1][0] is job:
                 if perf_counter() - self._last_look > _QUANTUM:
                     self._look_around()
@@ -419,9 +337,9 @@ class Pool:
         return job.results
 
     @staticmethod
-    def _call_here(job: _Job, i: int, func: Callable[..., Any], item: Any) -> None:
+    def _call_here(job: Job, i: int, func: Callable[..., Any], item: Any) -> None:
         value = func(*item) if isinstance(item, tuple) else func(item)
-        job.results[i] = value if type(value) in _IMMUTABLE else _capture(value)
+        job.results[i] = value if type(value) in IMMUTABLE else capture(value)
         job.missing -= 1
 
     def _look_around(self) -> None:
@@ -442,7 +360,7 @@ class Pool:
             self._looping = True
             self._me._loop()
 
-    def _drop(self, job: _Job) -> None:
+    def _drop(self, job: Job) -> None:
         """Forget the tasks of a failed job that have not started."""
         kept = [task for task in self._ready if task[0] is not job]
         if len(kept) != len(self._ready):
@@ -491,15 +409,15 @@ class Pool:
     def _start(self, task: tuple[Any, ...]) -> None:
         """Run one task, or start it if it is a coroutine."""
         job, number, func, argument, how = task
-        if how == _ITEM:
+        if how == ITEM:
             coroutine = is_coroutine(func)
             args = argument if isinstance(argument, tuple) else (argument,)
-        elif how == _CHUNK:
+        elif how == CHUNK:
             coroutine = is_coroutine(func)
-            func, args = _run_chunk, (func, argument)
+            func, args = run_chunk, (func, argument)
         else:
             coroutine = any(is_coroutine(f) for f, _ in argument)
-            func, args = _run_pairs, (argument,)
+            func, args = run_pairs, (argument,)
         if coroutine:
             if not job.wanted:
                 _c4py.spawn(func, args)
@@ -524,7 +442,7 @@ class Pool:
     def _failed_to_wait(
         self, job: Any, number: int, task: tuple[Any, ...], cause: Exception
     ) -> None:
-        func = task[2] if task[4] != _PAIRS else task[3][0][0]
+        func = task[2] if task[4] != PAIRS else task[3][0][0]
         name = getattr(func, "__qualname__", repr(func))
         error = Charm4PyError(
             f"pool task {name} has to wait but is no coroutine; mark it with @coro ({cause})"
@@ -540,13 +458,13 @@ class Pool:
         if error is not None:
             if not isinstance(error, Exception):
                 raise error
-            error = _describe_error(error, self._rank)
-        if type(job) is _Job:
+            error = describe_error(error, self._rank)
+        if type(job) is Job:
             if error is None:
                 try:
-                    result = _capture(result)
+                    result = capture(result)
                 except Exception as cause:
-                    error = _describe_error(_cannot_return(cause), self._rank)
+                    error = describe_error(cannot_return(cause), self._rank)
             if error is not None:
                 self._fail(job, number, error)
                 return
@@ -562,7 +480,7 @@ class Pool:
         if not self._collecting:
             self._send_answers(0.0)
 
-    def _fail(self, job: _Job, number: int, error: Exception) -> None:
+    def _fail(self, job: Job, number: int, error: Exception) -> None:
         """A task of a job of this rank has failed: the ones that have not started fail with it."""
         job.fail(number, error)
         unstarted = [task[1] for task in self._ready if task[0] is job]
@@ -607,7 +525,7 @@ class Pool:
     def _send_tasks(self, rank: int, tasks: list[Any]) -> None:
         batches: list[Any] = []
         for job, number, func, argument, how in tasks:
-            if type(job) is _Job:
+            if type(job) is Job:
                 if job.number == 0:
                     job.number = self._next_job
                     self._next_job += 1
@@ -649,10 +567,10 @@ class Pool:
         for rank in self._asked:
             self._agents[rank]._fed(self._rank)
         self._asked.clear()
-        tasks = []
+        tasks: list[Any] = []
         for owner, number, wanted, func, how, items in batches:
             job: Any = (
-                self._jobs.get(number) if owner == self._rank else _RemoteJob(owner, number, wanted)
+                self._jobs.get(number) if owner == self._rank else RemoteJob(owner, number, wanted)
             )
             if job is not None and getattr(job, "error", None) is None:
                 tasks.extend((job, i, func, argument, how) for i, argument in items)
@@ -688,7 +606,7 @@ class Pool:
             try:
                 self._agents[owner]._results(self._rank, number, [(i, value)], [], 0.0)
             except Exception as error:
-                bad = [*bad, (i, _describe_error(_cannot_return(error), self._rank))]
+                bad = [*bad, (i, describe_error(cannot_return(error), self._rank))]
         if bad:
             self._agents[owner]._results(self._rank, number, [], bad, 0.0)
 
@@ -709,85 +627,6 @@ class Pool:
             self._enqueue([job.held.popleft() for _ in range(min(count, len(job.held)))])
         if job.missing == 0 or (job.error is not None and job.futures is None):
             del self._jobs[number]
-
-
-# ---- making tasks ------------------------------------------------------------------------------------
-
-
-def _listed(iterable: Iterable[Any]) -> list[Any]:
-    try:
-        return list(iterable)
-    except TypeError:
-        raise TypeError(
-            f"the pool needs something to iterate over, not {type(iterable).__name__}"
-        ) from None
-
-
-def _check_function(func: Any) -> None:
-    if not callable(func):
-        raise TypeError(f"a pool task must be a function, not {type(func).__name__}")
-
-
-def _map_tasks(
-    func: Callable[..., Any], items: list[Any], chunksize: int
-) -> tuple[_Job, list[Any]]:
-    _check_function(func)
-    if chunksize == 1:
-        job = _Job(len(items), len(items))
-        return job, [(job, i, func, _capture(item), _ITEM) for i, item in enumerate(items)]
-    starts = range(0, len(items), chunksize)
-    job = _Job(len(items), len(starts))
-    job.sizes = chunksize
-    return job, [
-        (job, number, func, _capture(items[start : start + chunksize]), _CHUNK)
-        for number, start in enumerate(starts)
-    ]
-
-
-def _pair_tasks(_: Any, pairs: list[Any], chunksize: int) -> tuple[_Job, list[Any]]:
-    for pair in pairs:
-        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-            raise TypeError(f"submit takes (function, argument) pairs, not {pair!r}")
-        _check_function(pair[0])
-    if chunksize == 1:
-        job = _Job(len(pairs), len(pairs))
-        return job, [(job, i, func, _capture(item), _ITEM) for i, (func, item) in enumerate(pairs)]
-    starts = range(0, len(pairs), chunksize)
-    job = _Job(len(pairs), len(starts))
-    job.sizes = chunksize
-    return job, [
-        (job, number, None, [(f, _capture(a)) for f, a in pairs[start : start + chunksize]], _PAIRS)
-        for number, start in enumerate(starts)
-    ]
-
-
-def _run_chunk(func: Callable[..., Any], chunk: list[Any]) -> list[Any]:
-    return [func(item) for item in chunk]
-
-
-def _run_pairs(pairs: list[Any]) -> list[Any]:
-    return [func(item) for func, item in pairs]
-
-
-def _cannot_return(cause: Exception) -> Charm4PyError:
-    return Charm4PyError(
-        f"the result of a pool task cannot travel: {type(cause).__name__}: {cause}"
-    )
-
-
-def _describe_error(error: Exception, rank: int) -> Exception:
-    """The exception with the text of its traceback attached; if it cannot travel, a Charm4PyError that describes it."""
-    if hasattr(error, "remote_stacktrace"):
-        return error
-    text = format_exception(error)
-    try:
-        error.remote_stacktrace = (rank, text)  # type: ignore[attr-defined]
-        if type(pickle.loads(pickle.dumps(error))) is not type(error):
-            raise TypeError
-    except Exception:
-        error = Charm4PyError(f"{type(error).__name__}: {error}\n{text}")
-        error.remote_stacktrace = (rank, text)  # type: ignore[attr-defined]
-    return error
 
 
 _pool = Pool()

@@ -163,12 +163,15 @@ class Charm:
         self._begun = False
         self._flags = _cli.Parsed()
         # These are called often: go straight to C, past the methods below, which say what they do.
-        self.Future = self.createFuture = _c4py.future_new
-        self.myPe = _c4py.rank
-        self.numPes = _c4py.num_ranks
-        self.wait = _c4py.wait
-        self.iwait = _c4py.iwait
-        self.sleep = _c4py.sleep
+        vars(self).update(
+            Future=_c4py.future_new,
+            createFuture=_c4py.future_new,
+            myPe=_c4py.rank,
+            numPes=_c4py.num_ranks,
+            wait=_c4py.wait,
+            iwait=_c4py.iwait,
+            sleep=_c4py.sleep,
+        )
 
     # ---- start and end -----------------------------------------------------------------------------
 
@@ -380,6 +383,8 @@ class Charm:
         return _trees.subtrees(root_pe, pes, bfactor)
 
     # ---- futures and waiting -----------------------------------------------------------------------
+
+    Future: Any  # the same as createFuture
 
     def createFuture(self, num_vals: int = 1) -> Future:
         """A future for num_vals values, owned by this rank. Coroutine only; also called ``charm.Future`` and ``Future``.

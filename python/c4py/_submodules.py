@@ -81,7 +81,7 @@ pool = _make(
     "The pool of tasks.",
     Pool=_pool.Pool,
     PoolAgent=_pool.PoolAgent,
-    pool=_runtime.charm.pool,
+    pool=_pool._pool,
     Charm4PyError=_errors.Charm4PyError,
 )
 sections = _make("sections", "Sections of collections: not available in this version.")

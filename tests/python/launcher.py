@@ -112,14 +112,26 @@ def command_line():
     run("--stal=warn", "x.py", expect=2, err="did you mean '--stall'")
     run("--no-such-thing-at-all", expect=2, err="there is no option")
     run("--stall", expect=2, err="needs a value: abort|warn|off")
-    run("--stall=sometimes", "-c", "from charm4py import *; charm.start(print)", expect=2, err="abort|warn|off")
+    run(
+        "--stall=sometimes",
+        "-c",
+        "from charm4py import *; charm.start(print)",
+        expect=2,
+        err="abort|warn|off",
+    )
     run("-c", expect=2, err="needs a value")
     run("nosuch.py", expect=66, err="cannot read the program 'nosuch.py'")
     run("-c", "pass", expect=2, err="C4PY_STAL, which is no setting", C4PY_STAL="warn")
 
 
 def like_python():
-    run("-c", "import sys; print(sys.argv, sys.path[0] == '')", "a", "b", out="['-c', 'a', 'b'] True")
+    run(
+        "-c",
+        "import sys; print(sys.argv, sys.path[0] == '')",
+        "a",
+        "b",
+        out="['-c', 'a', 'b'] True",
+    )
     run("-c", "import sys; sys.exit(5)", expect=5)
     run("-c", "1 // 0", expect=1, err="ZeroDivisionError")
     run("-c", "import sys; sys.exit('text')", expect=1, err="text")
@@ -142,17 +154,29 @@ def like_python():
 
 def environments():
     python = subprocess.run(
-        [launcher, "-c", "import sys; print(sys.executable)"], capture_output=True, text=True, env=env
+        [launcher, "-c", "import sys; print(sys.executable)"],
+        capture_output=True,
+        text=True,
+        env=env,
     ).stdout.strip()
     for name, extra in (("with", ["--system-site-packages"]), ("without", [])):
         subprocess.run([python, "-m", "venv", "--without-pip", *extra, name], check=True)
-    run("-c", "import sys; print(sys.prefix)", out=os.path.abspath("with"), VIRTUAL_ENV=os.path.abspath("with"))
+    run(
+        "-c",
+        "import sys; print(sys.prefix)",
+        out=os.path.abspath("with"),
+        VIRTUAL_ENV=os.path.abspath("with"),
+    )
     run("-c", "pass", expect=2, err="no package 'greenlet'", VIRTUAL_ENV=os.path.abspath("without"))
     config = open("with/pyvenv.cfg").read().splitlines()
     config = [line if not line.startswith("version") else "version = 3.1.0" for line in config]
     script("with/pyvenv.cfg", "\n".join(config))
     run(
-        "-c", "print('runs')", out="runs", err="of Python 3.1, this launcher is of", VIRTUAL_ENV=os.path.abspath("with")
+        "-c",
+        "print('runs')",
+        out="runs",
+        err="of Python 3.1, this launcher is of",
+        VIRTUAL_ENV=os.path.abspath("with"),
     )
 
 
@@ -163,7 +187,12 @@ def signals():
     with_signal("spin", [signal.SIGINT], 130, "interrupted in Busy entry spin")
     with_signal("spin", [signal.SIGTERM], 143, "signal 15")
     with_signal(
-        "wait", [signal.SIGUSR1, signal.SIGTERM], 143, "most recent call first", "Busy.waits", "serve.py"
+        "wait",
+        [signal.SIGUSR1, signal.SIGTERM],
+        143,
+        "most recent call first",
+        "Busy.waits",
+        "serve.py",
     )
     with_signal("crash", [], -signal.SIGSEGV, "rank 0/1", "SIGSEGV", "C stack", "serve.py")
 

@@ -2,9 +2,11 @@
 """Ways of waiting: async methods, several waiters, loops over what becomes ready, many coroutines, coroutines inside coroutines."""
 
 import gc
+import pickle
 import sys
 import weakref
 
+from c4py.charm import Charm4PyError as charm4py_error
 from c4py.threads import Future as FutureType
 from c4py.threads import LocalFuture, NotThreadedError
 
@@ -161,6 +163,31 @@ class Worker(Chare):
         """On the owner's rank a future that comes back is the same object."""
         return future
 
+    @coro
+    def pickles_channel(self, peer):
+        """What a chare that moves takes along: both references stay one channel, messages that came are in it."""
+        channel = Channel(self, peer)
+        raises(charm4py_error, pickle.dumps, channel, text="not connected")
+        channel.send("from me")
+        while not channel.ready():
+            charm.sleep(0.001)
+        charm.sleep(0.02)
+        one, two = pickle.loads(pickle.dumps([channel, channel]))
+        equal((one.port, one.remote_port, one is two), (channel.port, channel.remote_port, True))
+        check(one.remote == peer and one.ready())
+        got = [one.recv(), one.recv(), one.recv()]
+        equal(got, [(1, "a"), [2], b"c" * 5000], "messages that had arrived")
+        equal([channel.recv() for _ in range(3)], got, "the original still has them")
+
+    @coro
+    def feeds_channel(self, peer):
+        charm.sleep(0.01)
+        channel = Channel(self, peer)
+        channel.send(1, "a")
+        channel.send([2])
+        channel.send(b"c" * 5000)
+        return channel.recv()
+
     def get_threads(self):
         return self._numthreads
 
@@ -252,6 +279,13 @@ def test_iwait(here, far):
         f(i)
     charm.wait(done)
     equal([f.get() for f in charm.iwait(done)], [0, 1, 2], "ready ones in list order")
+
+
+def test_channel_state():
+    here, far = Chare(Worker, onPE=0), Chare(Worker, onPE=charm.numPes() - 1)
+    done = here.pickles_channel(far, awaitable=True)
+    equal(far.feeds_channel(here, ret=True).get(), "from me")
+    done.get()
 
 
 def test_futures(here, far):
@@ -382,6 +416,7 @@ def main(args):
     here, far = group[0], group[last]
     test_async(here, far)
     test_iwait(here, far)
+    test_channel_state()
     test_futures(here, far)
     test_many(here)
     test_nested(far)

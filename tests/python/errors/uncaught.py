@@ -122,6 +122,10 @@ def case_method(c, g):
     c.method()
 
 
+def case_everywhere(c, g):
+    g.method()
+
+
 def case_coroutine(c, g):
     c.coroutine()
 

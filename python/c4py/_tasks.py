@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pool tasks and the jobs that they belong to, on the rank that submitted them."""
+
+from __future__ import annotations
+
+import pickle
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from . import _c4py
+from ._errors import Charm4PyError, format_exception
+
+#: Arguments and results of these types need no copy: nobody can change them.
+IMMUTABLE = frozenset((int, float, bool, str, bytes, complex, type(None)))
+
+# How a task's argument is to be read.
+ITEM = 0  # one item: func(item), or func(*item) for a tuple
+CHUNK = 1  # a list of items: [func(x) for x in chunk]
+PAIRS = 2  # a list of (function, item): [f(x) for f, x in chunk]
+
+
+def capture(value: Any) -> Any:
+    """A value as a receiver on another rank would get it."""
+    return value if type(value) in IMMUTABLE else _c4py._codec_capture(value)
+
+
+class Job:
+    """Tasks that were submitted together, on the rank that submitted them.
+
+    results: values by item. missing: tasks without an answer. future: gets one value when all have
+    answered, or None.
+    futures: one per item, or None. waiting: the coroutine of map() is to be told by `future` that
+    results are there.
+    """
+
+    __slots__ = (
+        "error",
+        "future",
+        "futures",
+        "held",
+        "missing",
+        "number",
+        "results",
+        "sizes",
+        "waiting",
+    )
+
+    def __init__(self, num_items: int, num_tasks: int) -> None:
+        self.results: list[Any] = [None] * num_items
+        self.missing = num_tasks
+        self.future: Any = None
+        self.futures: list[Any] | None = None
+        self.waiting = False
+        self.error: Exception | None = None
+        self.number = 0  # its name for other ranks; 0 until a task leaves
+        self.sizes = 0  # items per task, 0: one and not in a list
+        self.held: deque[Any] | None = None  # tasks held back by ncores
+
+    @property
+    def wanted(self) -> bool:
+        """True if somebody gets the results; an exception of a job that nobody waits for ends the program."""
+        return self.waiting or self.future is not None or self.futures is not None
+
+    def items_of(self, task: int) -> range:
+        """The items that a task stands for."""
+        if not self.sizes:
+            return range(task, task + 1)
+        return range(task * self.sizes, min((task + 1) * self.sizes, len(self.results)))
+
+    def deliver(self, task: int, value: Any) -> None:
+        """A task has returned."""
+        if self.sizes:
+            items = self.items_of(task)
+            self.results[items.start : items.stop] = value
+            if self.futures is not None:
+                for i, v in zip(items, value):
+                    self.futures[i].send(v)
+        else:
+            self.results[task] = value
+            if self.futures is not None:
+                self.futures[task].send(value)
+        self.missing -= 1
+        if self.missing == 0 and self.error is None and self.future is not None:
+            self.future.send(None if self.waiting else self.results)
+
+    def fail(self, task: int, error: Exception) -> None:
+        """A task has failed; those who wait for its items learn it at once."""
+        self.missing -= 1
+        if self.futures is not None:
+            for i in self.items_of(task):
+                self.futures[i].send(error)
+        elif self.error is None and self.future is not None:
+            self.future.send(error)
+        if self.error is None:
+            self.error = error
+
+
+class RemoteJob:
+    """A job of another rank, as far as the tasks of it that came here need it."""
+
+    __slots__ = ("number", "rank", "wanted")
+
+    def __init__(self, rank: int, number: int, wanted: bool) -> None:
+        self.rank = rank
+        self.number = number
+        self.wanted = wanted
+
+
+# A task is a tuple (job, number in the job, function, argument, how to read the argument).
+
+
+# ---- making tasks ------------------------------------------------------------------------------------
+
+
+def listed(iterable: Iterable[Any]) -> list[Any]:
+    try:
+        return list(iterable)
+    except TypeError:
+        raise TypeError(
+            f"the pool needs something to iterate over, not {type(iterable).__name__}"
+        ) from None
+
+
+def check_function(func: Any) -> None:
+    if not callable(func):
+        raise TypeError(f"a pool task must be a function, not {type(func).__name__}")
+
+
+def map_tasks(func: Callable[..., Any], items: list[Any], chunksize: int) -> tuple[Job, list[Any]]:
+    check_function(func)
+    if chunksize == 1:
+        job = Job(len(items), len(items))
+        return job, [(job, i, func, capture(item), ITEM) for i, item in enumerate(items)]
+    starts = range(0, len(items), chunksize)
+    job = Job(len(items), len(starts))
+    job.sizes = chunksize
+    return job, [
+        (job, number, func, capture(items[start : start + chunksize]), CHUNK)
+        for number, start in enumerate(starts)
+    ]
+
+
+def pair_tasks(_: Any, pairs: list[Any], chunksize: int) -> tuple[Job, list[Any]]:
+    for pair in pairs:
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            raise TypeError(f"submit takes (function, argument) pairs, not {pair!r}")
+        check_function(pair[0])
+    if chunksize == 1:
+        job = Job(len(pairs), len(pairs))
+        return job, [(job, i, func, capture(item), ITEM) for i, (func, item) in enumerate(pairs)]
+    starts = range(0, len(pairs), chunksize)
+    job = Job(len(pairs), len(starts))
+    job.sizes = chunksize
+    return job, [
+        (job, number, None, [(f, capture(a)) for f, a in pairs[start : start + chunksize]], PAIRS)
+        for number, start in enumerate(starts)
+    ]
+
+
+def run_chunk(func: Callable[..., Any], chunk: list[Any]) -> list[Any]:
+    return [func(item) for item in chunk]
+
+
+def run_pairs(pairs: list[Any]) -> list[Any]:
+    return [func(item) for func, item in pairs]
+
+
+def cannot_return(cause: Exception) -> Charm4PyError:
+    return Charm4PyError(
+        f"the result of a pool task cannot travel: {type(cause).__name__}: {cause}"
+    )
+
+
+def describe_error(error: Exception, rank: int) -> Exception:
+    """The exception with the text of its traceback attached; if it cannot travel, a Charm4PyError that describes it."""
+    if hasattr(error, "remote_stacktrace"):
+        return error
+    text = format_exception(error)
+    try:
+        error.remote_stacktrace = (rank, text)  # type: ignore[attr-defined]
+        if type(pickle.loads(pickle.dumps(error))) is not type(error):
+            raise TypeError
+    except Exception:
+        error = Charm4PyError(f"{type(error).__name__}: {error}\n{text}")
+        error.remote_stacktrace = (rank, text)  # type: ignore[attr-defined]
+    return error
