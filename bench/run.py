@@ -2,22 +2,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run the benchmarks, print the table with targets, append one record.
 
-    ./dev bench                 everything, a few minutes
-    ./dev bench --quick         shorter runs, less exact
-    ./dev bench --only hop      rows whose names contain a word
-    ./dev bench --show FILE     the table of the last record in a file
+./dev bench                 everything, a few minutes
+./dev bench --quick         fewer repetitions, less exact
+./dev bench --only hop      rows whose names contain a word (--list: their names)
+./dev bench --show FILE     the table of the last record in a file
+
+Each program measures its yardstick between its rows, in the same processes. On a machine that others use too, look at the column
+"best". docs/performance.md says what the figures mean.
 """
 
 import argparse
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-from report import print_table
+from report import table
 from rows import PROGRAMS, ROWS
 
 HERE = Path(__file__).resolve().parent
@@ -26,116 +30,190 @@ HERE = Path(__file__).resolve().parent
 def mpi_environment():
     """Open MPI refuses root and more ranks than cores unless told otherwise."""
     env = dict(os.environ)
-    for line in (HERE.parent / 'tests' / 'support' / 'mpi.env').read_text().splitlines():
-        name, separator, value = line.partition('=')
-        if separator and not line.startswith('#'):
+    for line in (HERE.parent / "tests" / "support" / "mpi.env").read_text().splitlines():
+        name, separator, value = line.partition("=")
+        if separator and not line.startswith("#"):
             env.setdefault(name.strip(), value.strip())
     return env
 
 
-def command(program, build):
-    if program.kind == 'c':
-        words = [str(build / 'bench' / program.file), *program.args_for]
+# ---- running -----------------------------------------------------------------------------------
+
+
+def command(program, build, scale):
+    if program.kind == "c":
+        words = [str(build / "bench" / program.file)]
+        words += [str(max(int(n * scale), least)) for n, least in program.counts]
     else:
-        words = [str(build / 'bin' / 'c4py_launcher'), '--quiet', str(HERE / 'python' / program.file)]
-    return ['mpirun', '-n', str(program.ranks), *words] if program.ranks > 1 else words
+        launcher = str(build / "bin" / "c4py_launcher")
+        words = [launcher, "--quiet", str(HERE / "python" / program.file)]
+    return ["mpirun", "-n", str(program.ranks), *words] if program.ranks > 1 else words
 
 
-def run_program(program, build, scale, timeout):
-    env = mpi_environment()
-    env['BENCH_SCALE'] = str(scale)
-    env['BENCH_YARDSTICK'] = str(build / 'bench' / 'libc4p_yardstick.so')
-    found = []
-    words = command(program, build)
-    if program.kind == 'c' and scale < 1:
-        words += [str(max(int(n * scale), low)) for n, low in program.counts]
+def finish(process, timeout):
+    """Its output, or None when it had to be ended. mpirun is asked first, so that no rank is left."""
     try:
-        done = subprocess.run(words, env=env, text=True, capture_output=True, timeout=timeout)
+        return process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
-        return None, f'{program.file}: not finished after {timeout} s'
-    for line in done.stdout.splitlines():
-        if line.startswith('BENCH '):
-            found.append(json.loads(line[6:]))
-    if done.returncode != 0:
-        return None, f'{program.file}: exit status {done.returncode}\n{done.stdout}{done.stderr}'
-    return found, None
+        pass
+    for signum in (signal.SIGTERM, signal.SIGKILL):
+        process.send_signal(signum)
+        try:
+            process.communicate(timeout=10)
+            return None
+        except subprocess.TimeoutExpired:
+            pass
+    return None
+
+
+def run_program(program, wanted, args, scale):
+    """The rows it measured, and what went wrong."""
+    env = mpi_environment()
+    env["BENCH_SCALE"] = str(scale)
+    env["BENCH_ROWS"] = " ".join(sorted(wanted))
+    env["BENCH_YARDSTICK"] = str(args.build / "bench" / "libc4p_yardstick.so")
+    words = command(program, args.build, scale)
+    process = subprocess.Popen(
+        words, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    output = finish(process, args.timeout)
+    if output is None:
+        return [], f"{program.file}: not finished after {args.timeout:g} s"
+    if process.returncode != 0:
+        return [], f"{program.file}: exit status {process.returncode}\n{output[0]}{output[1]}"
+    lines = [line[6:] for line in output[0].splitlines() if line.startswith("BENCH ")]
+    rows = [json.loads(line) for line in lines]
+    return [row for row in rows if row["row"] in wanted or row["row"].startswith("mpi4py")], None
+
+
+# ---- where it ran ------------------------------------------------------------------------------
+
+
+def first_line(*words):
+    try:
+        done = subprocess.run(words, text=True, capture_output=True, env=mpi_environment())
+    except OSError:
+        return ""
+    return (done.stdout or done.stderr).partition("\n")[0].strip()
 
 
 def machine():
-    model = 'unknown'
+    model = "unknown"
     try:
-        for line in Path('/proc/cpuinfo').read_text().splitlines():
-            if line.startswith('model name'):
-                model = line.partition(':')[2].strip()
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                model = line.partition(":")[2].strip()
                 break
     except OSError:
         pass
-    return {'cpu': model, 'cores': os.cpu_count(), 'system': platform.platform()}
-
-
-def commit():
-    git = subprocess.run(
-        ['git', '-C', str(HERE), 'describe', '--always', '--dirty'], text=True, capture_output=True
-    )
-    return git.stdout.strip() or 'unknown'
+    cores = len(os.sched_getaffinity(0))
+    return {"cpu": model, "cores": cores, "system": f"{platform.system()} {platform.release()}"}
 
 
 def compiler(build):
+    """Build type, compiler and its version."""
+    words = {}
     try:
-        for line in (build / 'CMakeCache.txt').read_text().splitlines():
-            if line.startswith(('CMAKE_C_COMPILER:', 'CMAKE_BUILD_TYPE:')):
-                yield line.partition('=')[2]
+        for line in (build / "CMakeCache.txt").read_text().splitlines():
+            name, sign, value = line.partition("=")
+            if sign:
+                words[name.partition(":")[0]] = value
     except OSError:
-        return
+        pass
+    cc = words.get("CMAKE_C_COMPILER", "cc")
+    return (
+        f"{words.get('CMAKE_BUILD_TYPE') or 'no build type'}, {first_line(cc, '--version') or cc}"
+    )
+
+
+def new_record(args, scale):
+    commit = first_line("git", "-C", str(HERE), "describe", "--always", "--dirty")
+    return {
+        "time": time.strftime("%Y-%m-%d %H:%M"),
+        "machine": machine(),
+        "load": os.getloadavg()[0],
+        "commit": "unknown" if "fatal" in commit else commit or "unknown",
+        "compiler": compiler(args.build),
+        "mpi": first_line("mpirun", "--version"),
+        "python": platform.python_version(),
+        "scale": scale,
+        "rows": [],
+    }
+
+
+# ---- command line ------------------------------------------------------------------------------
+
+
+def arguments():
+    parser = argparse.ArgumentParser(
+        description=__doc__.partition("\n")[0],
+        epilog=__doc__.partition("\n\n")[2],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--build", type=Path, default=HERE.parent / "build", help="build folder")
+    parser.add_argument("--quick", action="store_true", help="a quarter of the repetitions")
+    parser.add_argument(
+        "--smoke", action="store_true", help="tiny counts: only that the programs run"
+    )
+    parser.add_argument("--only", metavar="WORD", help="rows whose names contain WORD")
+    parser.add_argument("--list", action="store_true", help="names and texts of all rows")
+    parser.add_argument(
+        "--record", type=Path, help="file to append to (default BUILD/bench/records.jsonl)"
+    )
+    parser.add_argument(
+        "--show", type=Path, metavar="FILE", help="print the last record of FILE and exit"
+    )
+    parser.add_argument("--timeout", type=float, default=300, help="seconds for one program")
+    return parser, parser.parse_args()
+
+
+def chosen(parser, args):
+    """Names of rows, and the programs that measure them."""
+    has_launcher = (args.build / "bin" / "c4py_launcher").exists()
+    if not (args.build / "bench").is_dir():
+        parser.error(f"no benchmarks are built in {args.build}; run ./dev build")
+    if not has_launcher:
+        print("no c4py_launcher there: only the rows in C", file=sys.stderr)
+    programs = [p for p in PROGRAMS if p.kind == "c" or has_launcher]
+    files = {p.file for p in programs}
+    wanted = {r.name for r in ROWS if r.program in files and (args.only or "") in r.name}
+    if not wanted:
+        parser.error(f"no row contains '{args.only}'; --list names them")
+    measured_by = {r.program for r in ROWS if r.name in wanted}
+    return wanted, [p for p in programs if p.file in measured_by]
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0], epilog='\n'.join(__doc__.splitlines()[2:]),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument('--build', type=Path, default=HERE.parent / 'build', help='build folder')
-    parser.add_argument('--quick', action='store_true', help='a quarter of the repetitions')
-    parser.add_argument('--smoke', action='store_true', help='tiny counts: only that the programs run')
-    parser.add_argument('--only', metavar='WORD', help='rows whose names contain WORD')
-    parser.add_argument('--record', type=Path, help='file to append to (default BUILD/bench/records.jsonl)')
-    parser.add_argument('--show', type=Path, metavar='FILE', help='print the last record of FILE and exit')
-    parser.add_argument('--timeout', type=float, default=300, help='seconds for one program')
-    args = parser.parse_args()
-    if args.show:
-        print_table(json.loads(args.show.read_text().splitlines()[-1]))
+    parser, args = arguments()
+    if args.list:
+        print("\n".join(f"{row.name:20} {row.text}" for row in ROWS))
         return 0
-    if not (args.build / 'bin' / 'c4py_launcher').exists():
-        parser.error(f'nothing is built in {args.build}; run ./dev build')
+    if args.show:
+        print("\n".join(table(json.loads(args.show.read_text().splitlines()[-1]))))
+        return 0
     scale = 0.01 if args.smoke else 0.25 if args.quick else 1.0
-    wanted = {row.name for row in ROWS if not args.only or args.only in row.name}
-    if not wanted:
-        parser.error(f"no row contains '{args.only}'; rows: {', '.join(row.name for row in ROWS)}")
-    programs = [p for p in PROGRAMS if any(row.name in wanted for row in ROWS if row.program == p.file)]
-    record = {
-        'time': time.strftime('%Y-%m-%dT%H:%M:%S'), 'machine': machine(), 'commit': commit(),
-        'compiler': ' '.join(compiler(args.build)), 'scale': scale, 'rows': [],
-    }
+    wanted, programs = chosen(parser, args)
+    record = new_record(args, scale)
     failed = []
-    for i, program in enumerate(programs):
-        print(f'[{i + 1}/{len(programs)}] {program.file} on {program.ranks} rank(s)', file=sys.stderr, flush=True)
-        found, why = run_program(program, args.build, scale, args.timeout)
+    for i, program in enumerate(programs, 1):
+        place = f"{program.ranks} rank{'s' if program.ranks > 1 else ''}"
+        print(f"[{i}/{len(programs)}] {program.file} on {place}", file=sys.stderr, flush=True)
+        rows, why = run_program(program, wanted, args, scale)
+        record["rows"] += rows
         if why:
             failed.append(why)
-        else:
-            record['rows'] += [row for row in found if row['row'] in wanted or row['row'].startswith('mpi4py')]
-    missing = wanted - {row['row'] for row in record['rows']}
-    path = args.record or args.build / 'bench' / 'records.jsonl'
-    with open(path, 'a') as f:
-        f.write(json.dumps(record) + '\n')
-    print_table(record)
-    print(f'record appended to {path}')
+    missing = wanted - {row["row"] for row in record["rows"]}
+    path = args.record or args.build / "bench" / "records.jsonl"
+    with open(path, "a") as f:
+        f.write(json.dumps(record) + "\n")
+    print("\n".join(table(record)))
+    print(f"\nrecord appended to {path}")
     for why in failed:
-        print(f'FAILED {why}', file=sys.stderr)
+        print(f"FAILED {why}", file=sys.stderr)
     if missing:
         print(f"no figure for: {', '.join(sorted(missing))}", file=sys.stderr)
     return 1 if failed or missing else 0
 
 
-if __name__ == '__main__':
+if __name__ == "__main__":
     sys.exit(main())

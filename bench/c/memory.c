@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* memory.c: what a C chare costs in memory, and that messages leave none behind. One rank. Usage: bench_memory [elements [messages]].
- * Prints one JSON line per row. */
+/* memory.c: what a C chare costs in memory, and that messages leave none behind. One rank. Usage:
+ * bench_memory [elements [messages]]. Prints one JSON line per row. */
 #include <c4p/c4p.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,9 +4,7 @@
 import gc
 
 from charm4py import Array, Channel, Chare, Future, Group, Reducer, charm, coro
-from measure import Row, bound_call, count, emit, resident_bytes, timed
-
-REPS = 5
+from measure import Row, bound_call, count, emit, repetitions, resident_bytes, timed, wanted
 
 
 class Hopper(Chare):
@@ -68,41 +66,16 @@ class Member(Chare):
         self.reduce(done, 1, Reducer.sum)
 
 
-def wait_for(start, *args):
-    """Seconds until a future that `start(*args, future)` is given has its value."""
-
-    def run():
-        done = Future()
-        start(*args, done)
-        done.get()
-
-    return timed(run)
+def until_done(start, *args):
+    """Start something that is given a future at the end, and wait for its value."""
+    done = Future()
+    start(*args, done)
+    done.get()
 
 
-def calls(method, n):
+def call(method, n):
     for _ in range(n):
         method(awaitable=True).get()
-
-
-def main(args):
-    a, b = (Group(Hopper)[0] for _ in range(2))
-    n = count(50_000)
-    rows = {
-        'hop': lambda: wait_for(a.hop, n) / n,
-        'local_flood': lambda: wait_for(a.flood, n) / n,
-        'local_call': lambda: timed(calls, a.value, n // 5) / (n // 5),
-        'local_coro_call': lambda: timed(calls, a.coro_value, n // 5) / (n // 5),
-        'local_channel': lambda: wait_for(channel_round_trips, a, b, n // 10) / (n // 10),
-    }
-    for name, measure in rows.items():
-        row = Row(name)
-        for _ in range(REPS):
-            yardstick = bound_call()
-            row.add(measure(), yardstick)
-        row.report()
-    creation()
-    collectives()
-    exit()
 
 
 def channel_round_trips(a, b, n, done):
@@ -110,34 +83,51 @@ def channel_round_trips(a, b, n, done):
     b.channels(a, n, False, done)
 
 
+def measure(name, n, fn, *args, reps=41):
+    """A row of which fn(*args) does n."""
+    if not wanted(name):
+        return
+    row = Row(name)
+    for _ in range(repetitions(reps)):
+        yardstick = bound_call()
+        seconds, cpu = timed(fn, *args)
+        row.add(seconds / n, yardstick, cpu / n)
+    row.report()
+
+
+def create(n):
+    charm.awaitCreation(Array(Empty, n))
+
+
 def creation():
     n = count(20_000)
-    row = Row('create')
     gc.collect()
     before = resident_bytes()
-    Array(Empty, n)
-    emit(row='create_bytes', bytes=(resident_bytes() - before) / n)
-    for _ in range(REPS):
-        yardstick = bound_call()
-        row.add(timed(Array, Empty, n) / n, yardstick)
-    row.report()
+    create(n)  # the first ones, before there is any memory to use again
+    emit(row="create_bytes", bytes=(resident_bytes() - before) / n)
+    measure("create", n, create, n, reps=9)
 
 
 def collectives():
     n = count(20_000)
     members = Array(Member, n)
     charm.awaitCreation(members)
-    rows = {
-        'bcast': lambda: timed(lambda: members.nothing(1, awaitable=True).get()),
-        'bcast_reduce': lambda: wait_for(members.add),
-        'bcast_reduce_coro': lambda: wait_for(members.coro_add),
-    }
-    for name, measure in rows.items():
-        row = Row(name)
-        for _ in range(REPS + 4):
-            yardstick = bound_call()
-            row.add(measure() / n, yardstick)
-        row.report()
+    measure("bcast", n, lambda: members.nothing(1, awaitable=True).get(), reps=15)
+    measure("bcast_reduce", n, until_done, members.add, reps=15)
+    measure("bcast_reduce_coro", n, until_done, members.coro_add, reps=15)
+
+
+def main(args):
+    creation()
+    a, b = (Group(Hopper)[0] for _ in range(2))
+    n = count(2000)
+    measure("hop", n, until_done, a.hop, n)
+    measure("local_flood", n, until_done, a.flood, n)
+    measure("local_call", n, call, a.value, n)
+    measure("local_coro_call", n, call, a.coro_value, n)
+    measure("local_channel", n, until_done, channel_round_trips, a, b, n)
+    collectives()
+    exit()
 
 
 charm.start(main)

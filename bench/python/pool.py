@@ -2,9 +2,9 @@
 """The task pool: a recursive Fibonacci without cut-off on three ranks, against a bound-method call (m)."""
 
 from charm4py import charm, coro
-from measure import QUICK, Row, bound_call, timed
+from measure import SMOKE, Row, bound_call, repetitions, timed
 
-N = 14 if QUICK >= 0.1 else 6
+N = 6 if SMOKE else 13
 
 
 @coro
@@ -20,10 +20,10 @@ def tasks(n):
 
 
 def main(args):
-    row = Row('pool_task')
-    for _ in range(5):
+    row = Row("pool_task")
+    for _ in range(repetitions(11)):
         yardstick = bound_call()
-        row.add(timed(fib, N) / tasks(N), yardstick)
+        row.add(timed(fib, N)[0] / tasks(N), yardstick)
     row.report()
     exit()
 

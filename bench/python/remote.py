@@ -4,11 +4,13 @@
 import time
 
 import c4py
-import numpy as np
 from charm4py import Channel, Chare, Future, Group, Reducer, charm, coro
-from measure import Row, count, emit, pingpong
+from measure import Row, count, emit, pingpong, repetitions, wanted
 
-REPS = 7
+try:
+    import numpy as np
+except ImportError:  # the rows with arrays are left out
+    np = None
 
 
 class Peer(Chare):
@@ -79,73 +81,10 @@ class Peer(Chare):
             done()
 
 
-def run(name, peers, n, start, nbytes=8, yard_reps=None):
-    """Measure a row: start(done) begins n round trips (or messages) between the peers."""
-    row = Row(name)
-    for _ in range(REPS):
-        raw = peers.yardstick(nbytes, yard_reps or n, ret=True).get()
-        done = Future()
-        begin = time.perf_counter()
-        start(done)
-        done.get()
-        row.add((time.perf_counter() - begin) / n, max(raw))
-    row.report()
-
-
-def main(args):
-    peers = Group(Peer)
-    first = peers[0]
-    n = count(5000)
-    run('entry_pingpong', peers, n, lambda done: first.ping(2 * n, done))
-    run('remote_flood', peers, 10 * n, lambda done: first.flood(10 * n, done), yard_reps=n)
-    run('remote_call', peers, n, lambda done: first.calls(n, done))
-    run('remote_channel', peers, n, lambda done: peers.channels(n, done))
-    run('allreduce', peers, n, lambda done: peers.allreduces(n, done))
-    for name, nbytes, reps in (
-        ('1k', 1 << 10, count(3000)),
-        ('64k', 1 << 16, count(1000)),
-        ('1m', 1 << 20, count(100)),
-        ('16m', 1 << 24, count(8)),
-    ):
-        array = np.zeros(nbytes, dtype=np.uint8)
-        run(
-            f'array_{name}', peers, reps, lambda done: first.ping_array(2 * reps, array, done), nbytes=nbytes
-        )
-        if nbytes >= 1 << 16:
-            run(
-                f'given_{name}',
-                peers,
-                reps,
-                lambda done: first.ping_given(2 * reps, array, done),
-                nbytes=nbytes,
-            )
-    with_mpi4py(peers, n)
-    exit()
-
-
-def with_mpi4py(peers, n):
-    """mpi4py's pickled send and recv beside it, where it is installed."""
-    try:
-        import mpi4py
-    except ImportError:
-        return
-    mpi4py.rc.initialize = False
-    mpi4py.rc.finalize = False
-    row = Row('mpi4py_pingpong')
-    helper = Group(Mpi4pyPeer)
-    for _ in range(REPS):
-        raw = max(peers.yardstick(8, n, ret=True).get())
-        row.add(max(helper.pingpong(n, ret=True).get()), raw)
-    row.report()
-    emit(row='mpi4py_version', text=mpi4py.__version__)
-
-
 class Mpi4pyPeer(Chare):
-    def pingpong(self, n):
-        import mpi4py
+    """Pickled send and recv of an int in the same processes, for comparison."""
 
-        mpi4py.rc.initialize = False
-        mpi4py.rc.finalize = False
+    def pingpong(self, n):
         from mpi4py import MPI
 
         comm = MPI.COMM_WORLD
@@ -158,6 +97,74 @@ class Mpi4pyPeer(Chare):
                 comm.recv(source=0, tag=99)
                 comm.send(i, 0, 99)
         return (time.perf_counter() - start) / n
+
+
+def measure(name, peers, n, start, nbytes=8, yard_reps=None, reps=101):
+    """A row: start(done) begins n round trips (or messages) between the peers."""
+    if not wanted(name):
+        return
+    row = Row(name)
+    for _ in range(repetitions(reps)):
+        raw = peers.yardstick(nbytes, yard_reps or n, ret=True).get()
+        done = Future()
+        begin = time.perf_counter()
+        start(done)
+        done.get()
+        row.add((time.perf_counter() - begin) / n, max(raw))
+    row.report()
+
+
+def arrays(peers):
+    first = peers[0]
+    for name, nbytes, n, reps in (
+        ("1k", 1 << 10, count(250), 101),
+        ("64k", 1 << 16, count(30), 61),
+        ("1m", 1 << 20, count(5), 41),
+        ("16m", 1 << 24, 2, 15),
+    ):
+        array = np.zeros(nbytes, dtype=np.uint8)
+
+        def plain(done, n=n, array=array):
+            first.ping_array(2 * n, array, done)
+
+        def given(done, n=n, array=array):
+            first.ping_given(2 * n, array, done)
+
+        measure(f"array_{name}", peers, n, plain, nbytes=nbytes, reps=reps)
+        if nbytes >= 1 << 16:
+            measure(f"given_{name}", peers, n, given, nbytes=nbytes, reps=reps)
+
+
+def beside_mpi4py(peers, n):
+    try:
+        import mpi4py
+    except ImportError:
+        return
+    mpi4py.rc.initialize = False
+    mpi4py.rc.finalize = False
+    row = Row("mpi4py_pingpong")
+    helper = Group(Mpi4pyPeer)
+    for _ in range(repetitions(101)):
+        raw = max(peers.yardstick(8, n, ret=True).get())
+        row.add(max(helper.pingpong(n, ret=True).get()), raw)
+    row.report()
+    emit(row="mpi4py_version", text=mpi4py.__version__)
+
+
+def main(args):
+    peers = Group(Peer)
+    first = peers[0]
+    n = count(250)
+    measure("entry_pingpong", peers, n, lambda done: first.ping(2 * n, done))
+    measure("remote_flood", peers, 10 * n, lambda done: first.flood(10 * n, done), yard_reps=n)
+    measure("remote_call", peers, n, lambda done: first.calls(n, done))
+    measure("remote_channel", peers, n, lambda done: peers.channels(n, done))
+    measure("allreduce", peers, n, lambda done: peers.allreduces(n, done))
+    if np is not None:
+        arrays(peers)
+    if wanted("entry_pingpong"):
+        beside_mpi4py(peers, n)
+    exit()
 
 
 charm.start(main)
