@@ -13,7 +13,7 @@
  * are gone and the home's entry is right; a message is given up only if the incarnation that was there when it was sent, or that its
  * sender had asked for by then, has died.
  *
- * Links keep the order of each pair of ranks; -DUNORDERED: none. Rules that can be left out, each of which must make it fail:
+ * Links keep the order of each pair of ranks; -DUNORDERED: none. -DHOME_LEARNS: a statement may reach the home earlier than by its update. Rules that can be left out, each of which must make it fail:
  *   -DNO_HOLD        a message that outran the chare goes to the home instead of waiting
  *   -DNO_QUERY       it waits, but nobody asks the home
  *   -DNO_EPOCH       a migration does not make a new version
@@ -55,7 +55,10 @@
 #define SENDER(q) (1 + (q) % 2)
 
 mtype = { MSG, OBJ, UPDATE, ACK, QUERY, REPLY, DEAD_REPLY, DEAD, DEAD_ACK, DO };
-chan link[NR * NR] = [5] of { mtype, byte, byte };
+#ifndef LINK
+#define LINK 5
+#endif
+chan link[NR * NR] = [LINK] of { mtype, byte, byte };
 #define L(a, b) link[(a) * NR + (b)]
 #ifdef UNORDERED
 #define PUT(a, b, kind, u, v) assert(nfull(L(a, b))); L(a, b)!!kind, u, v /* a sorted bag */
@@ -298,11 +301,12 @@ inline on_dead() {
     fi
 }
 
+/* "Dead" names the newest incarnation that ever was, not the one asked about. */
 inline on_query() {
     if
     :: at == HOME -> PUT(HOME, a, REPLY, ver, HOME)
     :: at != HOME && hv > 0 -> PUT(HOME, a, REPLY, hv, hr)
-    :: at != HOME && hv == 0 -> PUT(HOME, a, DEAD_REPLY, x, 0)
+    :: at != HOME && hv == 0 -> PUT(HOME, a, DEAD_REPLY, born * EP, 0)
     fi
 }
 
@@ -316,10 +320,10 @@ inline leave_to_home() {
         :: true -> give_up(j)
 #elif defined(DEAD_JUDGES)
         :: INC(mh[j]) <= INC(x) -> give_up(j)
-        :: INC(mh[j]) > INC(x) -> ask(b, j)
+        :: INC(mh[j]) > INC(x)
 #else
         :: INC(mh[j]) <= INC(x) -> forward(b, HOME, j, mh[j])
-        :: INC(mh[j]) > INC(x) -> ask(b, j)
+        :: INC(mh[j]) > INC(x)
 #endif
         fi;
         j++
@@ -329,7 +333,8 @@ inline leave_to_home() {
     j = 0
 }
 
-/* An answer not newer than what was asked about: the chare is on its way here, and will release what is held. */
+/* An answer not newer than what was asked about: the chare is on its way here, and will release what is held. So it will for what has a hint
+ * newer than the answer; nobody asks again. */
 inline on_reply() {
     if
     :: at == b || y == b || x <= asked[b]
@@ -337,7 +342,7 @@ inline on_reply() {
         j = 0; asked[b] = 0;
         do
         :: j < NM && ms[j] == HELD && mw[j] == b ->
-            if :: mh[j] < x -> forward(b, y, j, x) :: else -> ask(b, j) fi; j++
+            if :: mh[j] < x -> forward(b, y, j, x) :: else fi; j++
         :: j < NM && !(ms[j] == HELD && mw[j] == b) -> j++
         :: j >= NM -> break
         od;
@@ -422,6 +427,9 @@ init {
         :: ms[2] == UNSENT -> send(2)
 #endif
         :: !alive && !making && born < NI -> making = 1; asking = 1
+#ifdef HOME_LEARNS
+        :: hv > 0 -> know(HOME); if :: kv > hv -> hv = kv; hr = kr; unhold(HOME) :: else fi; kv = 0; kr = 0
+#endif
         :: asking -> asking = 0; make() /* it came by way of a third rank: in no order with messages */
         :: nempty(L(0, 1)) -> b = 1
         :: nempty(L(0, 2)) -> b = 2

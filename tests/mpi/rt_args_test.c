@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rt_args_test.c: every public function with arguments that it must refuse: the documented status, nothing sent, nothing taken over, outputs
- * untouched, and the runtime works on. */
+/* rt_args_test.c: every public function with arguments that it must refuse: the documented status,
+ * nothing sent, nothing taken over, outputs untouched, and the runtime works on. */
 #include "rt_support.h"
 
 /* Options of a later version of the header, of which this library knows the first part only. */
@@ -43,11 +43,17 @@ options_out_of_range_are_refused(void)
         uint64_t value;
     } bad[] = {
 #define BAD(field, value) {offsetof(c4p_opts_t, field), sizeof(((c4p_opts_t *)0)->field), value}
-        BAD(log_level, 77),     BAD(stall, 3),       BAD(idle, 4),
-        BAD(stall_after_ms, 86400001),               BAD(credit_bytes, 100),
-        BAD(credit_bytes, UINT64_MAX),               BAD(small_bytes, 10),
-        BAD(small_bytes, UINT32_MAX),                BAD(ring_slots, 1),
-        BAD(ring_slots, 65537), BAD(batch_bytes, 100000),
+        BAD(log_level, 77),
+        BAD(stall, 3),
+        BAD(idle, 4),
+        BAD(stall_after_ms, 86400001),
+        BAD(credit_bytes, 100),
+        BAD(credit_bytes, UINT64_MAX),
+        BAD(small_bytes, 10),
+        BAD(small_bytes, UINT32_MAX),
+        BAD(ring_slots, 1),
+        BAD(ring_slots, 65537),
+        BAD(batch_bytes, 100000),
         BAD(bcast_log, 1048577),
 #undef BAD
     };
@@ -59,7 +65,8 @@ options_out_of_range_are_refused(void)
         memcpy((char *)&opts + bad[i].offset, &bad[i].value, bad[i].size);
         c4p_status_t st = c4p_init_comm(MPI_COMM_WORLD, &opts, &rt);
         if (st != C4P_ERR_OPTION)
-            FAIL("option at %zu with %llu: %s", bad[i].offset, (unsigned long long)bad[i].value, c4p_status_name(st));
+            FAIL("option at %zu with %llu: %s", bad[i].offset, (unsigned long long)bad[i].value,
+                 c4p_status_name(st));
     }
 }
 
@@ -100,7 +107,10 @@ static void
 registration_is_checked(void)
 {
     c4p_rt_t *rt = rts_open(NULL);
-    c4p_type_desc_t desc = {.struct_size = sizeof desc, .name = "T", .construct = rts_construct, .destroy = rts_destroy};
+    c4p_type_desc_t desc = {.struct_size = sizeof desc,
+                            .name = "T",
+                            .construct = rts_construct,
+                            .destroy = rts_destroy};
     c4p_type_t type = 4711;
     c4p_entry_t entry = 4711;
     uint32_t number = 4711;
@@ -223,7 +233,8 @@ creation_is_checked(void)
     CHECK_STATUS(C4P_ERR_ARG, c4p_group_new(NULL, type, NULL, 0, &coll));
     CHECK_STATUS(C4P_ERR_ARG, c4p_group_new(rt, type, NULL, 0, NULL));
     CHECK_STATUS(C4P_ERR_NOT_FOUND, c4p_group_new(rt, type + 1, NULL, 0, &coll));
-    CHECK_STATUS(C4P_ERR_RANGE, c4p_group_new(rt, type, NULL, (c4p_future_t)ranks << 40 | 1, &coll));
+    CHECK_STATUS(C4P_ERR_RANGE,
+                 c4p_group_new(rt, type, NULL, (c4p_future_t)ranks << 40 | 1, &coll));
     CHECK_STATUS(C4P_ERR_ARG, c4p_chare_new(NULL, type, 0, NULL, 0, &ref));
     CHECK_STATUS(C4P_ERR_ARG, c4p_chare_new(rt, type, 0, NULL, 0, NULL));
     CHECK_STATUS(C4P_ERR_NOT_FOUND, c4p_chare_new(rt, type + 1, 0, NULL, 0, &ref));
@@ -256,7 +267,8 @@ creation_is_checked(void)
         memcpy(opts.dims, arrays[i].dims, sizeof opts.dims);
         c4p_status_t st = c4p_array_new(rt, type, &opts, NULL, &coll);
         if (st != arrays[i].want)
-            FAIL("array %zu: expected %s, got %s", i, c4p_status_name(arrays[i].want), c4p_status_name(st));
+            FAIL("array %zu: expected %s, got %s", i, c4p_status_name(arrays[i].want),
+                 c4p_status_name(st));
     }
     c4p_array_opts_t opts = C4P_ARRAY_OPTS_INIT;
     opts.ndims = 1;
@@ -273,7 +285,8 @@ creation_is_checked(void)
     CHECK_OK(c4p_array_new(rt, type, &opts, NULL, &coll));
     c4p_coll_t group;
     CHECK_OK(c4p_group_new(rt, type, NULL, 0, &group));
-    const c4p_coll_t strange = ((c4p_coll_t)ranks << 40) | 1; /* made by a rank that does not exist */
+    const c4p_coll_t strange = ((c4p_coll_t)ranks << 40) | 1; /* made by a rank that does not exist
+                                                               */
     CHECK_STATUS(C4P_ERR_ARG, c4p_insert(NULL, coll, &zero, -1, NULL));
     CHECK_STATUS(C4P_ERR_ARG, c4p_insert(rt, 0, &zero, -1, NULL));
     CHECK_STATUS(C4P_ERR_ARG, c4p_insert(rt, coll, NULL, -1, NULL));
@@ -368,7 +381,8 @@ sends_are_checked_and_leave_the_message_to_the_caller(void)
     CHECK_STATUS(C4P_ERR_ARG, c4p_bcast(rt, group, entry, msg, C4P_BCAST_NO_REPLY, 5));
     CHECK_STATUS(C4P_ERR_ARG, c4p_bcast(rt, group, entry, msg, C4P_BCAST_DONE, 0));
     CHECK_STATUS(C4P_ERR_ARG, c4p_bcast(rt, group, entry, msg, (c4p_bcast_reply_t)3, 5));
-    CHECK_STATUS(C4P_ERR_NOT_FOUND, c4p_bcast(rt, group, (c4p_entry_t)(entry + 1), msg, C4P_BCAST_NO_REPLY, 0));
+    CHECK_STATUS(C4P_ERR_NOT_FOUND,
+                 c4p_bcast(rt, group, (c4p_entry_t)(entry + 1), msg, C4P_BCAST_NO_REPLY, 0));
     CHECK_STATUS(C4P_ERR_RANGE, c4p_bcast(rt, 0, entry, msg, C4P_BCAST_NO_REPLY, 0));
     CHECK_STATUS(C4P_ERR_RANGE, c4p_bcast(rt, strange, entry, msg, C4P_BCAST_NO_REPLY, 0));
 
@@ -436,8 +450,10 @@ contributions_are_checked(void)
     CHECK_STATUS(C4P_ERR_ARG, c4p_contribute(rt, me, NULL, data, 8, &none, &number));
     CHECK_STATUS(C4P_ERR_ARG, c4p_contribute(rt, me, &how, data, 8, NULL, &number));
     CHECK_STATUS(C4P_ERR_ARG, c4p_contribute(rt, me, &how, NULL, 8, &none, &number));
-    CHECK_STATUS(C4P_ERR_NOT_FOUND, c4p_contribute(rt, rts_ref(group, c4p_rank(rt) + 1), &how, data, 8, &none, &number));
-    CHECK_STATUS(C4P_ERR_NOT_FOUND, c4p_contribute(rt, rts_ref(0, 0), &how, data, 8, &none, &number));
+    CHECK_STATUS(C4P_ERR_NOT_FOUND, c4p_contribute(rt, rts_ref(group, c4p_rank(rt) + 1), &how, data,
+                                                   8, &none, &number));
+    CHECK_STATUS(C4P_ERR_NOT_FOUND,
+                 c4p_contribute(rt, rts_ref(0, 0), &how, data, 8, &none, &number));
     static const struct {
         c4p_reduce_t how;
         size_t len;
@@ -460,11 +476,15 @@ contributions_are_checked(void)
     for (size_t i = 0; i < sizeof bads / sizeof bads[0]; i++) {
         c4p_status_t st = c4p_contribute(rt, me, &bads[i].how, data, bads[i].len, &none, &number);
         if (st != bads[i].want)
-            FAIL("contribution %zu: expected %s, got %s", i, c4p_status_name(bads[i].want), c4p_status_name(st));
+            FAIL("contribution %zu: expected %s, got %s", i, c4p_status_name(bads[i].want),
+                 c4p_status_name(st));
     }
-    static const uint32_t kinds[] = {C4P_TARGET_FUTURE, C4P_TARGET_ELEMENT, C4P_TARGET_BROADCAST, C4P_TARGET_HANDLER};
+    static const uint32_t kinds[] = {C4P_TARGET_FUTURE, C4P_TARGET_ELEMENT, C4P_TARGET_BROADCAST,
+                                     C4P_TARGET_HANDLER};
     for (int i = 0; i < 4; i++) { /* of a rank that does not exist */
-        bad = (c4p_target_t){.kind = kinds[i], .number = (uint64_t)ranks << (kinds[i] == C4P_TARGET_HANDLER ? 32 : 40)};
+        bad =
+            (c4p_target_t){.kind = kinds[i],
+                           .number = (uint64_t)ranks << (kinds[i] == C4P_TARGET_HANDLER ? 32 : 40)};
         bad.ref.coll = (c4p_coll_t)ranks << 40 | 1;
         CHECK_STATUS(C4P_ERR_RANGE, c4p_contribute(rt, me, &how, data, 8, &bad, &number));
         CHECK_STATUS(C4P_ERR_RANGE, c4p_detect_quiescence(rt, &bad));
@@ -536,6 +556,7 @@ null_runtimes_are_answered(void)
     CHECK_STR_EQ("unknown status", c4p_strerror((c4p_status_t)12345));
 }
 
-TEST_CASES(init_refuses_what_it_does_not_know, options_out_of_range_are_refused, registration_is_checked,
-           before_the_start_nothing_can_be_made_or_sent, creation_is_checked,
-           sends_are_checked_and_leave_the_message_to_the_caller, contributions_are_checked, null_runtimes_are_answered)
+TEST_CASES(init_refuses_what_it_does_not_know, options_out_of_range_are_refused,
+           registration_is_checked, before_the_start_nothing_can_be_made_or_sent,
+           creation_is_checked, sends_are_checked_and_leave_the_message_to_the_caller,
+           contributions_are_checked, null_runtimes_are_answered)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rt_create_test.c: groups, arrays and single chares on real ranks: who makes them, where elements live, insertion and deletion. */
+/* rt_create_test.c: groups, arrays and single chares on real ranks: who makes them, where elements
+ * live, insertion and deletion. */
 #include "rt_support.h"
 
 /* ---- helpers ---------------------------------------------------------------------------------- */
@@ -149,8 +150,19 @@ static void
 dense_arrays_lie_in_row_major_blocks(void)
 {
     static const shape_t shapes[] = {
-        {1, {0}},           {1, {1}},          {1, {2}},    {1, {3}}, {1, {7}}, {1, {1000}}, {2, {3, 5}}, {2, {5, 0}},
-        {3, {2, 3, 4}},     {3, {1, 1, 17}},   {4, {3, 2, 1, 4}}, {5, {2, 2, 2, 2, 2}}, {6, {2, 1, 3, 1, 2, 2}},
+        {1, {0}},
+        {1, {1}},
+        {1, {2}},
+        {1, {3}},
+        {1, {7}},
+        {1, {1000}},
+        {2, {3, 5}},
+        {2, {5, 0}},
+        {3, {2, 3, 4}},
+        {3, {1, 1, 17}},
+        {4, {3, 2, 1, 4}},
+        {5, {2, 2, 2, 2, 2}},
+        {6, {2, 1, 3, 1, 2, 2}},
     };
     for (size_t s = 0; s < sizeof shapes / sizeof shapes[0]; s++) {
         const shape_t *shape = &shapes[s];
@@ -175,7 +187,8 @@ dense_arrays_lie_in_row_major_blocks(void)
             for (int64_t linear = 0; linear < n; linear++) {
                 c4p_index_t index = {shape->ndims, {0}};
                 c4p_ref_t to = {coll, {{0, 0}}};
-                for (int64_t rest = linear, d = shape->ndims - 1; d >= 0; rest /= shape->dims[d], d--)
+                for (int64_t rest = linear, d = shape->ndims - 1; d >= 0;
+                     rest /= shape->dims[d], d--)
                     index.at[d] = rest % shape->dims[d];
                 CHECK_OK(c4p_index_pack(&index, &to.key));
                 CHECK_OK(c4p_send(rt, to, call, rts_number(rt, linear)));
@@ -360,7 +373,8 @@ a_message_may_come_before_its_element(void)
 static c4p_future_t sum_future;
 
 static c4p_status_t
-construct_and_contribute(c4p_rt_t *rt, c4p_ref_t self, c4p_msg_t *args, void *ctx, void **object_out)
+construct_and_contribute(c4p_rt_t *rt, c4p_ref_t self, c4p_msg_t *args, void *ctx,
+                         void **object_out)
 {
     c4p_status_t st = rts_construct(rt, self, args, ctx, object_out);
     const rts_obj_t *obj = *object_out;
@@ -393,7 +407,8 @@ contribute_index(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
     CHECK_OK(c4p_contribute(rt, obj->self, &sum, &obj->index.at[0], 8, &to, NULL));
 }
 
-/* Reductions wait for the end of the insertions, then count exactly those; deletion lowers the count. */
+/* Reductions wait for the end of the insertions, then count exactly those; deletion lowers the
+ * count. */
 static void
 reductions_close_after_done_inserting(void)
 {
@@ -434,7 +449,8 @@ reductions_close_after_done_inserting(void)
     CHECK_EQ(N / 2, rts_sum(rts_world.alive));
     if (me == 0) {
         sum_future = rts_future(rt, 1, &wait);
-        CHECK_OK(c4p_bcast(rt, coll, give, rts_number(rt, (int64_t)sum_future), C4P_BCAST_NO_REPLY, 0));
+        CHECK_OK(
+            c4p_bcast(rt, coll, give, rts_number(rt, (int64_t)sum_future), C4P_BCAST_NO_REPLY, 0));
     }
     rts_settle(rt);
     if (me == 0)
@@ -458,7 +474,8 @@ an_index_can_be_deleted_and_inserted_again(void)
     empty_array(rt, type, 1, &coll);
     for (int round = 0; round < ROUNDS; round++) {
         if (c4p_rank(rt) == 0)
-            CHECK_OK(c4p_insert(rt, coll, &index, round % c4p_num_ranks(rt), rts_number(rt, round)));
+            CHECK_OK(
+                c4p_insert(rt, coll, &index, round % c4p_num_ranks(rt), rts_number(rt, round)));
         rts_settle(rt);
         CHECK_EQ(1, rts_sum(rts_world.alive));
         CHECK_OK(c4p_send(rt, rts_ref(coll, 5), call, rts_number(rt, 1)));
@@ -506,9 +523,10 @@ an_element_may_delete_itself(void)
     rts_close(rt);
 }
 
-TEST_CASES(every_rank_makes_a_group_with_a_member_on_each_rank, a_single_chare_lives_where_it_was_put,
-           dense_arrays_lie_in_row_major_blocks, a_map_of_the_users_decides_where_elements_live,
+TEST_CASES(every_rank_makes_a_group_with_a_member_on_each_rank,
+           a_single_chare_lives_where_it_was_put, dense_arrays_lie_in_row_major_blocks,
+           a_map_of_the_users_decides_where_elements_live,
            creation_is_complete_when_the_last_constructor_says_so,
-           elements_are_inserted_from_any_rank_with_any_index, a_message_may_come_before_its_element,
-           reductions_close_after_done_inserting, an_index_can_be_deleted_and_inserted_again,
-           an_element_may_delete_itself)
+           elements_are_inserted_from_any_rank_with_any_index,
+           a_message_may_come_before_its_element, reductions_close_after_done_inserting,
+           an_index_can_be_deleted_and_inserted_again, an_element_may_delete_itself)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rt_end_test.c: how jobs of C programs end: exit codes, stall reports, aborts, disagreeing ranks, crashes. One case per run, named on the
- * command line; what must be printed and which exit status must be seen is said where the test is listed. */
+/* rt_end_test.c: how jobs of C programs end: exit codes, stall reports, aborts, disagreeing ranks,
+ * crashes. One case per run, named on the command line; what must be printed and which exit status
+ * must be seen is said where the test is listed. */
 #include <signal.h>
 
 #include "rt_support.h"
@@ -22,7 +23,8 @@ contribute_one(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
     (void)ctx;
     if (how == 1 && obj->index.at[0] == 3)
         return; /* the one that forgets */
-    CHECK_OK(c4p_contribute(rt, obj->self, how == 2 && obj->index.at[0] == 3 ? &least : &sum, &one, sizeof one, &none, NULL));
+    CHECK_OK(c4p_contribute(rt, obj->self, how == 2 && obj->index.at[0] == 3 ? &least : &sum, &one,
+                            sizeof one, &none, NULL));
 }
 
 static void
@@ -34,7 +36,8 @@ noop(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
 static c4p_type_t type;
 static c4p_entry_t contribute_entry, noop_entry;
 
-/* On MPI that the runtime starts itself, as most programs do. Ends the process if the start is refused. */
+/* On MPI that the runtime starts itself, as most programs do. Ends the process if the start is
+ * refused. */
 static c4p_rt_t *
 begin(void)
 {
@@ -143,7 +146,8 @@ collection_that_nobody_made(void)
 {
     c4p_rt_t *rt = begin();
     if (c4p_rank(rt) == 0)
-        CHECK_OK(c4p_send(rt, rts_ref((c4p_coll_t)last_rank(rt) << 40 | 77, 1), noop_entry, rts_number(rt, 0)));
+        CHECK_OK(c4p_send(rt, rts_ref((c4p_coll_t)last_rank(rt) << 40 | 77, 1), noop_entry,
+                          rts_number(rt, 0)));
     run_and_exit(rt);
 }
 
@@ -358,7 +362,8 @@ segmentation_fault(void)
     run_and_exit(rt);
 }
 
-/* The allocator finds its own data destroyed and aborts while it holds its lock: whoever allocates in a signal handler then, hangs. */
+/* The allocator finds its own data destroyed and aborts while it holds its lock: whoever allocates
+ * in a signal handler then, hangs. */
 static void
 damaged_heap(void)
 {
@@ -367,7 +372,8 @@ damaged_heap(void)
         volatile char *blocks[4];
         for (int i = 0; i < 4; i++)
             blocks[i] = malloc(3000);
-        for (int i = 3000; i < 3100; i++) /* beyond the end of the first, over the head of the next */
+        for (int i = 3000; i < 3100; i++) /* beyond the end of the first, over the head of the next
+                                           */
             blocks[0][i] = 0x51;
         for (int i = 0; i < 4; i++)
             free((void *)(uintptr_t)blocks[i]);
@@ -384,8 +390,10 @@ gone_without_a_word(void)
     run_and_exit(rt);
 }
 
-TEST_CASES(exit_code, nothing_waits_so_nothing_is_reported, message_for_nobody, element_that_does_not_contribute,
-           insertions_that_are_never_done, collection_that_nobody_made, a_pending_timer_is_no_stall, stall_that_goes_on,
-           aborted_by_an_entry, ranks_that_disagree, constructor_that_fails, map_to_a_rank_that_is_none, index_inserted_twice,
-           value_too_many, contributions_that_do_not_fit, hook_that_says_stop, killed, segmentation_fault, damaged_heap,
-           gone_without_a_word)
+TEST_CASES(exit_code, nothing_waits_so_nothing_is_reported, message_for_nobody,
+           element_that_does_not_contribute, insertions_that_are_never_done,
+           collection_that_nobody_made, a_pending_timer_is_no_stall, stall_that_goes_on,
+           aborted_by_an_entry, ranks_that_disagree, constructor_that_fails,
+           map_to_a_rank_that_is_none, index_inserted_twice, value_too_many,
+           contributions_that_do_not_fit, hook_that_says_stop, killed, segmentation_fault,
+           damaged_heap, gone_without_a_word)

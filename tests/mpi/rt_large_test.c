@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rt_large_test.c: messages beyond what 31 and 32 bits count, as one block and as segments, to the own rank and to another one. Needs memory. */
+/* rt_large_test.c: messages beyond what 31 and 32 bits count, as one block and as segments, to the
+ * own rank and to another one. Needs memory. */
 #include "rt_support.h"
 
 static const size_t gib = (size_t)1 << 30;
@@ -27,7 +28,8 @@ word_at(uint64_t seed, size_t i)
     return (seed + i) * 0x9e3779b97f4a7c15u;
 }
 
-/* A pattern in every 64-bit word would take as long to check as to send: one word in 61, and the ends. */
+/* A pattern in every 64-bit word would take as long to check as to send: one word in 61, and the
+ * ends. */
 static void
 fill(char *data, size_t len, uint64_t seed)
 {
@@ -112,7 +114,8 @@ one_block_of_more_than_two_gib(void)
     rts_close(rt);
 }
 
-/* Together more than four GiB, of memory that is used several times over, so that only the receiver needs that much. */
+/* Together more than four GiB, of memory that is used several times over, so that only the receiver
+ * needs that much. */
 static void
 segments_of_more_than_four_gib(void)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rt_reduce_test.c: broadcasts and reductions over all elements of arrays on real ranks; every operation with every element type against a
- * serial computation that shares no code with the library. */
+/* rt_reduce_test.c: broadcasts and reductions over all elements of arrays on real ranks; every
+ * operation with every element type against a serial computation that shares no code with the
+ * library. */
 #include <complex.h>
 
 #include "rt_support.h"
@@ -12,9 +13,9 @@ enum { MEMBERS = 13, ITEMS = 5 }; /* of an array; of one contribution */
 
 typedef struct plan {
     c4p_reduce_t how;
-    size_t len;                          /* of each contribution */
-    uint8_t data[MEMBERS][2048];         /* by member */
-    size_t lens[MEMBERS];                /* used instead of len where vary is set */
+    size_t len;                  /* of each contribution */
+    uint8_t data[MEMBERS][2048]; /* by member */
+    size_t lens[MEMBERS];        /* used instead of len where vary is set */
     bool vary;
 } plan_t;
 
@@ -31,8 +32,8 @@ contribute_plan(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
     (void)ctx;
     CHECK_EQ(sizeof target, c4p_msg_len(msg));
     memcpy(&target, c4p_msg_data(msg), sizeof target);
-    CHECK_OK(c4p_contribute(rt, obj->self, &plan.how, plan.data[i], plan.vary ? plan.lens[i] : plan.len, &target,
-                            &numbers_seen[i]));
+    CHECK_OK(c4p_contribute(rt, obj->self, &plan.how, plan.data[i],
+                            plan.vary ? plan.lens[i] : plan.len, &target, &numbers_seen[i]));
 }
 
 typedef struct world {
@@ -76,13 +77,15 @@ start_world(world_t *w)
     MPI_Bcast(&w->array, 1, MPI_UINT64_T, 0, MPI_COMM_WORLD);
 }
 
-/* One reduction to a future on rank 0; there *result_out reads wait->kept, which the caller frees. */
+/* One reduction to a future on rank 0; there *result_out reads wait->kept, which the caller frees.
+ */
 static void
 reduce_once(world_t *w, rts_wait_t *wait, c4p_result_t *result_out)
 {
     if (c4p_rank(w->rt) == 0) {
         c4p_target_t target = rts_to_future(rts_future(w->rt, 1, wait));
-        CHECK_OK(c4p_bcast(w->rt, w->array, w->give, rts_msg(w->rt, &target, sizeof target), C4P_BCAST_NO_REPLY, 0));
+        CHECK_OK(c4p_bcast(w->rt, w->array, w->give, rts_msg(w->rt, &target, sizeof target),
+                           C4P_BCAST_NO_REPLY, 0));
     }
     rts_settle(w->rt);
     if (c4p_rank(w->rt) != 0)
@@ -101,9 +104,11 @@ static const struct {
     size_t size;
     enum { BOOL, INT, UINT, REAL, COMPLEX } sort;
 } dtypes[] = {
-    {C4P_BOOL, 1, BOOL},       {C4P_INT8, 1, INT},        {C4P_UINT8, 1, UINT},     {C4P_INT16, 2, INT},    {C4P_UINT16, 2, UINT},
-    {C4P_INT32, 4, INT},       {C4P_UINT32, 4, UINT},     {C4P_INT64, 8, INT},      {C4P_UINT64, 8, UINT},  {C4P_FLOAT32, 4, REAL},
-    {C4P_FLOAT64, 8, REAL},    {C4P_COMPLEX64, 8, COMPLEX}, {C4P_COMPLEX128, 16, COMPLEX},
+    {C4P_BOOL, 1, BOOL},           {C4P_INT8, 1, INT},     {C4P_UINT8, 1, UINT},
+    {C4P_INT16, 2, INT},           {C4P_UINT16, 2, UINT},  {C4P_INT32, 4, INT},
+    {C4P_UINT32, 4, UINT},         {C4P_INT64, 8, INT},    {C4P_UINT64, 8, UINT},
+    {C4P_FLOAT32, 4, REAL},        {C4P_FLOAT64, 8, REAL}, {C4P_COMPLEX64, 8, COMPLEX},
+    {C4P_COMPLEX128, 16, COMPLEX},
 };
 
 /* A value and how it lies in memory as each type. */
@@ -137,7 +142,8 @@ value_of(c4p_op_t op, int d, int member, int item)
         return member == 11 && dtypes[d].sort == COMPLEX ? I : 1;
     }
     if (op == C4P_OP_AND || op == C4P_OP_BIT_AND)
-        return (member + item) % MEMBERS == 3 && item < 2 ? (op == C4P_OP_AND ? 0 : 5) : (op == C4P_OP_AND ? 1 + member % 2 : 7);
+        return (member + item) % MEMBERS == 3 && item < 2 ? (op == C4P_OP_AND ? 0 : 5)
+                                                          : (op == C4P_OP_AND ? 1 + member % 2 : 7);
     if (op == C4P_OP_OR || op == C4P_OP_BIT_OR)
         return member == item * 2 && item < 3 ? 2 : 0;
     if (op == C4P_OP_XOR || op == C4P_OP_BIT_XOR)
@@ -236,7 +242,9 @@ reduce_and_compare(world_t *w, c4p_op_t op, int d)
         for (int m = 0; m < MEMBERS; m++) {
             store(d, plan.data[m] + (size_t)item * dtypes[d].size, value_of(op, d, m, item));
             if (m)
-                all = combine(op, all, dtypes[d].sort == BOOL ? value_of(op, d, m, item) != 0 : value_of(op, d, m, item));
+                all = combine(op, all,
+                              dtypes[d].sort == BOOL ? value_of(op, d, m, item) != 0
+                                                     : value_of(op, d, m, item));
         }
         if (dtypes[d].sort == BOOL && !is_logical(op)) { /* bits of bools are those of 0 and 1 */
             all = value_of(op, d, 0, item) != 0;
@@ -250,8 +258,10 @@ reduce_and_compare(world_t *w, c4p_op_t op, int d)
         CHECK_EQ(dtypes[out].dtype, result.dtype);
         CHECK_EQ(ITEMS * dtypes[out].size, result.len);
         for (int item = 0; item < ITEMS; item++)
-            if (!same_value(out, want + (size_t)item * dtypes[out].size, (uint8_t *)result.data + (size_t)item * dtypes[out].size))
-                FAIL("operation %d of type %d: item %d is wrong", (int)op, (int)dtypes[d].dtype, item);
+            if (!same_value(out, want + (size_t)item * dtypes[out].size,
+                            (uint8_t *)result.data + (size_t)item * dtypes[out].size))
+                FAIL("operation %d of type %d: item %d is wrong", (int)op, (int)dtypes[d].dtype,
+                     item);
         rts_wait_end(&wait);
     }
 }
@@ -259,9 +269,10 @@ reduce_and_compare(world_t *w, c4p_op_t op, int d)
 static void
 every_operation_with_every_type_matches_a_serial_computation(void)
 {
-    static const c4p_op_t ops[] = {C4P_OP_SUM,     C4P_OP_PRODUCT, C4P_OP_MIN,     C4P_OP_MAX,         C4P_OP_AND,
-                                   C4P_OP_OR,      C4P_OP_XOR,     C4P_OP_BIT_AND, C4P_OP_BIT_OR,      C4P_OP_BIT_XOR,
-                                   C4P_OP_SUM_ORDERED, C4P_OP_SUM_COMPENSATED};
+    static const c4p_op_t ops[] = {C4P_OP_SUM,     C4P_OP_PRODUCT,     C4P_OP_MIN,
+                                   C4P_OP_MAX,     C4P_OP_AND,         C4P_OP_OR,
+                                   C4P_OP_XOR,     C4P_OP_BIT_AND,     C4P_OP_BIT_OR,
+                                   C4P_OP_BIT_XOR, C4P_OP_SUM_ORDERED, C4P_OP_SUM_COMPENSATED};
     world_t w;
     int done = 0;
     open_world(&w, NULL);
@@ -276,7 +287,9 @@ every_operation_with_every_type_matches_a_serial_computation(void)
             } else if (rts_world.objs) {
                 c4p_reduce_t how = {.op = ops[o], .dtype = dtypes[d].dtype};
                 c4p_target_t none = {0};
-                CHECK_STATUS(C4P_ERR_TYPE, c4p_contribute(w.rt, rts_world.objs->self, &how, plan.data[0], dtypes[d].size, &none, NULL));
+                CHECK_STATUS(C4P_ERR_TYPE,
+                             c4p_contribute(w.rt, rts_world.objs->self, &how, plan.data[0],
+                                            dtypes[d].size, &none, NULL));
             }
         }
     }
@@ -327,7 +340,8 @@ locations_of_least_and_greatest(void)
         plan.len = 2 * sizeof(located_t);
         for (int m = 0; m < MEMBERS; m++) {
             /* The first item has its extremes twice, so the smaller location decides. */
-            located_t pair[2] = {{(m * 5) % 6 == 0 ? -7.5 : (m % 4 == 3 ? 9.25 : 1), 1000 - m}, {m * (max ? 1 : -1), m}};
+            located_t pair[2] = {{(m * 5) % 6 == 0 ? -7.5 : (m % 4 == 3 ? 9.25 : 1), 1000 - m},
+                                 {m * (max ? 1 : -1), m}};
             memcpy(plan.data[m], pair, sizeof pair);
         }
         reduce_once(&w, &wait, &result);
@@ -415,7 +429,8 @@ an_ordered_sum_is_the_serial_sum_to_the_last_bit(void)
 static void
 a_compensated_sum_loses_nothing_that_matters(void)
 {
-    /* 1 is lost next to 1e17 and comes back: the plain sum of doubles in index order is 0, the true one is 5. */
+    /* 1 is lost next to 1e17 and comes back: the plain sum of doubles in index order is 0, the true
+     * one is 5. */
     static const double values[MEMBERS] = {1, 1e17, 1, -1e17, 1, 3e20, 1, -3e20, 1, 0, 0, 0, 0};
     world_t w;
     rts_wait_t wait;
@@ -449,18 +464,24 @@ a_tuple_reduces_each_part_by_its_own_rule(void)
         int32_t count[3] = {m, 1, -m};
         double least = 100 - m;
         uint16_t bits = (uint16_t)(1u << m);
-        plan.len = c4p_tuple_size(sizeof count) + c4p_tuple_size(sizeof least) + c4p_tuple_size(sizeof bits);
-        CHECK_OK(c4p_tuple_add(plan.data[m], plan.len, &at, C4P_OP_SUM, C4P_INT32, count, sizeof count));
-        CHECK_OK(c4p_tuple_add(plan.data[m], plan.len, &at, C4P_OP_MIN, C4P_FLOAT64, &least, sizeof least));
-        CHECK_OK(c4p_tuple_add(plan.data[m], plan.len, &at, C4P_OP_BIT_OR, C4P_UINT16, &bits, sizeof bits));
+        plan.len = c4p_tuple_size(sizeof count) + c4p_tuple_size(sizeof least) +
+                   c4p_tuple_size(sizeof bits);
+        CHECK_OK(
+            c4p_tuple_add(plan.data[m], plan.len, &at, C4P_OP_SUM, C4P_INT32, count, sizeof count));
+        CHECK_OK(c4p_tuple_add(plan.data[m], plan.len, &at, C4P_OP_MIN, C4P_FLOAT64, &least,
+                               sizeof least));
+        CHECK_OK(c4p_tuple_add(plan.data[m], plan.len, &at, C4P_OP_BIT_OR, C4P_UINT16, &bits,
+                               sizeof bits));
         CHECK_EQ(plan.len, at);
-        CHECK_STATUS(C4P_ERR_RANGE, c4p_tuple_add(plan.data[m], plan.len, &at, C4P_OP_MIN, C4P_FLOAT64, &least, sizeof least));
+        CHECK_STATUS(C4P_ERR_RANGE, c4p_tuple_add(plan.data[m], plan.len, &at, C4P_OP_MIN,
+                                                  C4P_FLOAT64, &least, sizeof least));
     }
     reduce_once(&w, &wait, &result);
     if (c4p_rank(w.rt) == 0) {
         static const c4p_op_t ops[] = {C4P_OP_SUM, C4P_OP_MIN, C4P_OP_BIT_OR};
         static const c4p_dtype_t types[] = {C4P_INT32, C4P_FLOAT64, C4P_UINT16};
-        static const int32_t sums[3] = {MEMBERS * (MEMBERS - 1) / 2, MEMBERS, -MEMBERS * (MEMBERS - 1) / 2};
+        static const int32_t sums[3] = {MEMBERS * (MEMBERS - 1) / 2, MEMBERS,
+                                        -MEMBERS * (MEMBERS - 1) / 2};
         const double least = 100 - (MEMBERS - 1);
         const uint16_t bits = (1u << MEMBERS) - 1;
         const void *want[] = {sums, &least, &bits};
@@ -494,7 +515,8 @@ longest(c4p_rt_t *rt, const c4p_blob_t *parts, size_t n, void *ctx, c4p_msg_t **
     CHECK(n >= 2);
     combined++;
     for (size_t i = 1; i < n; i++) {
-        if (parts[i].len > best->len || (parts[i].len == best->len && memcmp(parts[i].data, best->data, best->len) < 0))
+        if (parts[i].len > best->len ||
+            (parts[i].len == best->len && memcmp(parts[i].data, best->data, best->len) < 0))
             best = &parts[i];
     }
     *out = rts_msg(rt, best->data, best->len);
@@ -513,7 +535,8 @@ a_reducer_of_the_users_combines_any_bytes(void)
     CHECK_OK(c4p_reducer_add(w.rt, "longest", longest, &combined, &custom));
     start_world(&w);
     static const char shape[] = "3x4";
-    plan.how = (c4p_reduce_t){.op = C4P_OP_CUSTOM, .custom = custom, .meta = shape, .meta_len = sizeof shape};
+    plan.how = (c4p_reduce_t){
+        .op = C4P_OP_CUSTOM, .custom = custom, .meta = shape, .meta_len = sizeof shape};
     plan.vary = true;
     for (int m = 0; m < MEMBERS; m++) {
         plan.lens[m] = (size_t)(m * 7 % 10) + (m % 10 == 7);
@@ -565,13 +588,17 @@ results_go_to_a_future_an_element_all_elements_or_a_handler(void)
     for (int m = 0; m < MEMBERS; m++)
         memcpy(plan.data[m], &(int64_t){4}, 8);
     c4p_target_t targets[] = {
-        {.kind = C4P_TARGET_ELEMENT, .entry = w.got, .flags = 0x2a, .ref = rts_ref(w.array, MEMBERS - 1)},
+        {.kind = C4P_TARGET_ELEMENT,
+         .entry = w.got,
+         .flags = 0x2a,
+         .ref = rts_ref(w.array, MEMBERS - 1)},
         {.kind = C4P_TARGET_BROADCAST, .entry = w.got, .flags = 0x2a, .ref = {.coll = w.array}},
         {.kind = C4P_TARGET_HANDLER, .number = (uint64_t)last << 32 | handler},
         {.kind = C4P_TARGET_NONE},
     };
     for (int i = 0; c4p_rank(w.rt) == 0 && i < 4; i++)
-        CHECK_OK(c4p_bcast(w.rt, w.array, w.give, rts_msg(w.rt, &targets[i], sizeof targets[i]), C4P_BCAST_NO_REPLY, 0));
+        CHECK_OK(c4p_bcast(w.rt, w.array, w.give, rts_msg(w.rt, &targets[i], sizeof targets[i]),
+                           C4P_BCAST_NO_REPLY, 0));
     rts_settle(w.rt);
     CHECK_EQ(1 + MEMBERS, rts_sum(results_got));
     CHECK_EQ(1 + MEMBERS, rts_sum(results_right));
@@ -621,7 +648,8 @@ many_reductions_are_in_flight_and_arrive_in_order(void)
     if (c4p_rank(w.rt) == 0) {
         c4p_future_t future;
         CHECK_OK(c4p_future_new(w.rt, ROUNDS, on_round, NULL, &future));
-        CHECK_OK(c4p_bcast(w.rt, w.array, many, rts_number(w.rt, (int64_t)future), C4P_BCAST_NO_REPLY, 0));
+        CHECK_OK(c4p_bcast(w.rt, w.array, many, rts_number(w.rt, (int64_t)future),
+                           C4P_BCAST_NO_REPLY, 0));
     }
     rts_settle(w.rt);
     if (c4p_rank(w.rt) == 0)
@@ -685,7 +713,8 @@ broadcasts_of_a_rank_reach_every_element_once_and_in_order(void)
     start_world(&w);
     memset(last_from, 0, sizeof last_from);
     for (int64_t k = 1; k <= N; k++)
-        CHECK_OK(c4p_bcast(w.rt, w.array, take, rts_number(w.rt, (int64_t)c4p_rank(w.rt) << 32 | k), C4P_BCAST_NO_REPLY, 0));
+        CHECK_OK(c4p_bcast(w.rt, w.array, take, rts_number(w.rt, (int64_t)c4p_rank(w.rt) << 32 | k),
+                           C4P_BCAST_NO_REPLY, 0));
     rts_settle(w.rt);
     for (rts_obj_t *obj = rts_world.objs; obj; obj = obj->next)
         CHECK_EQ(N * c4p_num_ranks(w.rt), obj->count);
@@ -706,7 +735,8 @@ answer_bcast(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
     if (i % 3 == 0)
         late[i] = reply;
     else
-        CHECK_OK(c4p_reply_send(rt, &reply, rts_number(rt, 10 * i), rts_number_in(msg) && i % 5 == 4));
+        CHECK_OK(
+            c4p_reply_send(rt, &reply, rts_number(rt, 10 * i), rts_number_in(msg) && i % 5 == 4));
 }
 
 static void
@@ -714,7 +744,8 @@ send_late_answers(c4p_rt_t *rt)
 {
     for (rts_obj_t *obj = rts_world.objs; obj; obj = obj->next)
         if (obj->index.at[0] % 3 == 0)
-            CHECK_OK(c4p_reply_send(rt, &late[obj->index.at[0]], rts_number(rt, 10 * obj->index.at[0]), false));
+            CHECK_OK(c4p_reply_send(rt, &late[obj->index.at[0]],
+                                    rts_number(rt, 10 * obj->index.at[0]), false));
 }
 
 static void
@@ -730,7 +761,8 @@ awaited_broadcasts_complete_after_the_last_element(void)
     const bool am_asker = c4p_rank(w.rt) == asker;
 
     if (am_asker)
-        CHECK_OK(c4p_bcast(w.rt, w.array, answer, rts_number(w.rt, 0), C4P_BCAST_DONE, rts_future(w.rt, 1, &done)));
+        CHECK_OK(c4p_bcast(w.rt, w.array, answer, rts_number(w.rt, 0), C4P_BCAST_DONE,
+                           rts_future(w.rt, 1, &done)));
     rts_settle(w.rt);
     if (am_asker)
         CHECK_EQ(0, done.values);
@@ -743,7 +775,8 @@ awaited_broadcasts_complete_after_the_last_element(void)
     }
 
     if (am_asker)
-        CHECK_OK(c4p_bcast(w.rt, w.array, answer, rts_number(w.rt, 1), C4P_BCAST_GATHER, rts_future(w.rt, 1, &gathered)));
+        CHECK_OK(c4p_bcast(w.rt, w.array, answer, rts_number(w.rt, 1), C4P_BCAST_GATHER,
+                           rts_future(w.rt, 1, &gathered)));
     rts_settle(w.rt);
     send_late_answers(w.rt);
     rts_settle(w.rt);
@@ -764,7 +797,8 @@ awaited_broadcasts_complete_after_the_last_element(void)
 
     /* Without values the first error in index order is what arrives: that of element 4. */
     if (am_asker)
-        CHECK_OK(c4p_bcast(w.rt, w.array, answer, rts_number(w.rt, 1), C4P_BCAST_DONE, rts_future(w.rt, 1, &failed)));
+        CHECK_OK(c4p_bcast(w.rt, w.array, answer, rts_number(w.rt, 1), C4P_BCAST_DONE,
+                           rts_future(w.rt, 1, &failed)));
     rts_settle(w.rt);
     send_late_answers(w.rt);
     rts_settle(w.rt);
@@ -786,8 +820,10 @@ a_broadcast_over_nothing_completes(void)
     CHECK_OK(c4p_start(w.rt));
     if (c4p_rank(w.rt) == 0) {
         c4p_coll_t none = rts_array(w.rt, w.type, 0);
-        CHECK_OK(c4p_bcast(w.rt, none, answer, rts_number(w.rt, 0), C4P_BCAST_DONE, rts_future(w.rt, 1, &wait)));
-        CHECK_OK(c4p_bcast(w.rt, none, answer, rts_number(w.rt, 0), C4P_BCAST_GATHER, rts_future(w.rt, 1, &gathered)));
+        CHECK_OK(c4p_bcast(w.rt, none, answer, rts_number(w.rt, 0), C4P_BCAST_DONE,
+                           rts_future(w.rt, 1, &wait)));
+        CHECK_OK(c4p_bcast(w.rt, none, answer, rts_number(w.rt, 0), C4P_BCAST_GATHER,
+                           rts_future(w.rt, 1, &gathered)));
     }
     rts_settle(w.rt);
     if (c4p_rank(w.rt) == 0) {
@@ -801,8 +837,11 @@ a_broadcast_over_nothing_completes(void)
 
 TEST_CASES(every_operation_with_every_type_matches_a_serial_computation, a_barrier_has_no_data,
            locations_of_least_and_greatest, gather_keeps_every_byte_in_index_order,
-           an_ordered_sum_is_the_serial_sum_to_the_last_bit, a_compensated_sum_loses_nothing_that_matters,
-           a_tuple_reduces_each_part_by_its_own_rule, a_reducer_of_the_users_combines_any_bytes,
-           results_go_to_a_future_an_element_all_elements_or_a_handler, many_reductions_are_in_flight_and_arrive_in_order,
-           large_contributions_and_counters_near_their_ends, broadcasts_of_a_rank_reach_every_element_once_and_in_order,
+           an_ordered_sum_is_the_serial_sum_to_the_last_bit,
+           a_compensated_sum_loses_nothing_that_matters, a_tuple_reduces_each_part_by_its_own_rule,
+           a_reducer_of_the_users_combines_any_bytes,
+           results_go_to_a_future_an_element_all_elements_or_a_handler,
+           many_reductions_are_in_flight_and_arrive_in_order,
+           large_contributions_and_counters_near_their_ends,
+           broadcasts_of_a_rank_reach_every_element_once_and_in_order,
            awaited_broadcasts_complete_after_the_last_element, a_broadcast_over_nothing_completes)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rt_run_test.c: life of runtimes on real ranks: start and end, many times and on communicators of the host's; the scheduler's calls, futures,
- * timers, posts, quiescence, exit. */
+/* rt_run_test.c: life of runtimes on real ranks: start and end, many times and on communicators of
+ * the host's; the scheduler's calls, futures, timers, posts, quiescence, exit. */
 #include "rt_support.h"
 #include "support/prng.h"
 
@@ -53,7 +53,8 @@ pass_token(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
     if (left == 0)
         CHECK_OK(c4p_exit(rt, 20 + c4p_rank(rt)));
     else
-        CHECK_OK(c4p_send(rt, rts_ref(obj->self.coll, (c4p_rank(rt) + 1) % c4p_num_ranks(rt)), *entry, rts_number(rt, left - 1)));
+        CHECK_OK(c4p_send(rt, rts_ref(obj->self.coll, (c4p_rank(rt) + 1) % c4p_num_ranks(rt)),
+                          *entry, rts_number(rt, left - 1)));
 }
 
 /* A runtime with a token that makes `hops` hops from rank 0 on. */
@@ -73,7 +74,8 @@ token_runtime(MPI_Comm comm, int64_t hops, c4p_entry_t *entry)
     return rt;
 }
 
-/* Even and odd ranks in two jobs, ranks in reverse; the host's own messages in between are not disturbed. */
+/* Even and odd ranks in two jobs, ranks in reverse; the host's own messages in between are not
+ * disturbed. */
 static void
 runtimes_live_on_communicators_of_the_host(void)
 {
@@ -89,7 +91,8 @@ runtimes_live_on_communicators_of_the_host(void)
         int64_t hops = 100 + world_rank % 2 * 57;
         int mine = 0, number = 4711;
         MPI_Request request;
-        /* A message of the host's, under way while the runtime lives, that no wildcard of ours may take. */
+        /* A message of the host's, under way while the runtime lives, that no wildcard of ours may
+         * take. */
         MPI_Irecv(&mine, 1, MPI_INT, (rank + ranks - 1) % ranks, 0, half, &request);
         token_hops = 0;
         c4p_rt_t *rt = token_runtime(half, hops, &entry);
@@ -140,7 +143,8 @@ facts_about_ranks_and_time(void)
     MPI_Comm_size(MPI_COMM_WORLD, &ranks);
     CHECK_EQ(rank, c4p_rank(rt));
     CHECK_EQ(ranks, c4p_num_ranks(rt));
-    CHECK(c4p_host_rank(rt) >= 0 && c4p_host_rank(rt) < c4p_host_ranks(rt) && c4p_host_ranks(rt) <= ranks);
+    CHECK(c4p_host_rank(rt) >= 0 && c4p_host_rank(rt) < c4p_host_ranks(rt) &&
+          c4p_host_ranks(rt) <= ranks);
     double before = c4p_time_s(rt), wall = MPI_Wtime();
     CHECK(before >= 0 && before < 600);
     while (MPI_Wtime() - wall < 0.05) {
@@ -189,8 +193,10 @@ log_lines_name_the_rank_and_are_filtered(void)
 static void
 the_table_of_settings_has_what_the_options_name(void)
 {
-    static const char *const names[] = {"C4PY_LOG", "C4PY_STALL", "C4PY_IDLE", "C4PY_CREDIT_BYTES", "C4PY_SMALL_BYTES",
-                                        "C4PY_RING", "C4PY_BATCH_BYTES", "C4PY_BCAST_LOG", "C4PY_LOC_CACHE", "C4PY_STALL_AFTER_MS"};
+    static const char *const names[] = {"C4PY_LOG",           "C4PY_STALL",       "C4PY_IDLE",
+                                        "C4PY_CREDIT_BYTES",  "C4PY_SMALL_BYTES", "C4PY_RING",
+                                        "C4PY_BATCH_BYTES",   "C4PY_BCAST_LOG",   "C4PY_LOC_CACHE",
+                                        "C4PY_STALL_AFTER_MS"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         c4p_setting_t setting = {NULL, NULL, NULL, NULL};
         bool found = false;
@@ -224,7 +230,8 @@ futures_take_as_many_values_as_they_were_made_for(void)
     int ranks = c4p_num_ranks(rt);
 
     CHECK_OK(c4p_start(rt));
-    c4p_future_t all = rts_future(rt, 2 * (uint64_t)ranks, &wait), none = rts_future(rt, 2 * (uint64_t)ranks, &dropped);
+    c4p_future_t all = rts_future(rt, 2 * (uint64_t)ranks, &wait),
+                 none = rts_future(rt, 2 * (uint64_t)ranks, &dropped);
     CHECK(all != none && all != 0);
     CHECK_EQ(c4p_rank(rt), c4p_future_rank(all));
     CHECK_OK(c4p_group_new(rt, type, NULL, 0, &group));
@@ -303,7 +310,8 @@ timers_fire_once_not_early_and_in_order(void)
     CHECK_STATUS(C4P_ERR_NOT_FOUND, c4p_timer_cancel(rt, ids[0]));
     CHECK_OK(c4p_timer(rt, 0.15, end_job, NULL, NULL));
     CHECK_OK(c4p_run(rt, &code));
-    CHECK_EQ(c4p_rank(rt) == 0 ? N - N / 10 : fired, fired); /* the others may end before their last ones */
+    CHECK_EQ(c4p_rank(rt) == 0 ? N - N / 10 : fired, fired); /* the others may end before their last
+                                                                ones */
     for (int i = 0; i < N; i++) {
         if (i % 10 == 0)
             CHECK_EQ(-1, clocks[i].at);
@@ -418,11 +426,13 @@ quiescence_is_told_after_the_last_message_to_all_who_asked(void)
         CHECK_OK(c4p_detect_quiescence(rt, &to));
     }
     rts_settle(rt);
-    rts_settle(rt); /* the news itself is a message, of which the first one may see the sending only */
+    rts_settle(rt); /* the news itself is a message, of which the first one may see the sending only
+                     */
     CHECK_EQ(3 * ranks * ((1 << (DEPTH + 1)) - 1), rts_sum(bursts_run));
     for (int i = 0; i < 3; i++)
         CHECK_EQ(1, quiet[i].told);
-    /* The last one told knew all; an earlier one may have been told before the bursts of slower ranks began. */
+    /* The last one told knew all; an earlier one may have been told before the bursts of slower
+     * ranks began. */
     CHECK_EQ(bursts_run, quiet[2].bursts_then);
     rts_close(rt);
 }
@@ -509,11 +519,13 @@ every_rank_may_end_the_job_and_all_see_the_same_code(void)
             c4p_rt_t *rt = rts_open(NULL);
             int code = 777, ranks = c4p_num_ranks(rt);
             CHECK_OK(c4p_start(rt));
-            CHECK_OK(who < 0 || c4p_rank(rt) == who % ranks ? c4p_exit(rt, codes[c] + (who < 0 ? c4p_rank(rt) : 0)) : C4P_OK);
+            CHECK_OK(who < 0 || c4p_rank(rt) == who % ranks
+                         ? c4p_exit(rt, codes[c] + (who < 0 ? c4p_rank(rt) : 0))
+                         : C4P_OK);
             CHECK_OK(c4p_run(rt, &code));
             CHECK(code >= codes[c] && code < codes[c] + (who < 0 ? ranks : 1));
             CHECK_EQ((int64_t)code * ranks, rts_sum(code)); /* the same everywhere */
-            CHECK_OK(c4p_exit(rt, 9)); /* too late, and harmless */
+            CHECK_OK(c4p_exit(rt, 9));                      /* too late, and harmless */
             c4p_free(rt);
         }
     }
@@ -609,7 +621,8 @@ idle_end(c4p_rt_t *rt, void *ctx)
 static void
 hooks_are_called_while_the_scheduler_idles(void)
 {
-    const c4p_hooks_t hooks = {.struct_size = sizeof hooks, .tick = tick, .idle_begin = idle_begin, .idle_end = idle_end};
+    const c4p_hooks_t hooks = {
+        .struct_size = sizeof hooks, .tick = tick, .idle_begin = idle_begin, .idle_end = idle_end};
     c4p_opts_t opts = C4P_OPTS_INIT;
     int code;
     opts.idle = C4P_IDLE_SLEEP;
@@ -628,10 +641,13 @@ hooks_are_called_while_the_scheduler_idles(void)
 }
 
 TEST_CASES(hundred_runtimes_one_after_the_other, a_runtime_that_never_started_can_be_freed,
-           runtimes_live_on_communicators_of_the_host, two_runtimes_run_in_turns, facts_about_ranks_and_time,
-           log_lines_name_the_rank_and_are_filtered, the_table_of_settings_has_what_the_options_name,
-           futures_take_as_many_values_as_they_were_made_for, timers_fire_once_not_early_and_in_order,
-           posts_run_first_in_first_out_and_keep_the_job_busy, quiescence_is_told_after_the_last_message_to_all_who_asked,
+           runtimes_live_on_communicators_of_the_host, two_runtimes_run_in_turns,
+           facts_about_ranks_and_time, log_lines_name_the_rank_and_are_filtered,
+           the_table_of_settings_has_what_the_options_name,
+           futures_take_as_many_values_as_they_were_made_for,
+           timers_fire_once_not_early_and_in_order,
+           posts_run_first_in_first_out_and_keep_the_job_busy,
+           quiescence_is_told_after_the_last_message_to_all_who_asked,
            a_pending_timer_does_not_hold_quiescence_up, step_runs_a_bounded_number_of_entries,
            every_rank_may_end_the_job_and_all_see_the_same_code, nothing_runs_after_the_exit,
            exit_inside_a_run_until_quiescent_is_told, hooks_are_called_while_the_scheduler_idles)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rt_send_test.c: messages to chares and to handlers on real ranks: every size, segments, order, priorities, answers, objects. */
+/* rt_send_test.c: messages to chares and to handlers on real ranks: every size, segments, order,
+ * priorities, answers, objects. */
 #include "rt_support.h"
 #include "support/prng.h"
 
@@ -9,15 +10,16 @@
 static uint8_t
 byte_at(int source, int64_t target, int64_t number, size_t i)
 {
-    return (uint8_t)(source * 89 + target * 31 + number * 131 + (int64_t)i * 7 + (int64_t)(i >> 12) * 3);
+    return (uint8_t)(source * 89 + target * 31 + number * 131 + (int64_t)i * 7 +
+                     (int64_t)(i >> 12) * 3);
 }
 
 typedef struct head {
     int64_t source, target, number;
 } head_t;
 
-/* A message that says who sent it; of `len` bytes, of which those after the first sizeof(head_t) are a pattern. Shorter ones are
- * pattern only and numbered through the tag. */
+/* A message that says who sent it; of `len` bytes, of which those after the first sizeof(head_t)
+ * are a pattern. Shorter ones are pattern only and numbered through the tag. */
 static c4p_msg_t *
 patterned(c4p_rt_t *rt, int64_t target, int64_t number, size_t len)
 {
@@ -64,7 +66,8 @@ check_arrival(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
     }
     for (size_t i = from; i < len; i++)
         if (data[i] != byte_at(source, me, number, i))
-            FAIL("byte %zu of %zu of message %d from rank %d is wrong", i, len, (int)number, source);
+            FAIL("byte %zu of %zu of message %d from rank %d is wrong", i, len, (int)number,
+                 source);
     arrivals.bytes += (int64_t)len;
     arrivals.messages++;
 }
@@ -89,9 +92,25 @@ open_checked_group(const c4p_opts_t *opts)
 
 /* ---- sizes and order --------------------------------------------------------------------------- */
 
-static const size_t sizes[] = {0,    1,    7,    8,    9,     63,    64,    65,    191,     192,     193,        255,        256,   257,
-                               3967, 3968, 3969, 4031, 4032,  4033,  4095,  4096,  4097,    8191,    32768,      65535,      65536, 65537,
-                               100,  0,    1 << 20, (1 << 20) + 1, 3, (4 << 20) - 1, 5, (16 << 20) + 3, 1};
+static const size_t sizes[] = {0,       1,
+                               7,       8,
+                               9,       63,
+                               64,      65,
+                               191,     192,
+                               193,     255,
+                               256,     257,
+                               3967,    3968,
+                               3969,    4031,
+                               4032,    4033,
+                               4095,    4096,
+                               4097,    8191,
+                               32768,   65535,
+                               65536,   65537,
+                               100,     0,
+                               1 << 20, (1 << 20) + 1,
+                               3,       (4 << 20) - 1,
+                               5,       (16 << 20) + 3,
+                               1};
 
 static void
 every_size_arrives_intact_and_in_order(void)
@@ -121,7 +140,8 @@ small_messages_do_not_overtake_large_ones(void)
     int to = (c4p_rank(rt) + 1) % c4p_num_ranks(rt);
 
     for (int i = 0; i < PAIRS; i++) {
-        CHECK_OK(c4p_send(rt, rts_ref(group, to), check_entry, patterned(rt, to, number++, 200000 + (size_t)i)));
+        CHECK_OK(c4p_send(rt, rts_ref(group, to), check_entry,
+                          patterned(rt, to, number++, 200000 + (size_t)i)));
         CHECK_OK(c4p_send(rt, rts_ref(group, to), check_entry, patterned(rt, to, number++, 24)));
     }
     rts_settle(rt);
@@ -129,7 +149,8 @@ small_messages_do_not_overtake_large_ones(void)
     rts_close(rt);
 }
 
-/* Everybody to everybody, sizes at random, with settings that make every mechanism work for its living. */
+/* Everybody to everybody, sizes at random, with settings that make every mechanism work for its
+ * living. */
 static void
 storms_are_complete_and_in_order(void)
 {
@@ -149,10 +170,11 @@ storms_are_complete_and_in_order(void)
 
         for (int i = 0; i < MESSAGES; i++) {
             int to = (int)prng_below(&prng, (uint64_t)ranks);
-            size_t len = prng_below(&prng, 20) == 0   ? prng_below(&prng, 20000)
+            size_t len = prng_below(&prng, 20) == 0  ? prng_below(&prng, 20000)
                          : prng_below(&prng, 3) == 0 ? prng_below(&prng, 1000)
-                                                      : prng_below(&prng, 100);
-            CHECK_OK(c4p_send(rt, rts_ref(group, to), check_entry, patterned(rt, to, numbers[to]++, len)));
+                                                     : prng_below(&prng, 100);
+            CHECK_OK(c4p_send(rt, rts_ref(group, to), check_entry,
+                              patterned(rt, to, numbers[to]++, len)));
         }
         rts_settle(rt);
         CHECK_EQ((int64_t)MESSAGES * ranks, rts_sum(arrivals.messages));
@@ -181,9 +203,9 @@ segments_arrive_behind_the_payload_and_are_released_once(void)
         size_t payload;
         int segments;
         size_t each;
-    } cases[] = {{0, 1, 1},      {0, 1, 4096},  {5, 2, 0},       {24, 1, 100000}, {24, 3, 1000},      {4000, 2, 31},
-                 {24, 64, 100},  {1, 64, 0},    {100, 64, 5000}, {24, 1, 0},      {5000, 2, 5000},    {24, 2, 1 << 20},
-                 {0, 5, 12345}};
+    } cases[] = {{0, 1, 1},       {0, 1, 4096},     {5, 2, 0},    {24, 1, 100000}, {24, 3, 1000},
+                 {4000, 2, 31},   {24, 64, 100},    {1, 64, 0},   {100, 64, 5000}, {24, 1, 0},
+                 {5000, 2, 5000}, {24, 2, 1 << 20}, {0, 5, 12345}};
     enum { CASES = sizeof cases / sizeof cases[0] };
     c4p_rt_t *rt = open_checked_group(NULL);
     const int ranks = c4p_num_ranks(rt);
@@ -202,13 +224,16 @@ segments_arrive_behind_the_payload_and_are_released_once(void)
                 uint8_t *segment = memory + used;
                 head_t head = {c4p_rank(rt), r, c};
                 for (size_t i = 0; i < cases[c].each; i++, at++) {
-                    segment[i] = at < sizeof head && cases[c].payload < sizeof head &&
-                                         cases[c].payload + (size_t)cases[c].segments * cases[c].each >= sizeof head
-                                     ? ((uint8_t *)&head)[at]
-                                     : byte_at(c4p_rank(rt), r, c, at);
+                    segment[i] =
+                        at < sizeof head && cases[c].payload < sizeof head &&
+                                cases[c].payload + (size_t)cases[c].segments * cases[c].each >=
+                                    sizeof head
+                            ? ((uint8_t *)&head)[at]
+                            : byte_at(c4p_rank(rt), r, c, at);
                 }
                 used += cases[c].each;
-                CHECK_OK(c4p_msg_attach(msg, segment, cases[c].each, release, &counts[c * ranks + r][s]));
+                CHECK_OK(c4p_msg_attach(msg, segment, cases[c].each, release,
+                                        &counts[c * ranks + r][s]));
                 expected++;
             }
             if (cases[c].payload > 0 && cases[c].payload < sizeof(head_t) && at >= sizeof(head_t)) {
@@ -294,13 +319,18 @@ segments_may_be_anywhere(void)
     CHECK_OK(c4p_bcast_handler(rt, handler, number_in_parts(rt)));
     CHECK_OK(c4p_future_send(rt, rts_future(rt, 1, &value), number_in_parts(rt), false));
     CHECK_OK(c4p_array_new(rt, type, &opts, number_in_parts(rt), &sparse));
-    CHECK_OK(c4p_send(rt, rts_ref(sparse, index.at[0]), entry, number_in_parts(rt))); /* waits for the insertion */
+    CHECK_OK(c4p_send(rt, rts_ref(sparse, index.at[0]), entry, number_in_parts(rt))); /* waits for
+                                                                                         the
+                                                                                         insertion
+                                                                                       */
     CHECK_OK(c4p_insert(rt, sparse, &index, 0, number_in_parts(rt)));
     opts.dense = true;
     opts.dims[0] = ranks;
     CHECK_OK(c4p_array_new(rt, type, &opts, number_in_parts(rt), &array));
-    CHECK_OK(c4p_bcast(rt, array, entry, number_in_parts(rt), C4P_BCAST_GATHER, rts_future(rt, 1, &gathered)));
-    CHECK_OK(c4p_call(rt, rts_ref(array, index.at[0]), entry, number_in_parts(rt), rts_future(rt, 1, &reply)));
+    CHECK_OK(c4p_bcast(rt, array, entry, number_in_parts(rt), C4P_BCAST_GATHER,
+                       rts_future(rt, 1, &gathered)));
+    CHECK_OK(c4p_call(rt, rts_ref(array, index.at[0]), entry, number_in_parts(rt),
+                      rts_future(rt, 1, &reply)));
     rts_settle(rt);
     for (rts_obj_t *obj = rts_world.objs; obj; obj = obj->next)
         CHECK_EQ(in_parts, obj->given);
@@ -376,7 +406,8 @@ queued_messages_run_by_priority_then_by_age(void)
         CHECK_OK(c4p_send(rt, rts_ref(group, last), busy, first));
         for (int64_t i = 0; i < N; i++) {
             int32_t priority = i < 5 ? extremes[i] : (int32_t)prng_below(&prng, 7) - 3;
-            c4p_msg_t *msg = rts_number(rt, (int64_t)((uint64_t)(uint32_t)priority << 32 | (uint64_t)i));
+            c4p_msg_t *msg =
+                rts_number(rt, (int64_t)((uint64_t)(uint32_t)priority << 32 | (uint64_t)i));
             c4p_msg_set_priority(msg, priority);
             CHECK_OK(c4p_send(rt, rts_ref(group, last), note, msg));
         }
@@ -416,7 +447,8 @@ answer(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
     if (how == ANSWER_LATER)
         later = reply;
     else
-        CHECK_OK(c4p_reply_send(rt, &reply, rts_number(rt, 1000 + c4p_rank(rt)), how == ANSWER_ERROR));
+        CHECK_OK(
+            c4p_reply_send(rt, &reply, rts_number(rt, 1000 + c4p_rank(rt)), how == ANSWER_ERROR));
 }
 
 static void
@@ -434,7 +466,8 @@ calls_are_answered_now_later_or_with_an_error(void)
 {
     c4p_rt_t *rt = rts_open(NULL);
     c4p_type_t type = rts_type(rt, "Target");
-    c4p_entry_t ask = rts_entry(rt, type, "answer", answer), none = rts_entry(rt, type, "none", nobody_waits);
+    c4p_entry_t ask = rts_entry(rt, type, "answer", answer),
+                none = rts_entry(rt, type, "none", nobody_waits);
     int ranks = c4p_num_ranks(rt), me = c4p_rank(rt);
 
     CHECK_OK(c4p_start(rt));
@@ -445,7 +478,8 @@ calls_are_answered_now_later_or_with_an_error(void)
         for (int to = 0; to < ranks; to++) {
             rts_wait_t wait[4];
             for (int64_t how = ANSWER_NOTHING; me == from && how <= ANSWER_LATER; how++)
-                CHECK_OK(c4p_call(rt, rts_ref(group, to), ask, rts_number(rt, how), rts_future(rt, 1, &wait[how])));
+                CHECK_OK(c4p_call(rt, rts_ref(group, to), ask, rts_number(rt, how),
+                                  rts_future(rt, 1, &wait[how])));
             if (me == from)
                 CHECK_OK(c4p_send(rt, rts_ref(group, to), none, rts_number(rt, 0)));
             rts_settle(rt);
@@ -503,7 +537,8 @@ take_thing(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
     rts_obj_t *obj = object;
     const thing_t *thing = c4p_msg_object(msg);
     (void)ctx;
-    CHECK_EQ(c4p_msg_source(msg) == c4p_rank(rt), thing != NULL); /* the very object, or bytes that stand for it */
+    CHECK_EQ(c4p_msg_source(msg) == c4p_rank(rt), thing != NULL); /* the very object, or bytes that
+                                                                     stand for it */
     obj->count++;
     obj->sum += thing ? thing->value : rts_number_in(msg);
 }
@@ -565,8 +600,13 @@ a_kept_message_stays_what_it_was(void)
     if (c4p_rank(rt) == 0)
         CHECK_OK(c4p_group_new(rt, type, NULL, 0, &group));
     MPI_Bcast(&group, 1, MPI_UINT64_T, 0, MPI_COMM_WORLD);
-    for (int64_t i = 0; i < 300; i++) /* many more than there are receive buffers; batched, single and large */
-        CHECK_OK(c4p_send(rt, rts_ref(group, to), entry, patterned(rt, to, i, i % 3 == 0 ? 30 : i % 3 == 1 ? 2000 : 9000)));
+    for (int64_t i = 0; i < 300; i++) /* many more than there are receive buffers; batched, single
+                                         and large */
+        CHECK_OK(c4p_send(rt, rts_ref(group, to), entry,
+                          patterned(rt, to, i,
+                                    i % 3 == 0   ? 30
+                                    : i % 3 == 1 ? 2000
+                                                 : 9000)));
     rts_settle(rt);
     CHECK_EQ(300, num_kept);
     for (int i = 0; i < 300; i++) {
@@ -585,7 +625,8 @@ static void
 a_message_can_be_shortened_before_it_is_sent(void)
 {
     c4p_rt_t *rt = open_checked_group(NULL);
-    static const size_t lens[][2] = {{100, 24}, {4096, 40}, {100000, 3000}, {100000, 50000}, {50, 0}};
+    static const size_t lens[][2] = {
+        {100, 24}, {4096, 40}, {100000, 3000}, {100000, 50000}, {50, 0}};
     int to = (c4p_rank(rt) + 1) % c4p_num_ranks(rt);
     int64_t bytes = 0;
 
@@ -681,8 +722,10 @@ a_closed_gate_holds_messages_back(void)
 }
 
 TEST_CASES(every_size_arrives_intact_and_in_order, small_messages_do_not_overtake_large_ones,
-           storms_are_complete_and_in_order, segments_arrive_behind_the_payload_and_are_released_once, segments_may_be_anywhere,
-           queued_messages_run_by_priority_then_by_age, calls_are_answered_now_later_or_with_an_error,
-           an_object_travels_by_reference_on_its_rank_and_as_bytes_to_others, a_kept_message_stays_what_it_was,
-           a_message_can_be_shortened_before_it_is_sent, handlers_run_on_one_rank_or_on_all,
-           a_closed_gate_holds_messages_back)
+           storms_are_complete_and_in_order,
+           segments_arrive_behind_the_payload_and_are_released_once, segments_may_be_anywhere,
+           queued_messages_run_by_priority_then_by_age,
+           calls_are_answered_now_later_or_with_an_error,
+           an_object_travels_by_reference_on_its_rank_and_as_bytes_to_others,
+           a_kept_message_stays_what_it_was, a_message_can_be_shortened_before_it_is_sent,
+           handlers_run_on_one_rank_or_on_all, a_closed_gate_holds_messages_back)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rt_support.h: what the tests of the runtime on real ranks share: a runtime on MPI_COMM_WORLD made and ended in each case, chares that
- * remember who they are, and sums over the ranks to compare what happened. Everything goes through the public interface. */
+/* rt_support.h: what the tests of the runtime on real ranks share: a runtime on MPI_COMM_WORLD made
+ * and ended in each case, chares that remember who they are, and sums over the ranks to compare
+ * what happened. Everything goes through the public interface. */
 #ifndef C4PT_RT_SUPPORT_H
 #define C4PT_RT_SUPPORT_H
 
@@ -48,8 +49,8 @@ typedef struct rts_obj {
     struct rts_obj *next;
     c4p_ref_t self;
     c4p_index_t index;
-    int64_t given;  /* the number in the constructor's message, 0 without one */
-    int64_t count;  /* for the case */
+    int64_t given; /* the number in the constructor's message, 0 without one */
+    int64_t count; /* for the case */
     int64_t sum;
 } rts_obj_t;
 

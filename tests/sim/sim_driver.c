@@ -99,8 +99,6 @@ sim_say(sim_job_t *job, int rank, const char *fmt, ...)
 {
     char line[300];
     va_list args;
-    if (!job->config.echo)
-        return;
     va_start(args, fmt);
     vsnprintf(line, sizeof line, fmt, args);
     va_end(args);
@@ -323,7 +321,7 @@ note_abort(sim_job_t *job)
         outcome->failed = true;
         snprintf(outcome->property, sizeof outcome->property, "memory");
         snprintf(outcome->text, sizeof outcome->text, "the job ran out of memory without a word");
-    } else if (!nomem && world->exit_status != job->scenario->exit_status) {
+    } else if (!nomem && world->exit_status != job->expect_status) {
         outcome->failed = true;
         snprintf(outcome->property, sizeof outcome->property, "end");
         snprintf(outcome->text, sizeof outcome->text,
@@ -383,6 +381,7 @@ sim_run(const sim_config_t *config, sim_outcome_t *outcome)
     sim_job_t job = {.scenario = config->scenario, .config = *config, .outcome = outcome};
     *outcome = (sim_outcome_t){0};
     choose_shape(&job);
+    job.expect_status = config->scenario->exit_status;
     c4pi_simnet_opts_t net = {.num_ranks = job.ranks,
                               .mode = outcome->mode,
                               .seed = config->seed,
@@ -395,11 +394,11 @@ sim_run(const sim_config_t *config, sim_outcome_t *outcome)
         note_abort(&job);
         if (!outcome->failed && job.scenario->aborted && !config->fail_alloc)
             (void)c4pi_simnet_call(job.net, check_aborted, &job);
-    } else if (job.scenario->exit_status && !config->fail_alloc) {
+    } else if (job.expect_status && !config->fail_alloc && !outcome->failed) {
         outcome->failed = true;
         snprintf(outcome->property, sizeof outcome->property, "end");
         snprintf(outcome->text, sizeof outcome->text, "the job ended normally, not with status %d",
-                 job.scenario->exit_status);
+                 job.expect_status);
     }
     fill_outcome(&job);
     c4pi_simnet_free(job.net);

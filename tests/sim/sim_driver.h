@@ -71,6 +71,7 @@ struct sim_job {
     uint32_t batch; /* messages run in one turn */
     c4p_rt_t **rts;
     bool began;
+    int expect_status;  /* the scenario's exit_status, unless it says otherwise */
     bool out_of_memory; /* a public call said so, and the job ends because of that */
     void *world;        /* the scenario's state; zeroed memory of sim_memory() */
     void *memory;       /* all blocks of sim_memory() */
@@ -82,6 +83,11 @@ void sim_outcome_fini(sim_outcome_t *outcome);
 
 /* A line for who reads a replay; nothing unless the configuration says echo. */
 void sim_say(sim_job_t *job, int rank, const char *fmt, ...) C4P_PRINTF(3, 4);
+#define SIM_SAY(job, ...)                                                                          \
+    do {                                                                                           \
+        if ((job)->config.echo)                                                                    \
+            sim_say((job), __VA_ARGS__);                                                           \
+    } while (0)
 
 /* A choice of the tape, 0 <= result < n, 0 boring. */
 uint32_t sim_choose(sim_job_t *job, uint32_t n);

@@ -50,11 +50,11 @@ enum {
     MAX_SETS = 8,
     MAX_SLOTS = 16,
     MAX_MEMBERS = 400,
-    MAX_NOTES = 6000,
-    MAX_SHOUTS = 400,
-    MAX_ROUNDS = 256,
-    MAX_WISHES = 1000,
-    MAX_LATE = 1000,
+    MAX_NOTES = 1500,
+    MAX_SHOUTS = 250,
+    MAX_ROUNDS = 128,
+    MAX_WISHES = 500,
+    MAX_LATE = 400,
     MAX_PHASES = 6,
     MAX_REQUESTS = 400
 };
@@ -197,6 +197,7 @@ typedef struct world {
     bool finishing; /* nothing new is begun */
     uint32_t stage; /* of the finish */
     bool exit_asked;
+    struct actor *just_packed;
     uint32_t exit_codes; /* bits of those asked for */
     c4p_type_t type;
     c4p_entry_t on_note, on_shout, on_result, on_top_up;
@@ -233,7 +234,6 @@ typedef struct actor {
     member_t *member;
     uint64_t ran;    /* entries run by it; travels */
     uint64_t check;  /* over all that travels */
-    bool packed;
 } actor_t;
 
 /* ---- world.c: set-up, the finish ---------------------------------------------------------------- */

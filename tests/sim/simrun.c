@@ -115,10 +115,13 @@ run_one(const args_t *args, const sim_config_t *config, uint64_t *events, uint64
 static bool
 run_failing(const args_t *args, sim_config_t *config, uint64_t end, uint64_t *events)
 {
-    uint64_t allocs = UINT64_MAX;
-    for (; config->fail_alloc <= allocs && (!end || config->fail_alloc < end); config->fail_alloc++)
+    for (; !end || config->fail_alloc < end; config->fail_alloc++) {
+        uint64_t allocs = 0;
         if (!run_one(args, config, events, &allocs))
             return false;
+        if (allocs < config->fail_alloc)
+            break; /* so many were never asked for */
+    }
     return true;
 }
 

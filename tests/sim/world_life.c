@@ -135,7 +135,7 @@ construct(c4p_rt_t *rt, c4p_ref_t self, c4p_msg_t *args, void *ctx, void **objec
     member->constructed = true;
     member->first_shout = member->next_shout = elem->bcast_next - base;
     member->next_round = elem->redn_next - base;
-    sim_say(w->job, rt->rank, "CONSTRUCT member %u %s", member->id, world_name(slot));
+    SIM_SAY(w->job, rt->rank, "CONSTRUCT member %u %s", member->id, world_name(slot));
     SIM_CHECK(w->job, "P6",
               member->next_round >= MAX_ROUNDS ||
                   slot->set->rounds[member->next_round].delivered == 0,
@@ -156,7 +156,9 @@ destroy(c4p_rt_t *rt, void *object, void *ctx)
     world_t *w = ctx;
     actor_t *actor = object;
     member_t *member = actor->member;
-    if (!actor->packed && rt->phase < C4PI_PHASE_EXITING) {
+    bool packed = w->just_packed == actor;
+    w->just_packed = NULL;
+    if (!packed && rt->phase < C4PI_PHASE_EXITING) {
         SIM_CHECK(w->job, "P4", member->state == M_LIVE && member->rank == rt->rank,
                   "%s dies on rank %d, where it does not live", world_name(member->slot), rt->rank);
         SIM_CHECK(w->job, "P4", member->destroy_asked, "%s dies, and nobody asked for it",
@@ -164,8 +166,13 @@ destroy(c4p_rt_t *rt, void *object, void *ctx)
         SIM_CHECK(w->job, "P4", member->suspended == 0, "%s dies while it waits",
                   world_name(member->slot));
         member->state = M_DEAD;
-        sim_say(w->job, rt->rank, "DEATH of member %u %s", member->id, world_name(member->slot));
+        SIM_SAY(w->job, rt->rank, "DEATH of member %u %s", member->id, world_name(member->slot));
         member->slot->moves++;
+    } else if (packed) {
+        SIM_SAY(w->job, rt->rank, "AWAY goes member %u %s", member->id, world_name(member->slot));
+        member->state = M_TRAVELLING;
+        member->slot->moves++;
+        w->num_travelling++;
     }
     actor_free(w, rt, actor);
 }
@@ -189,12 +196,8 @@ pack(c4p_rt_t *rt, void *object, c4p_pup_t *p, void *ctx)
     c4p_put_u64(p, actor->check);
     for (uint32_t n = sim_choose(w->job, 8) == 7 ? 600 : 0; n > 0; n--)
         c4p_put_u64(p, member->id);
-    actor->packed = true;
-    sim_say(w->job, rt->rank, "PACK member %u %s", member->id, world_name(member->slot));
-    member->state = M_TRAVELLING;
-    member->slot->moves++;
-    w->num_travelling++;
-    return C4P_OK;
+    w->just_packed = actor; /* if there is memory to send it, destroy() is next */
+    return c4p_pup_status(p);
 }
 
 static c4p_status_t
@@ -218,7 +221,7 @@ unpack(c4p_rt_t *rt, c4p_ref_t self, c4p_pup_t *p, void *ctx, void **object_out)
               world_name(member->slot));
     member->state = M_LIVE;
     member->rank = rt->rank;
-    sim_say(w->job, rt->rank, "UNPACK member %u %s", member->id, world_name(member->slot));
+    SIM_SAY(w->job, rt->rank, "UNPACK member %u %s", member->id, world_name(member->slot));
     member->slot->moves++;
     w->num_travelling--;
     *object_out = actor;

@@ -148,7 +148,7 @@ world_send(world_t *w, c4p_rt_t *rt, slot_t *slot, bool call)
         reply = w->wishes[wish].future;
     }
     c4p_msg_t *msg = note_message(w, rt, note);
-    sim_say(w->job, rt->rank, "SEND note %d to %s", (int)(note - w->notes), world_name(slot));
+    SIM_SAY(w->job, rt->rank, "SEND note %d to %s", (int)(note - w->notes), world_name(slot));
     slot->next_seq[rt->rank]++;
     if (!done(w, rt, c4p_call(rt, to, w->on_note, msg, reply), "c4p_call"))
         c4p_msg_free(msg);
@@ -274,7 +274,7 @@ world_contribute(world_t *w, c4p_rt_t *rt, member_t *member)
     if (rt->phase != C4PI_PHASE_ACTIVE)
         return;
     target_of(w, rt, set, number, &target);
-    sim_say(w->job, rt->rank, "CONTRIBUTE member %u %s to %d", member->id, world_name(member->slot),
+    SIM_SAY(w->job, rt->rank, "CONTRIBUTE member %u %s to %d", member->id, world_name(member->slot),
             (int)number);
     round->given++;
     round->sum += number % 3 == 2 ? 0 : value;
@@ -326,7 +326,7 @@ world_insert(world_t *w, c4p_rt_t *rt, slot_t *slot)
     member->inserted_at = w->clocks[rt->rank].at[rt->rank];
     sim_ok(w->job, rt, c4p_msg_new(rt, 4, &args), "c4p_msg_new");
     memcpy(c4p_msg_data(args), &member->id, 4);
-    sim_say(w->job, rt->rank, "INSERT member %u %s (by set %d)", member->id, world_name(slot),
+    SIM_SAY(w->job, rt->rank, "INSERT member %u %s (by set %d)", member->id, world_name(slot),
             rt->running ? world_set_of(w, rt->running->coll->id)->number : -1);
     if (!done(w, rt, c4p_insert(rt, set->id, &slot->index, rank, args), "c4p_insert"))
         c4p_msg_free(args);
@@ -359,7 +359,7 @@ destroy(world_t *w, c4p_rt_t *rt)
     if (!member || member->destroy_asked)
         return;
     c4p_ref_t ref = {slot->set->id, slot->key};
-    sim_say(w->job, rt->rank, "DESTROY member %u %s", member->id, world_name(slot));
+    SIM_SAY(w->job, rt->rank, "DESTROY member %u %s", member->id, world_name(slot));
     if (!done(w, rt, c4p_destroy(rt, ref), "c4p_destroy"))
         return;
     member->destroy_asked = true;

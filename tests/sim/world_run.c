@@ -34,6 +34,7 @@ enter(world_t *w, c4p_rt_t *rt, actor_t *actor)
     SIM_CHECK(w->job, "P1", self.coll == slot->set->id && c4p_key_eq(self.key, slot->key),
               "%s runs under another name", world_name(slot));
     actor->ran++;
+    w->just_packed = NULL;
     actor->check = c4pi_hash_u64(actor->ran + 1) ^ c4pi_hash_u64(member->id + 77);
     return member;
 }
@@ -184,7 +185,7 @@ world_run_note(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
               "note %u to %s was forwarded %u times, and its target moved %u times", id,
               world_name(member->slot), msg->env.hops, moves);
     check_order(w, note);
-    sim_say(w->job, rt->rank, "RUN note %u at %s", id, world_name(member->slot));
+    SIM_SAY(w->job, rt->rank, "RUN note %u at %s", id, world_name(member->slot));
     note->state = NOTE_RUN;
     note->ran_by = member->id;
     if (!w->finishing)
