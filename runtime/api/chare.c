@@ -330,6 +330,8 @@ c4p_reply_send(c4p_rt_t *rt, const c4p_reply_t *reply, c4p_msg_t *value, bool is
         return C4P_OK;
     }
     if (reply->kind == C4PI_REPLY_FUTURE) {
+        if (value && c4pi_msg_prepare(&value) != C4P_OK)
+            c4pi_die(rt, C4P_ERR_NOMEM, "no memory for the value of a call");
         c4pi_future_deliver(rt, reply->number, value, is_error);
         return C4P_OK;
     }

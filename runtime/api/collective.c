@@ -26,6 +26,9 @@ c4p_bcast(c4p_rt_t *rt, c4p_coll_t id, c4p_entry_t entry, c4p_msg_t *msg, c4p_bc
         if (st != C4P_OK)
             return st;
     }
+    c4p_status_t prepared = c4pi_msg_prepare(&msg);
+    if (prepared != C4P_OK)
+        return prepared;
     msg->env.entry = entry;
     msg->env.coll = id;
     msg->env.source = (uint32_t)rt->rank & 0xffffff;
@@ -43,7 +46,13 @@ check_target(const c4p_rt_t *rt, const c4p_target_t *target)
     case C4P_TARGET_FUTURE:
         return c4p_future_rank(target->number) < rt->num_ranks && target->number ? C4P_OK
                                                                                  : C4P_ERR_RANGE;
-    case C4P_TARGET_ELEMENT:
+    case C4P_TARGET_ELEMENT: {
+        const c4pi_coll_t *coll = c4pi_map_get(&rt->colls, target->ref.coll);
+        if (coll && coll->kind == C4P_KIND_GROUP &&
+            (target->ref.key.w[0] >= (uint64_t)rt->num_ranks || target->ref.key.w[1]))
+            return C4P_ERR_RANGE;
+    }
+        /* fall through */
     case C4P_TARGET_BROADCAST:
         return target->ref.coll && c4pi_coll_creator(target->ref.coll) < rt->num_ranks
                    ? C4P_OK

@@ -72,6 +72,10 @@ c4p_free(c4p_rt_t *rt)
 {
     if (!rt)
         return;
+    /* A rank that ends with a status other than 0 makes mpirun kill the others, perhaps before they
+     * wrote out their last lines; so that is done before anybody can end. */
+    if (rt->port->ops->flush)
+        rt->port->ops->flush(rt->port);
     if (rt->phase == C4PI_PHASE_ENDED || rt->phase == C4PI_PHASE_NEW)
         (void)c4pi_flow_finish(rt->flow);
     c4pi_rt_free(rt);
@@ -118,10 +122,10 @@ c4p_run_until_quiescent(c4p_rt_t *rt, bool *exited_out)
             c4p_target_t everybody = {.kind = C4P_TARGET_HANDLER, .number = rt->quiet_handler};
             c4pi_wave_request(rt, &everybody);
         }
-        uint64_t before = rt->quiet_seen;
+        uint64_t want = ++rt->quiet_calls;
         rt->in_scheduler = true;
         rt->stop = false;
-        while (rt->quiet_seen == before && rt->phase != C4PI_PHASE_ENDED) {
+        while (rt->quiet_seen < want && rt->phase != C4PI_PHASE_ENDED) {
             c4pi_pump_run(rt);
             rt->stop = false;
         }
@@ -314,5 +318,5 @@ void
 c4p_gate(c4p_rt_t *rt, bool closed)
 {
     if (rt)
-        c4pi_pump_gate(rt, closed);
+        rt->gate_closed = closed;
 }

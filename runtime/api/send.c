@@ -37,6 +37,8 @@ c4p_call(c4p_rt_t *rt, c4p_ref_t to, c4p_entry_t entry, c4p_msg_t *msg, c4p_futu
         if ((st = c4pi_msg_flatten(&msg)) != C4P_OK)
             return st;
     }
+    if ((st = c4pi_msg_prepare(&msg)) != C4P_OK)
+        return st;
     msg->env.kind = C4PI_USER;
     msg->env.entry = entry;
     msg->env.coll = to.coll;
@@ -81,6 +83,8 @@ c4p_send_handler(c4p_rt_t *rt, int rank, c4p_handler_t handler, c4p_msg_t *msg)
         return st;
     if (rank < 0 || rank >= rt->num_ranks)
         return C4P_ERR_RANGE;
+    if ((st = c4pi_msg_prepare(&msg)) != C4P_OK)
+        return st;
     c4pi_handler_send(rt, rank, handler, msg);
     return C4P_OK;
 }
@@ -89,6 +93,8 @@ c4p_status_t
 c4p_bcast_handler(c4p_rt_t *rt, c4p_handler_t handler, c4p_msg_t *msg)
 {
     c4p_status_t st = check_handler(rt, handler, msg);
+    if (st == C4P_OK)
+        st = c4pi_msg_prepare(&msg);
     if (st == C4P_OK)
         c4pi_handler_bcast(rt, handler, msg);
     return st;

@@ -27,6 +27,8 @@ typedef struct c4pi_port_ops {
     void (*write_log)(c4pi_port_t *port, c4p_log_level_t level, const char *line);
     /* A report of several lines to standard error, in one piece as far as the system allows. */
     void (*write_report)(c4pi_port_t *port, const char *text, size_t len);
+    /* Write out what the program has printed so far; may be NULL. */
+    void (*flush)(c4pi_port_t *port);
     const char *(*getenv)(c4pi_port_t *port, const char *name);
     void (*die)(c4pi_port_t *port, int exit_status); /* end this process at once; does not return */
     void (*free_port)(c4pi_port_t *port);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -234,9 +235,16 @@ real_write_log(c4pi_port_t *base, c4p_log_level_t level, const char *line)
 }
 
 static void
-real_write_report(c4pi_port_t *port, const char *text, size_t len)
+real_flush(c4pi_port_t *port)
 {
     (void)port;
+    fflush(stdout);
+}
+
+static void
+real_write_report(c4pi_port_t *port, const char *text, size_t len)
+{
+    real_flush(port); /* what the program printed before comes before */
     struct iovec part = {.iov_base = (char *)(uintptr_t)text, .iov_len = len};
     write_all(&part, 1);
 }
@@ -271,6 +279,7 @@ static const c4pi_port_ops_t real_ops = {
     .yield = real_yield,
     .write_log = real_write_log,
     .write_report = real_write_report,
+    .flush = real_flush,
     .getenv = real_getenv,
     .die = real_die,
     .free_port = real_free_port,

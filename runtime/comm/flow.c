@@ -45,6 +45,7 @@ struct c4pi_flow {
     bool busy, no_limits;
     bool counted[C4PI_NUM_KINDS];
     uint64_t turn; /* of the scheduler */
+    bool polling;
     c4pi_map_t peers;
     c4pi_pool_t peer_pool;
     peer_t *last; /* looked up last; NULL at first */
@@ -93,12 +94,8 @@ peer_new(c4pi_flow_t *flow, int rank)
         return NULL;
     }
     uint64_t base = flow->counter_base;
-    *peer = (peer_t){.rank = rank,
-                     .sent = base,
-                     .acked = base,
-                     .taken = base,
-                     .told = base,
-                     .turn = UINT64_MAX};
+    *peer = (peer_t){
+        .rank = rank, .sent = base, .acked = base, .taken = base, .told = base, .turn = UINT64_MAX};
     return peer;
 }
 
@@ -218,8 +215,8 @@ may_batch(const c4pi_flow_t *flow, const c4p_msg_t *msg)
            2 * wire_bytes(msg) <= flow->batch_cap;
 }
 
-/* Send a counted message for which there is credit. `at_once`: the first few of a turn need not wait
- * for others. */
+/* Send a counted message for which there is credit. `at_once`: the first few of a turn need not
+ * wait for others. */
 static void
 pass_on(c4pi_flow_t *flow, peer_t *peer, c4p_msg_t *msg, bool at_once)
 {
@@ -524,6 +521,10 @@ c4pi_flow_poll(c4pi_flow_t *flow, int max)
 {
     int got = 0;
 
+    if (flow->polling) /* from inside a delivery: what comes would overtake what is being delivered
+                        */
+        return 0;
+    flow->polling = true;
     flow->budget = max;
     flow->did = 0;
     if (flow->arrived.head)
@@ -532,6 +533,7 @@ c4pi_flow_poll(c4pi_flow_t *flow, int max)
     if (st != C4P_OK)
         die(flow, st);
     flow->budget = 0;
+    flow->polling = false;
     return flow->did;
 }
 

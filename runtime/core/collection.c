@@ -247,6 +247,8 @@ c4pi_elem_remove(c4pi_elem_t *elem)
     coll->removals++;
     elem->state = C4PI_ELEM_GONE;
     elem->object = NULL;
+    if (coll->rt->running == elem)
+        coll->rt->running = NULL;
     if (elem->queued == 0)
         free_record(elem);
 }

@@ -2,7 +2,6 @@
 #include "core/pump.h"
 
 #include "core/dispatch.h"
-#include "core/route.h"
 
 enum {
     POLL_BATCH = 16,  /* messages taken from the network at once */
@@ -16,39 +15,21 @@ void
 c4pi_pump_deliver(void *ctx, c4p_msg_t *msg)
 {
     c4p_rt_t *rt = ctx;
+    if (rt->phase < C4PI_PHASE_ACTIVE && msg->env.kind != C4PI_START) {
+        c4pi_flow_take(rt->flow, msg);
+        c4pi_fifo_push(&rt->before_start, msg); /* svc/start.c hands it up */
+        return;
+    }
     c4pi_kind_fn_t fn = rt->on_kind[msg->env.kind];
     if (!fn)
         c4pi_die(rt, C4P_ERR_DATA, "rank %d sent a message of a kind that cannot arrive here (%s)",
                  (int)msg->env.source, c4pi_kind_name(msg->env.kind));
     rt->work_done += c4pi_kind_counted(msg->env.kind);
-    /* What waits in the queue for its turn stays on its sender's account; nothing else does, nor what waits for a gate that a
-     * message may have to open. */
+    /* What waits in the queue for its turn stays on its sender's account; nothing else does, nor
+     * what waits for a gate that a message may have to open. */
     if ((msg->env.kind != C4PI_USER && msg->env.kind != C4PI_FUTURE) || rt->gate_closed)
         c4pi_flow_take(rt->flow, msg);
     fn(rt, msg);
-}
-
-/* Handlers and posts are not for chares. */
-static bool
-passes_gate(const c4p_msg_t *msg)
-{
-    return msg->env.kind == C4PI_HANDLER || msg->env.kind == C4PI_HANDLER_TREE ||
-           msg->env.kind == C4PI_POST;
-}
-
-void
-c4pi_pump_gate(c4p_rt_t *rt, bool closed)
-{
-    c4pi_fifo_t behind = {0};
-    rt->gate_closed = closed;
-    if (closed || !rt->gated.count)
-        return;
-    for (c4p_msg_t *msg; (msg = c4pi_queue_pop(&rt->queue)) != NULL;)
-        c4pi_fifo_push(&behind, msg);
-    for (c4p_msg_t *msg; (msg = c4pi_fifo_pop(&rt->gated)) != NULL;)
-        c4pi_enqueue(rt, msg);
-    for (c4p_msg_t *msg; (msg = c4pi_fifo_pop(&behind)) != NULL;)
-        c4pi_enqueue(rt, msg);
 }
 
 uint32_t
@@ -58,21 +39,21 @@ c4pi_pump_turn(c4p_rt_t *rt, uint32_t max_msgs)
     if (c4pi_timers_next(rt) != UINT64_MAX)
         did += c4pi_timers_fire(rt);
     c4pi_flow_set_busy(rt->flow, did != 0 || c4pi_queue_count(&rt->queue) != 0);
-    for (uint32_t n = 0; n < max_msgs && !rt->stop; n++) {
-        c4p_msg_t *msg = c4pi_queue_pop(&rt->queue);
-        if (!msg)
-            break;
-        /* What one entry method sent does not wait for the next, which may compute for long or
-         * wait for the answer by means of its own: only floods from one method are batched. */
-        if (c4pi_flow_has_open(rt->flow))
-            c4pi_flow_flush(rt->flow);
-        if (rt->phase >= C4PI_PHASE_EXITING)
-            c4pi_dispatch_drop(msg);
-        else if (rt->gate_closed && !passes_gate(msg))
-            c4pi_fifo_push(&rt->gated, msg);
-        else
-            c4pi_dispatch(rt, msg);
-        did++;
+    if (!rt->gate_closed || rt->phase >= C4PI_PHASE_EXITING) {
+        for (uint32_t n = 0; n < max_msgs && !rt->stop; n++) {
+            c4p_msg_t *msg = c4pi_queue_pop(&rt->queue);
+            if (!msg)
+                break;
+            /* What one entry method sent does not wait for the next, which may compute for long or
+             * wait for the answer by means of its own: only floods from one method are batched. */
+            if (c4pi_flow_has_open(rt->flow))
+                c4pi_flow_flush(rt->flow);
+            if (rt->phase < C4PI_PHASE_EXITING)
+                c4pi_dispatch(rt, msg);
+            else
+                c4pi_dispatch_drop(msg);
+            did++;
+        }
     }
     if (c4pi_flow_has_open(rt->flow))
         c4pi_flow_flush(rt->flow);

@@ -11,9 +11,6 @@
 /* One turn: poll, then run at most max_msgs. Returns how many messages arrived or ran. */
 uint32_t c4pi_pump_turn(c4p_rt_t *rt, uint32_t max_msgs);
 
-/* Close or open the gate (c4p/runtime.h): what had its turn meanwhile waits, and comes first then. */
-void c4pi_pump_gate(c4p_rt_t *rt, bool closed);
-
 /* Turns until rt->stop or the end of the job. */
 void c4pi_pump_run(c4p_rt_t *rt);
 

@@ -239,6 +239,10 @@ c4pi_route(c4p_rt_t *rt, c4p_msg_t *msg)
     c4pi_elem_t *elem = c4pi_elem_find(coll, msg->env.key);
     if (elem)
         accept(elem, msg);
+    else if (coll->kind == C4P_KIND_GROUP &&
+             (msg->env.key.w[0] >= (uint64_t)rt->num_ranks || msg->env.key.w[1]))
+        c4pi_dead_letter(rt, msg, C4P_ERR_RANGE); /* sent before this rank knew that it is a group
+                                                   */
     else
         route_away(coll, msg);
 }
@@ -297,8 +301,8 @@ c4pi_reroute_held(c4pi_loc_t *loc)
         rt->on_kind[msg->env.kind](rt, msg);
 }
 
-/* Not the home: it was told where the element is, and may forget at once. What was held for something
- * newer stays: that is on its way to here, and its arrival releases it. */
+/* Not the home: it was told where the element is, and may forget at once. What was held for
+ * something newer stays: that is on its way to here, and its arrival releases it. */
 static void
 reroute_older(c4pi_loc_t *loc)
 {

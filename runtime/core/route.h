@@ -8,7 +8,6 @@
 #include "core/collection.h"
 #include "core/location.h"
 
-
 /* Register the handlers of the kinds that route itself deals with. */
 void c4pi_route_init(c4p_rt_t *rt);
 

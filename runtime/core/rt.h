@@ -63,7 +63,6 @@ struct c4p_rt {
     uint64_t created, processed;
 
     c4pi_queue_t queue;
-    c4pi_fifo_t gated; /* had their turn while the gate was closed */
     c4pi_kind_fn_t on_kind[C4PI_NUM_KINDS]; /* a message arrived, or was sent to this rank by itself
                                              */
     c4pi_kind_fn_t run_kind[C4PI_NUM_KINDS]; /* a queued message has its turn */
@@ -77,10 +76,11 @@ struct c4p_rt {
     c4pi_registry_t *registry;
     c4pi_timers_t *timers;
 
-    c4pi_map_t colls;       /* id -> c4pi_coll_t */
-    c4pi_coll_t *last_coll; /* the one looked up last */
-    c4pi_map_t strangers;   /* id of a collection not yet heard of -> c4pi_fifo_t of messages for it
-                             */
+    c4pi_map_t colls;         /* id -> c4pi_coll_t */
+    c4pi_coll_t *last_coll;   /* the one looked up last */
+    c4pi_fifo_t before_start; /* arrived from ranks that have started before this one knew */
+    c4pi_map_t strangers; /* id of a collection not yet heard of -> c4pi_fifo_t of messages for it
+                           */
     uint64_t num_strangers;
     c4pi_pool_t elem_pool, loc_pool;
     uint64_t next_coll;       /* serial number of the next collection created here */
@@ -107,6 +107,7 @@ struct c4p_rt {
     uint64_t start_ns, last_work_ns, last_tick_ns;
     uint64_t work_seen;     /* value of work_done when the clock was last set back by work */
     uint32_t quiet_handler; /* behind run-until-quiescent */
+    uint64_t quiet_calls;   /* of run-until-quiescent, which is collective */
     uint64_t quiet_seen;    /* how often it was reached */
     uint64_t work_done;     /* messages and entries handled, for "did anything happen" */
     bool reductions_held;   /* some rank-level partial waits for more */

@@ -107,6 +107,24 @@ c4p_msg_t *c4pi_msg_copy(c4pi_msgs_t *msgs, const c4p_msg_t *msg);
  * this rank. May replace *msg. C4P_OK, or C4P_ERR_NOMEM with everything as it was. */
 c4p_status_t c4pi_msg_flatten(c4p_msg_t **msg);
 
+/* Make *msg fit to be sent by its owner: a copy of its own if others own it too (what is queued, logged or on the wire must not
+ * change), without what an earlier journey left in the envelope. C4P_ERR_NOMEM leaves everything as it was. */
+static inline c4p_status_t
+c4pi_msg_prepare(c4p_msg_t **msg)
+{
+    if ((*msg)->refs > 1) {
+        c4p_msg_t *copy = c4pi_msg_copy((*msg)->home, *msg);
+        if (!copy)
+            return C4P_ERR_NOMEM;
+        c4pi_msg_drop(*msg);
+        *msg = copy;
+    }
+    (*msg)->env.hint_nonce = (*msg)->env.hint_epoch = 0;
+    (*msg)->env.hops = 0;
+    (*msg)->env.flags &= C4PI_FLAG_RESULT;
+    return C4P_OK;
+}
+
 /* A FIFO of messages through their next pointers. */
 typedef struct c4pi_fifo {
     c4p_msg_t *head, *tail;

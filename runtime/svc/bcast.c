@@ -294,8 +294,7 @@ run_pass(c4p_rt_t *rt, c4p_msg_t *item)
         return;
     }
     c4pi_elem_t *elem;
-    while (rt->phase < C4PI_PHASE_EXITING &&
-           (elem = c4pi_elem_find(coll, item->env.key)) != NULL &&
+    while (rt->phase < C4PI_PHASE_EXITING && (elem = c4pi_elem_find(coll, item->env.key)) != NULL &&
            !catch_up(coll, elem, item->env.reference))
         ; /* some element went meanwhile, perhaps this one */
     c4pi_msg_drop(item);

@@ -66,7 +66,8 @@ void c4pi_bcast_died(c4pi_coll_t *coll);
  */
 void c4pi_bcast_population_changed(c4pi_coll_t *coll);
 
-/* For the stall report: awaited broadcasts that this root has not completed. */
-void c4pi_bcast_list(c4pi_coll_t *coll, struct c4p_report *report);
+/* For the stall report: awaited broadcasts that this root has not completed. Returns how many;
+ * report may be NULL. */
+uint64_t c4pi_bcast_list(c4pi_coll_t *coll, struct c4p_report *report);
 
 #endif

@@ -212,6 +212,9 @@ c4pi_await_check(c4pi_coll_t *coll, c4pi_await_t *await)
     bool first = !await->reported;
     if (!await->passed || await->started != await->finished)
         return;
+    if (coll->kind == C4P_KIND_GROUP && await->number != C4PI_REPLY_CREATION &&
+        c4pi_bcast_local_min(coll) <= await->number)
+        return; /* its element has yet to run it, after its constructor */
     if (first && await->children != (1u << n) - 1)
         return;
     if (rt->rank == coll->root) {
@@ -322,14 +325,18 @@ c4pi_await_creation_started(c4pi_coll_t *coll, uint64_t count)
     c4pi_await_check(coll, await);
 }
 
-void
+uint64_t
 c4pi_bcast_list(c4pi_coll_t *coll, struct c4p_report *report)
 {
     c4pi_link_t *head = &coll->bcast->awaits;
+    uint64_t count = 0;
     for (c4pi_link_t *link = head->next; coll->rt->rank == coll->root && link != head;
          link = link->next) {
         c4pi_await_t *await = C4PI_CONTAINER(link, c4pi_await_t, link);
         double age = (double)(c4pi_now_ns(coll->rt->port) - await->since_ns) * 1e-9;
+        count++;
+        if (!report)
+            continue;
         if (await->number == C4PI_REPLY_CREATION)
             c4p_report_line(report, "creation of %s: a constructor has not finished, %.1f s",
                             coll->type->desc.name, age);
@@ -339,4 +346,5 @@ c4pi_bcast_list(c4pi_coll_t *coll, struct c4p_report *report)
                 (unsigned long long)await->number, coll->type->desc.name,
                 (unsigned long long)(await->finished + await->below), age);
     }
+    return count;
 }

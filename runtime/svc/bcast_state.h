@@ -68,9 +68,9 @@ c4pi_await_need(c4pi_coll_t *coll, uint64_t number, c4p_future_t future, c4p_bca
 void c4pi_await_check(c4pi_coll_t *coll, c4pi_await_t *await); /* report or complete; may free it */
 void c4pi_await_on_done(c4p_rt_t *rt, c4p_msg_t *msg);
 void c4pi_await_free(c4pi_coll_t *coll, c4pi_await_t *await);
-/* Root, after a wave with minimum `min` that asked for `query`, of which `started` executions began:
- * whose executions are known now. Then, when the release is sent: complete what can be, and ask for
- * the next. */
+/* Root, after a wave with minimum `min` that asked for `query`, of which `started` executions
+ * began: whose executions are known now. Then, when the release is sent: complete what can be, and
+ * ask for the next. */
 void c4pi_await_collect(c4pi_coll_t *coll, uint64_t min, uint64_t query, uint64_t started);
 void c4pi_await_after_wave(c4pi_coll_t *coll);
 /* Root: the least awaited number whose executions have still to be asked for. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* bcast_wave.c: the wave that tells the root which broadcasts nobody needs any more. One at a time
- * per collection, so reports never overlap. A wave that asks how often an awaited broadcast was begun
- * waits at each rank until its elements, those on their way included, have passed that broadcast. */
+ * per collection, so reports never overlap. A wave that asks how often an awaited broadcast was
+ * begun waits at each rank until its elements, those on their way included, have passed that
+ * broadcast. */
 #include "core/route.h"
 #include "svc/bcast_state.h"
 

@@ -122,6 +122,8 @@ c4p_future_send(c4p_rt_t *rt, c4p_future_t future, c4p_msg_t *msg, bool is_error
         return C4P_ERR_RANGE;
     if (rt->phase != C4PI_PHASE_ACTIVE)
         return C4P_ERR_STATE;
+    if (msg && c4pi_msg_prepare(&msg) != C4P_OK)
+        return C4P_ERR_NOMEM;
     c4pi_future_deliver(rt, future, msg, is_error);
     return C4P_OK;
 }

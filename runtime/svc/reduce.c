@@ -200,8 +200,8 @@ close_rounds(c4pi_coll_t *coll)
     for (;;) {
         round_t *round = redn->rounds;
         if (!redn->known || !round || round->number != redn->open ||
-            round->n_old != redn->population || round->n_new != round->births || round->inserted != round->births ||
-            round->n_old + round->n_new == 0)
+            round->n_old != redn->population || round->n_new != round->births ||
+            round->inserted != round->births || round->n_old + round->n_new == 0)
             return;
         redn->population += round->births - round->deaths;
         redn->open++;

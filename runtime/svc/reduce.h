@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* reduce.h: reductions by token conservation. Every element that owes reduction r gives exactly one
  * token for r: a contribution, or its death. A partial is {r, old tokens, new tokens, births,
- * deaths, data}; ranks add up and never judge. The root, which every insertion passes, closes r exactly
- * when the old tokens are the population N(r), and the new ones as many as the births declared for r
- * and as the insertions seen for r; then N(r+1) = N(r) + births - deaths. (Declared alone would not
- * do: a new element whose own token is missing may have inserted another, whose token would stand
- * in for it.) So nothing depends on where elements are. Holding partials back to combine them is only a
- * hint: a rank sends its partial when its own elements have given their tokens and its active
- * children have reported, and at the latest when it is idle. After tests/models/reduction.pml,
- * variant 2. Pump thread only. */
+ * deaths, data}; ranks add up and never judge. The root, which every insertion passes, closes r
+ * exactly when the old tokens are the population N(r), and the new ones as many as the births
+ * declared for r and as the insertions seen for r; then N(r+1) = N(r) + births - deaths. (Declared
+ * alone would not do: a new element whose own token is missing may have inserted another, whose
+ * token would stand in for it.) So nothing depends on where elements are. Holding partials back to
+ * combine them is only a hint: a rank sends its partial when its own elements have given their
+ * tokens and its active children have reported, and at the latest when it is idle. After
+ * tests/models/reduction.pml, variant 2. Pump thread only. */
 #ifndef C4PI_REDUCE_H
 #define C4PI_REDUCE_H
 

@@ -78,7 +78,7 @@ c4pi_count_waiters(c4p_rt_t *rt)
     uint64_t id, count = rt->num_unclaimed + rt->num_strangers;
     void *value;
     while (c4pi_map_next(&rt->colls, &at, &id, &value))
-        count += c4pi_reduce_list(value, NULL);
+        count += c4pi_reduce_list(value, NULL) + c4pi_bcast_list(value, NULL);
     if (rt->hooks.count_waiters)
         count += rt->hooks.count_waiters(rt, rt->hooks.ctx);
     return count;

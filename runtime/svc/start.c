@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/pump.h"
 #include "core/registry.h"
 #include "core/route.h"
 
@@ -87,6 +88,12 @@ conclude(c4p_rt_t *rt, c4p_status_t result)
     }
     rt->starter->result = result;
     rt->phase = result == C4P_OK ? C4PI_PHASE_ACTIVE : C4PI_PHASE_ENDED;
+    for (c4p_msg_t *msg; (msg = c4pi_fifo_pop(&rt->before_start)) != NULL;) {
+        if (result == C4P_OK)
+            c4pi_pump_deliver(rt, msg);
+        else
+            c4pi_msg_drop(msg);
+    }
 }
 
 /* This sub-tree is compared. */
@@ -121,7 +128,7 @@ compare(c4p_rt_t *rt)
             c4pi_die(rt, C4P_ERR_NOMEM, "no memory to compare tables");
         send_stage(rt, children[i], STAGE_LIST, copy);
     }
-    char text[sizeof s->text];
+    char text[sizeof s->text] = ""; /* all of it travels */
     if (first_difference(rt, s->theirs, s->mine, text, sizeof text) &&
         (s->differs < 0 || rt->rank < s->differs)) {
         s->differs = rt->rank;

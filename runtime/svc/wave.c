@@ -37,9 +37,10 @@ struct c4pi_waves {
     sums_t previous;
     uint64_t next_ns; /* no wave before this time */
     uint64_t backoff_ns;
-    uint64_t quiet_work; /* rt->work_done when the job was last seen to change */
-    uint64_t judge_ns;   /* look for a stall at this time; 0: not set yet */
-    uint64_t judged_created; /* work created in all when the job was last seen quiescent */
+    uint64_t quiet_work;       /* rt->work_done when the job was last seen to change */
+    uint64_t judge_ns;         /* look for a stall at this time; 0: not set yet */
+    uint64_t judged_created;   /* work created in all when the job was last seen quiescent */
+    uint64_t reported_created; /* and when a stall was last reported */
     bool exit_decided;
     bool exit_asked; /* at every rank: from here */
 };
@@ -174,7 +175,8 @@ finish(c4p_rt_t *rt)
 }
 
 /* Nothing moves. A stall it is only if nothing has moved for a while on any rank, and nothing is on
- * its way that waves do not count: who is to be told of quiescence may go on, and so may a timer. */
+ * its way that waves do not count: who is to be told of quiescence may go on, and so may a timer.
+ */
 static void
 judge(c4p_rt_t *rt, const sums_t *sum)
 {
@@ -188,8 +190,11 @@ judge(c4p_rt_t *rt, const sums_t *sum)
         return;
     }
     w->judge_ns = now + judge_again_ns;
-    if (sum->waiters && !sum->timers && rt->opts.stall != C4P_STALL_OFF)
+    if (sum->waiters && !sum->timers && rt->opts.stall != C4P_STALL_OFF &&
+        sum->created != w->reported_created) { /* else it was reported and goes on (warn) */
+        w->reported_created = sum->created;
         c4pi_stall_report(rt);
+    }
 }
 
 /* The last wave is equal to the one before it and balanced. */
@@ -274,7 +279,7 @@ c4pi_waves_idle(c4p_rt_t *rt, uint64_t now)
 {
     c4pi_waves_t *w = rt->waves;
     bool worked = false;
-    if (rt->gated.count && rt->phase < C4PI_PHASE_EXITING)
+    if (rt->gate_closed && c4pi_queue_count(&rt->queue) && rt->phase < C4PI_PHASE_EXITING)
         return false; /* has work, only not yet */
     if (rt->reductions_held && (w->open || now - rt->last_work_ns > 200000 || rt->num_ranks == 1))
         worked = c4pi_reduce_flush(rt);
@@ -389,7 +394,7 @@ c4pi_waves_new(c4p_rt_t *rt)
     if (!rt->waves)
         return C4P_ERR_NOMEM;
     rt->waves->backoff_ns = first_backoff_ns;
-    rt->waves->judged_created = UINT64_MAX;
+    rt->waves->judged_created = rt->waves->reported_created = UINT64_MAX;
     rt->on_idle = c4pi_waves_idle;
     rt->on_kind[C4PI_WAVE] = on_wave;
     rt->on_kind[C4PI_QD_ASK] = on_ask;

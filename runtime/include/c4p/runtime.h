@@ -85,8 +85,9 @@ C4P_API c4p_status_t c4p_run_until_quiescent(c4p_rt_t *rt, bool *exited_out);
 
 /**
  * Poll the network and run at most `max_msgs` entry methods; does not wait. *did_out (may be NULL):
- * how many ran. Returns C4P_OK; C4P_ERR_STATE when called from inside an entry method or after
- * exit.
+ * how many ran. A host that steps is not known to the stall detector: if it may send or contribute
+ * later of its own accord, it sets C4P_STALL_OFF. Returns C4P_OK; C4P_ERR_STATE when called from
+ * inside an entry method or after exit.
  */
 C4P_API c4p_status_t c4p_step(c4p_rt_t *rt, uint32_t max_msgs, uint32_t *did_out);
 
@@ -137,8 +138,8 @@ C4P_API c4p_status_t c4p_timer(c4p_rt_t *rt, double delay_s, c4p_fn_t fn, void *
 /** Forget a timer that has not fired. Returns C4P_ERR_NOT_FOUND if it has. */
 C4P_API c4p_status_t c4p_timer_cancel(c4p_rt_t *rt, uint64_t id);
 
-/** Run fn(rt, ctx) from the scheduler before the next message: first in, first out. Counts as work
- * for quiescence. */
+/** Run fn(rt, ctx) from the scheduler after what is queued already: first in, first out. Counts as
+ * work for quiescence. Waits while the gate is closed. */
 C4P_API c4p_status_t c4p_post(c4p_rt_t *rt, c4p_fn_t fn, void *ctx);
 
 /** Hooks of a language layer; each may be NULL. Set before c4p_start(). */
@@ -175,8 +176,9 @@ C4P_API void c4p_report_line(struct c4p_report *report, const char *fmt, ...) C4
 
 /**
  * While the gate is closed, messages for chares are received and queued but none runs (constructors
- * included). Protocol messages, handlers, timers and posts run. Used to hold other ranks until rank
- * 0 has published what they need.
+ * included), nor what this rank has posted or sent to its own handlers. Protocol messages, handlers
+ * called by other ranks and timers run. Used to hold ranks until rank 0 has published what they
+ * need.
  */
 C4P_API void c4p_gate(c4p_rt_t *rt, bool closed);
 
