@@ -149,6 +149,15 @@ send_as_asked(c4pe_proxy_t *proxy, c4pe_entry_t *entry, PyObject *const *args, P
 
 /* ---- keywords ------------------------------------------------------------------------------------ */
 
+/* Is it this name of ours, which is interned? So are names in compiled code; those made at run time
+ * or received are not. */
+static bool
+is_name(PyObject *given, PyObject *ours)
+{
+    return given == ours ||
+           (!PyUnicode_CHECK_INTERNED(given) && PyUnicode_Compare(given, ours) == 0);
+}
+
 static bool
 has_parameter(const c4pe_entry_t *entry, PyObject *name)
 {
@@ -165,12 +174,11 @@ take_runtime_keywords(const c4pe_entry_t *entry, PyObject *const *values, PyObje
     const c4pe_state_t *st = entry->state;
     Py_ssize_t taken = 0;
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(kwnames); i++) {
-        PyObject *name = PyTuple_GET_ITEM(kwnames, i); /* interned: compiled code and ** of dicts
-                                                          with literal keys */
-        bool *flag = name == st->s_awaitable ? &how->awaitable
-                     : name == st->s_ret     ? &how->ret
-                     : name == st->s_block   ? &how->block
-                                             : NULL;
+        PyObject *name = PyTuple_GET_ITEM(kwnames, i);
+        bool *flag = is_name(name, st->s_awaitable) ? &how->awaitable
+                     : is_name(name, st->s_ret)     ? &how->ret
+                     : is_name(name, st->s_block)   ? &how->block
+                                                    : NULL;
         if (flag == NULL || (flag == &how->block && has_parameter(entry, name)))
             continue;
         int truth = PyObject_IsTrue(values[i]);
@@ -186,8 +194,8 @@ static bool
 is_runtime_keyword(const c4pe_entry_t *entry, PyObject *name)
 {
     const c4pe_state_t *st = entry->state;
-    return name == st->s_awaitable || name == st->s_ret ||
-           (name == st->s_block && !has_parameter(entry, name));
+    return is_name(name, st->s_awaitable) || is_name(name, st->s_ret) ||
+           (is_name(name, st->s_block) && !has_parameter(entry, name));
 }
 
 /* What a call with keywords becomes: positional arguments and a dict of the rest (NULL: none). */

@@ -312,6 +312,13 @@ capture(PyObject *module, PyObject *obj)
     return st ? c4pe_codec_capture(st, obj) : NULL;
 }
 
+static PyObject *
+copy(PyObject *module, PyObject *obj)
+{
+    c4pe_state_t *st = c4pe_state_of_module(module);
+    return st ? c4pe_codec_copy(st, obj) : NULL;
+}
+
 static PyMethodDef codec_functions[] = {
     {"give", give_make, METH_O,
      "give(array)\n--\n\nHand an array over: used as an argument it is sent without being copied. "
@@ -320,6 +327,8 @@ static PyMethodDef codec_functions[] = {
      "_codec_roundtrip(obj)\n--\n\nobj as a receiver on another rank would get it."},
     {"_codec_capture", capture, METH_O,
      "_codec_capture(obj)\n--\n\nobj as a receiver on this rank would get it."},
+    {"_codec_copy", copy, METH_O,
+     "_codec_copy(obj)\n--\n\nThe same, also when arguments go by reference."},
     {"_codec_encode", encode, METH_O, "_codec_encode(obj)\n--\n\nThe bytes that stand for obj."},
     {"_codec_decode", decode, METH_O,
      "_codec_decode(data)\n--\n\nThe value that such bytes stand for."},

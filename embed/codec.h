@@ -71,6 +71,8 @@ PyObject *c4pe_codec_unpack_bytes(c4pe_state_t *st, const void *data, size_t len
  * equals what a remote receiver would get. New reference; NULL with an exception.
  */
 PyObject *c4pe_codec_capture(c4pe_state_t *st, PyObject *value);
+/* The same, also when the program has asked for arguments by reference. */
+PyObject *c4pe_codec_copy(c4pe_state_t *st, PyObject *value);
 
 /* ---- encodings of other modules' types ---------------------------------------------------------- */
 

@@ -282,6 +282,12 @@ c4pe_codec_capture(c4pe_state_t *st, PyObject *value)
     return st->by_reference ? Py_NewRef(value) : capture_top(st, value, 0);
 }
 
+PyObject *
+c4pe_codec_copy(c4pe_state_t *st, PyObject *value)
+{
+    return is_atom(value) ? Py_NewRef(value) : capture_top(st, value, 0);
+}
+
 /* ---- messages of objects ------------------------------------------------------------------------ */
 
 static void

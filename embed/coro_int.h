@@ -79,7 +79,7 @@ typedef struct c4pe_coros {
     bool drain_posted, poll_set, warned;
     uint64_t backlog_limit;
     PyObject *package; /* str: folder of our own Python files, which reports skip */
-    PyObject *s_gr_frame, *s_paused, *s_resumed;
+    PyObject *s_gr_frame, *s_gr_context, *s_paused, *s_resumed;
 } c4pe_coros_t;
 
 /* Let it run until it waits again or ends; then everything that follows from that. On the hub, or

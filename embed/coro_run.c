@@ -46,6 +46,17 @@ c4pe_coro_switch_back(c4pe_coro_t *coro)
     return nothing ? 0 : -1;
 }
 
+/* Context variables that a coroutine set on this worker, the running greenlet, are not for the next
+ * one. */
+static void
+drop_context(c4pe_worker_t *worker)
+{
+    if (PyThreadState_Get()->context == NULL)
+        return; /* as nearly always */
+    if (PyObject_SetAttr(worker->greenlet, worker->st->coros->s_gr_context, Py_None) < 0)
+        PyErr_WriteUnraisable(worker->greenlet);
+}
+
 /* What a worker's greenlet runs: one coroutine after the other. */
 static PyObject *
 worker_run(PyObject *op, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kwargs))
@@ -54,6 +65,7 @@ worker_run(PyObject *op, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kwargs))
     for (;;) {
         c4pe_coro_t *coro = worker->coro;
         c4pe_coro_keep_result(coro, call_function(coro));
+        drop_context(worker);
         if (worker->retire) {
             worker->st->coros->greenlet.set_parent(worker->greenlet, coro->starter);
             Py_RETURN_NONE;

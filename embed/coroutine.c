@@ -483,12 +483,13 @@ c4pe_coroutine_exec(PyObject *module, c4pe_state_t *st)
     if (load_greenlet(&coros->greenlet) < 0)
         return -1;
     coros->s_gr_frame = PyUnicode_InternFromString("gr_frame");
+    coros->s_gr_context = PyUnicode_InternFromString("gr_context");
     coros->s_paused = PyUnicode_InternFromString("threadPaused");
     coros->s_resumed = PyUnicode_InternFromString("threadResumed");
     coros->worker_type = c4pe_worker_make_type(module);
     coros->token_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &token_spec, NULL);
-    if (!coros->s_gr_frame || !coros->s_paused || !coros->s_resumed || !coros->worker_type ||
-        !coros->token_type)
+    if (!coros->s_gr_frame || !coros->s_gr_context || !coros->s_paused || !coros->s_resumed ||
+        !coros->worker_type || !coros->token_type)
         return -1;
     coros->token = PyObject_New(PyObject, coros->token_type);
     return coros->token ? PyModule_AddFunctions(module, coroutine_functions) : -1;
@@ -546,6 +547,7 @@ c4pe_coroutine_clear(c4pe_state_t *st)
     Py_CLEAR(coros->token_type);
     Py_CLEAR(coros->package);
     Py_CLEAR(coros->s_gr_frame);
+    Py_CLEAR(coros->s_gr_context);
     Py_CLEAR(coros->s_paused);
     Py_CLEAR(coros->s_resumed);
 }

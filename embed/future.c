@@ -388,10 +388,11 @@ module_future_new(PyObject *module, PyObject *args, PyObject *kwargs)
         return NULL;
     }
     PyObject *future = c4pe_future_new(st, (uint64_t)num_values, C4PE_VALUE);
-    if (future)
-        ((c4pe_future_t *)future)->made =
-            PyUnicode_FromString(c4pe_coro_here(st, where, sizeof(where)));
-    PyErr_Clear();
+    if (!future)
+        return NULL;
+    ((c4pe_future_t *)future)->made =
+        PyUnicode_FromString(c4pe_coro_here(st, where, sizeof(where)));
+    PyErr_Clear(); /* the place is only for reports */
     return future;
 }
 

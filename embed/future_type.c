@@ -8,26 +8,43 @@ future_get(PyObject *op, PyObject *Py_UNUSED(ignored))
     return c4pe_future_get(((c4pe_future_t *)op)->st, op);
 }
 
+/* Send one value, by position or as the keyword `name`. The number of both together is `num`. */
 static PyObject *
-future_send(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
+send_value(PyObject *op, PyObject *value, PyObject *name, Py_ssize_t num)
 {
-    if (nargs > 1) {
-        PyErr_Format(PyExc_TypeError, "a future takes at most 1 value, %zd were given", nargs);
+    if (num > 1) {
+        PyErr_Format(PyExc_TypeError, "a future takes at most 1 value, %zd were given", num);
         return NULL;
     }
-    if (c4pe_future_send(((c4pe_future_t *)op)->st, op, nargs ? args[0] : Py_None) < 0)
+    if (name != NULL && PyUnicode_CompareWithASCIIString(name, "result") != 0) {
+        PyErr_Format(PyExc_TypeError, "a future takes the keyword argument 'result', not %R", name);
+        return NULL;
+    }
+    if (c4pe_future_send(((c4pe_future_t *)op)->st, op, value) < 0)
         return NULL;
     Py_RETURN_NONE;
 }
 
 static PyObject *
+future_send(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    Py_ssize_t num_named = kwnames ? PyTuple_GET_SIZE(kwnames) : 0;
+    PyObject *name = num_named ? PyTuple_GET_ITEM(kwnames, 0) : NULL;
+    return send_value(op, nargs + num_named ? args[0] : Py_None, name, nargs + num_named);
+}
+
+static PyObject *
 future_call(PyObject *op, PyObject *args, PyObject *kwargs)
 {
-    if (kwargs && PyDict_GET_SIZE(kwargs)) {
-        PyErr_SetString(PyExc_TypeError, "a future takes no keyword arguments");
-        return NULL;
+    PyObject *value = Py_None, *name = NULL;
+    Py_ssize_t at = 0, num = PyTuple_GET_SIZE(args);
+    if (num > 0)
+        value = PyTuple_GET_ITEM(args, 0);
+    if (kwargs) {
+        PyDict_Next(kwargs, &at, &name, &value);
+        num += PyDict_GET_SIZE(kwargs);
     }
-    return future_send(op, ((PyTupleObject *)args)->ob_item, PyTuple_GET_SIZE(args));
+    return send_value(op, value, name, num);
 }
 
 static PyObject *
@@ -217,8 +234,8 @@ static PyMethodDef future_methods[] = {
     {"get", future_get, METH_NOARGS,
      "get()\n--\n\nWait for the value, or with several the list of them in order of arrival. "
      "Raises the exception that was sent."},
-    {"send", (PyCFunction)(void (*)(void))future_send, METH_FASTCALL,
-     "send(result=None, /)\n--\n\nDeliver one value; any rank, at once."},
+    {"send", (PyCFunction)(void (*)(void))future_send, METH_FASTCALL | METH_KEYWORDS,
+     "send(result=None)\n--\n\nDeliver one value; any rank, at once."},
     {"ready", future_ready, METH_NOARGS, "ready()\n--\n\nTrue if all values have arrived."},
     {"__reduce__", c4pe_future_reduce, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},

@@ -93,7 +93,9 @@ answer_error(c4pe_state_t *st, c4pe_chare_t *chare, const c4pe_entry_t *entry,
 {
     bool constructor = entry != NULL && entry == &entry->cls->init; /* its failure always ends the
                                                                        job */
-    if (reply->kind == C4P_REPLY_NONE || constructor || PyErr_ExceptionMatches(PyExc_SystemExit)) {
+    if (PyErr_Occurred() == NULL)
+        PyErr_SetString(PyExc_SystemError, "a call failed without an exception");
+    if (reply->kind == C4P_REPLY_NONE || constructor || !PyErr_ExceptionMatches(PyExc_Exception)) {
         c4pe_err_uncaught(st, chare, entry, constructor ? "constructing" : NULL);
         return;
     }

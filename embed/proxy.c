@@ -470,10 +470,24 @@ publish_type(c4pe_class_t *cls, PyTypeObject *type, const char *short_name)
     return result;
 }
 
+/* Only elements of arrays move: the methods for it, which no class may redefine, exist on their proxies alone. */
+static bool
+is_for_arrays(const c4pe_entry_t *entry)
+{
+    static const char *const names[] = {"AtSync", "migrate", "setMigratable"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (PyUnicode_CompareWithASCIIString(entry->name, names[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
 static int
-add_descriptors(c4pe_class_t *cls, PyTypeObject *type)
+add_descriptors(c4pe_class_t *cls, PyTypeObject *type, int kind)
 {
     for (uint32_t i = C4PE_NUM_RESERVED; i < cls->num_entries; i++) {
+        if (kind != C4PE_KIND_ARRAY && is_for_arrays(&cls->entries[i]))
+            continue;
         PyObject *descr = c4pe_descr_new(&cls->entries[i], type);
         int result = descr ? PyObject_SetAttr((PyObject *)type, cls->entries[i].name, descr) : -1;
         Py_XDECREF(descr);
@@ -501,7 +515,7 @@ make_type(c4pe_class_t *cls, int kind, PyTypeObject *base, const char *suffix)
         goto done;
     cls->proxies[kind] = (c4pe_pclass_t){
         .state = cls->state, .cls = cls, .type = type, .kind = kind, .name = Py_NewRef(name)};
-    result = add_descriptors(cls, type);
+    result = add_descriptors(cls, type, kind);
     if (result == 0)
         result = publish_type(cls, type, PyUnicode_AsUTF8(short_name));
 done:

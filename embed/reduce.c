@@ -147,6 +147,23 @@ give_named(const contribution_t *c)
     return give_encoded(c, msg, C4P_OP_CUSTOM);
 }
 
+/* A number of any type, numpy's too: integers stay integers, so that all members agree. */
+static int
+read_number(PyObject *obj, c4p_dtype_t *dtype_out, int64_t *i_out, double *d_out)
+{
+    PyObject *integer = PyIndex_Check(obj) ? PyNumber_Index(obj) : NULL;
+    if (integer != NULL) {
+        *dtype_out = C4P_INT64;
+        *i_out = PyLong_AsLongLong(integer);
+        Py_DECREF(integer);
+    } else {
+        PyErr_Clear(); /* arrays of one float have an __index__ that fails */
+        *dtype_out = C4P_FLOAT64;
+        *d_out = PyFloat_AsDouble(obj);
+    }
+    return PyErr_Occurred() ? -1 : 0;
+}
+
 /* (value, location) for minloc and maxloc. */
 static int
 give_location(const contribution_t *c)
@@ -160,20 +177,18 @@ give_location(const contribution_t *c)
     } item;
     c4p_reduce_t how = {.op = c->reducer->op, .dtype = C4P_FLOAT64};
     if (!PyTuple_Check(c->data) || PyTuple_GET_SIZE(c->data) != 2 ||
-        !PyLong_Check(PyTuple_GET_ITEM(c->data, 1))) {
+        !PyIndex_Check(PyTuple_GET_ITEM(c->data, 1))) {
         PyErr_Format(PyExc_TypeError, "%U needs a tuple (number, location as an int), not %R",
                      c->reducer->name, c->data);
         return -1;
     }
-    PyObject *value = PyTuple_GET_ITEM(c->data, 0);
-    if (PyLong_Check(value)) {
-        how.dtype = C4P_INT64;
-        item.value.i = PyLong_AsLongLong(value);
-    } else {
-        item.value.d = PyFloat_AsDouble(value);
-    }
-    item.location = PyLong_AsLongLong(PyTuple_GET_ITEM(c->data, 1));
-    if (PyErr_Occurred())
+    PyObject *location = PyNumber_Index(PyTuple_GET_ITEM(c->data, 1));
+    if (location == NULL)
+        return -1;
+    item.location = PyLong_AsLongLong(location);
+    Py_DECREF(location);
+    if (PyErr_Occurred() || read_number(PyTuple_GET_ITEM(c->data, 0), &how.dtype, &item.value.i,
+                                        &item.value.d) < 0)
         return -1;
     return give(c, &how, &item, sizeof(item));
 }
