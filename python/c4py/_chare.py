@@ -119,14 +119,19 @@ def when(cond_str: str) -> Callable[[_F], _F]:
     return decorate
 
 
+def is_async(func: Any) -> bool:
+    """True if a function is an ``async def``."""
+    while isinstance(func, (MethodType, staticmethod, classmethod)):
+        func = func.__func__
+    code = getattr(func, "__code__", None)
+    return code is not None and bool(code.co_flags & inspect.CO_COROUTINE)
+
+
 def is_coroutine(func: Any) -> bool:
     """True if a function is marked with @coro or is an ``async def``."""
     while isinstance(func, (MethodType, staticmethod, classmethod)):
         func = func.__func__
-    if getattr(func, CORO_MARK, False):
-        return True
-    code = getattr(func, "__code__", None)
-    return code is not None and bool(code.co_flags & inspect.CO_COROUTINE)
+    return getattr(func, CORO_MARK, False) or is_async(func)
 
 
 # ---- registration ----------------------------------------------------------------------------------
@@ -176,27 +181,32 @@ def classes_of_module(module: Any, bad_bases: Iterable[type]) -> list[type]:
     return found
 
 
-def add_classes(classes: Iterable[type]) -> None:
-    """Register these and all pending classes with the runtime, in an order that is the same on all ranks."""
+def prepare_classes(classes: Iterable[type]) -> list[tuple[Any, ...]]:
+    """What the runtime must know of these and of all pending classes, in the same order on all ranks.
+
+    Raises Charm4PyError or AssertionError for mistakes in a class.
+    """
     every = dict(_pending)
     every.update(dict.fromkeys(classes))
-    _pending.clear()
-    new = [cls for cls in every if not _c4py.class_registered(cls)]
     seen: dict[str, type] = {}
-    for cls in sorted(new, key=class_name):
+    prepared = []
+    for cls in sorted(every, key=class_name):
         name = class_name(cls)
         if seen.setdefault(name, cls) is not cls:
             raise Charm4PyError(f"two different chare classes are called {name}; rename one")
-        add_class(cls)
+        if not _c4py.class_registered(cls):
+            _check_final(cls)
+            init = inspect.getattr_static(cls, "__init__")
+            flags = _flags_of(init) & (_c4py.CORO | _c4py.ASYNC)
+            prepared.append((cls, name, entry_specs(cls), flags))
+    return prepared
 
 
-def add_class(cls: type) -> None:
-    """Register one class with the runtime."""
-    _check_final(cls)
-    init = inspect.getattr_static(cls, "__init__")
-    _c4py.class_add(
-        cls, class_name(cls), entry_specs(cls), _flags_of(init) & (_c4py.CORO | _c4py.ASYNC)
-    )
+def add_classes(prepared: Iterable[tuple[Any, ...]]) -> None:
+    """Register what `prepare_classes` returned with the runtime."""
+    for item in prepared:
+        _c4py.class_add(*item)
+    _pending.clear()
 
 
 def _check_final(cls: type) -> None:

@@ -159,7 +159,7 @@ def make_chare(cls: Any, args: Sequence[Any] = (), onPE: int = -1) -> Any:
     return _c4py.chare_new(cls, _check_args(args, "Chare"), pe, _c4py.in_coroutine())
 
 
-def await_creation(proxies: Sequence[Any]) -> None:
+def await_creation(proxies: Sequence[Any]) -> Any:
     """Wait until all constructors of these collections have finished; see ``charm.awaitCreation``."""
     futures = []
     for proxy in proxies:
@@ -172,8 +172,7 @@ def await_creation(proxies: Sequence[Any]) -> None:
             _refuse_await(proxy)
         del proxy.creation_future
         futures.append(future)
-    for future in futures:
-        future.get()
+    return _c4py.wait(futures)
 
 
 def _refuse_await(proxy: Any) -> NoReturn:

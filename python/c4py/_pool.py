@@ -328,6 +328,7 @@ class Pool:
             self._drop(job)
             raise
         finally:
+            self._forget(job)
             _depth.reset(token)
         if job.error is not None:
             raise job.error
@@ -359,6 +360,11 @@ class Pool:
         ):  # even without tasks: the loop asks for some when this stack has ended
             self._looping = True
             self._me._loop()
+
+    def _forget(self, job: Job) -> None:
+        """To be called when a task has ended: of a job that is complete or has failed no answers are wanted."""
+        if job.number and (job.missing == 0 or (job.error is not None and job.futures is None)):
+            self._jobs.pop(job.number, None)
 
     def _drop(self, job: Job) -> None:
         """Forget the tasks of a failed job that have not started."""
@@ -469,6 +475,7 @@ class Pool:
                 self._fail(job, number, error)
                 return
             job.deliver(number, result)
+            self._forget(job)
             if job.held:
                 self._enqueue([job.held.popleft()])
             return
@@ -489,6 +496,7 @@ class Pool:
         self._drop(job)
         for other in unstarted:
             job.fail(other, error)
+        self._forget(job)
 
     # ---- between ranks -------------------------------------------------------------------------------
 
@@ -526,7 +534,7 @@ class Pool:
         batches: list[Any] = []
         for job, number, func, argument, how in tasks:
             if type(job) is Job:
-                if job.number == 0:
+                if job.number == 0 and job.wanted:
                     job.number = self._next_job
                     self._next_job += 1
                     self._jobs[job.number] = job
@@ -569,14 +577,14 @@ class Pool:
         self._asked.clear()
         tasks: list[Any] = []
         for owner, number, wanted, func, how, items in batches:
-            job: Any = (
-                self._jobs.get(number) if owner == self._rank else RemoteJob(owner, number, wanted)
-            )
+            mine = owner == self._rank and wanted
+            job: Any = self._jobs.get(number) if mine else RemoteJob(owner, number, wanted)
             if job is not None and getattr(job, "error", None) is None:
                 tasks.extend((job, i, func, argument, how) for i, argument in items)
             elif job is not None:
                 for i, _ in items:
                     job.fail(i, job.error)
+                self._forget(job)
         if source == 0 and len(tasks) > 1:  # short ones: the next portion comes while this one runs
             self._asked[0] = None
             self._agents[0]._hungry(self._rank)
@@ -613,11 +621,11 @@ class Pool:
     def _on_results(
         self, source: int, number: int, good: list[Any], bad: list[Any], per_task_s: float
     ) -> None:
-        job = self._jobs.get(number)
-        if job is None:
-            return  # of a job that failed, and nobody waits any more
         if per_task_s > 0:
             self._task_times.append(per_task_s)
+        job = self._jobs.get(number)
+        if job is None:
+            return  # nobody waits for it, or not any more, as it failed
         for i, value in good:
             job.deliver(i, value)
         for i, error in bad:
@@ -625,8 +633,7 @@ class Pool:
         if job.held:
             count = len(good) + len(bad)
             self._enqueue([job.held.popleft() for _ in range(min(count, len(job.held)))])
-        if job.missing == 0 or (job.error is not None and job.futures is None):
-            del self._jobs[number]
+        self._forget(job)
 
 
 _pool = Pool()

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 from . import _c4py, _cli, _trees
 from ._c4py import Chare
-from ._chare import add_classes, check_chare_class, classes_of_module
+from ._chare import add_classes, check_chare_class, classes_of_module, is_async, prepare_classes
 from ._collections import Array, ArrayMap, Group, await_creation, make_chare
 from ._errors import Charm4PyError, NotThreadedError, format_exception, not_available
 from ._futures import Future, ThreadManager
@@ -95,13 +95,13 @@ class CharmRemote(Chare):
         _check_remote_exec("registerNewChareType")
         main = vars(sys.modules["__main__"])
         exec(source, main)
-        add_classes([main[name]])
+        add_classes(prepare_classes([main[name]]))
 
     def registerNewChareTypes(self, classes: Sequence[type]) -> None:
         """Register chare classes that exist on the ranks called. Call it on all ranks before using them."""
         for cls in classes:
             check_chare_class(cls, "registerNewChareTypes")
-        add_classes(classes)
+        add_classes(prepare_classes(classes))
 
     def printStats(self) -> None:
         """Print the profile of the rank called; see ``charm.printStats()``."""
@@ -203,6 +203,7 @@ class Charm:
         for cls in classes:
             check_chare_class(cls, "charm.start(classes=…)")
         used = [CharmRemote, PoolAgent, *classes, *_entry_classes(entry), *_module_classes(modules)]
+        prepared = prepare_classes(used)
         self._begun = True
         args = self._parse_command_line()
         _c4py.init(quiet=bool(self.options.quiet))
@@ -210,7 +211,7 @@ class Charm:
         for name in ("local_msg_optim", "auto_flush_wait_queues"):
             _c4py.set_option(name, bool(getattr(self.options, name)))  # type: ignore[arg-type]
         _c4py.set_option("pickle_protocol", int(self.options.pickle_protocol))
-        add_classes(used)
+        add_classes(prepared)
         _c4py.start()
         if _c4py.rank() == 0:
             self._print_banner()
@@ -254,6 +255,9 @@ class Charm:
             if isinstance(entry, type):
                 _c4py.main_new(entry, (args,))
                 return None
+            if is_async(entry):
+                _c4py.spawn(entry, (args,))  # up to its first await at once
+                return None
             return entry(args)
 
         begin.__name__ = getattr(entry, "__name__", "entry")
@@ -286,8 +290,9 @@ class Charm:
         elif not isinstance(exit_code, int):
             print(exit_code, file=sys.stderr, flush=True)
             exit_code = 1
-        _c4py.exit(int(exit_code))
-        raise _Exit(int(exit_code))
+        status = int(exit_code) & 0xFF
+        _c4py.exit(status)
+        raise _Exit(status)
 
     def abort(self, message: object = "") -> NoReturn:
         """End all ranks at once, with a report that gives the message. Does not return; the job's status is 1."""
@@ -403,13 +408,14 @@ class Charm:
         """Iterate over futures and channels in the order in which they become ready, each once. Waits as `wait` does."""
         return _c4py.iwait(objs)
 
-    def awaitCreation(self, *proxies: Any) -> None:
+    def awaitCreation(self, *proxies: Any) -> Any:
         """Wait until the constructors of these groups, arrays and single chares have finished on all ranks.
 
         The proxies must be the ones returned by their creation, in a coroutine; each can be used
-        once. Coroutine only. Raises Charm4PyError for anything else.
+        once. Coroutine only; in an ``async def``: ``await charm.awaitCreation(...)``. Raises
+        Charm4PyError for anything else.
         """
-        await_creation(proxies)
+        return await_creation(proxies)
 
     def startQD(self, callback: Any) -> None:
         """Call back when nothing happens any more: no method runs and no message is under way or queued, on any rank.
@@ -420,11 +426,11 @@ class Charm:
         """
         _c4py.detect_quiescence(callback)
 
-    def waitQD(self) -> None:
-        """Wait until nothing happens any more, see `startQD`. Coroutine only."""
+    def waitQD(self) -> Any:
+        """Wait until nothing happens any more, see `startQD`. Coroutine only; in an ``async def`` await it."""
         future = _c4py.future_new()
         _c4py.detect_quiescence(future)
-        future.get()
+        return _c4py.wait((future,))
 
     def sleep(self, secs: float) -> None:
         """In a coroutine: wait at least so many seconds while other methods run. Elsewhere: block this rank."""
@@ -543,6 +549,11 @@ def _check_entry(entry: Any) -> None:
     if isinstance(entry, type):
         if not issubclass(entry, Chare):
             raise AssertionError(f"charm.start(): class {entry.__name__} is not a chare class")
+        if entry.__init__ is Chare.__init__:
+            raise Charm4PyError(
+                f"entry class {entry.__name__} must define __init__(self, args), "
+                "which gets the list of command-line words"
+            )
         _check_one_parameter(entry.__init__, 1, f"the constructor of entry class {entry.__name__}")
     else:
         _check_one_parameter(entry, 0, f"entry function {getattr(entry, '__name__', entry)!r}")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from . import _c4py
+from ._chare import is_async
 from ._errors import Charm4PyError, format_exception
 
 #: Arguments and results of these types need no copy: nobody can change them.
@@ -22,7 +23,7 @@ PAIRS = 2  # a list of (function, item): [f(x) for f, x in chunk]
 
 def capture(value: Any) -> Any:
     """A value as a receiver on another rank would get it."""
-    return value if type(value) in IMMUTABLE else _c4py._codec_capture(value)
+    return value if type(value) in IMMUTABLE else _c4py._codec_copy(value)
 
 
 class Job:
@@ -159,11 +160,29 @@ def pair_tasks(_: Any, pairs: list[Any], chunksize: int) -> tuple[Job, list[Any]
 
 
 def run_chunk(func: Callable[..., Any], chunk: list[Any]) -> list[Any]:
+    if is_async(func):
+        return [run_async(func, item) for item in chunk]
     return [func(item) for item in chunk]
 
 
 def run_pairs(pairs: list[Any]) -> list[Any]:
-    return [func(item) for func, item in pairs]
+    return [run_async(func, item) if is_async(func) else func(item) for func, item in pairs]
+
+
+def run_async(func: Callable[..., Any], item: Any) -> Any:
+    """In a coroutine: what an ``async def`` function returns in the end."""
+    future = _c4py.LocalFuture()
+    values: list[Any] = []
+
+    def done(result: Any, error: BaseException | None) -> None:
+        if error is not None and not isinstance(error, Exception):
+            raise error
+        values.append(result)
+        future.send(error)
+
+    _c4py.spawn(func, (item,), done)
+    future.get()
+    return values[0]
 
 
 def cannot_return(cause: Exception) -> Charm4PyError:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Eight queens with a tree of tasks that nobody waits for: quiescence tells when it is done, a reduction how many there are."""
 
-
 from charm4py import Chare, Group, Reducer, charm
 
 SOLUTIONS = {1: 1, 4: 2, 5: 10, 6: 4, 7: 40, 8: 92, 9: 352}

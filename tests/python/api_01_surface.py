@@ -129,16 +129,20 @@ raises(Charm4PyError, charm.start, main, text="derives from Group")
 del Wrong
 
 
+class NoConstructor(Chare):
+    pass
+
+
+raises(Charm4PyError, charm.start, NoConstructor, text="must define __init__(self, args)")
+del NoConstructor
+
+
 class Redefines(Chare):
     def reduce(self):
         pass
 
 
-# A mistake in a class is found by every rank before the program begins; here only the check itself
-# is called.
-from c4py._chare import add_class, entry_specs  # noqa: E402
-
-raises(Charm4PyError, add_class, Redefines, text="redefines reduce()")
+raises(Charm4PyError, charm.start, main, text="class Redefines redefines reduce()")
 del Redefines
 
 
@@ -147,7 +151,16 @@ class TakesRet(Chare):
         pass
 
 
-raises(AssertionError, entry_specs, TakesRet, text="'ret'")
+raises(AssertionError, charm.start, main, text="'ret'")
 del TakesRet
+
+
+class NoSelf(Chare):
+    def method():
+        pass
+
+
+raises(Charm4PyError, charm.start, main, text="'self'")
+del NoSelf
 
 charm.start(main)

@@ -112,6 +112,7 @@ class Main(Chare):
         self.array = Array(Target, 6)
         bindings(self)
         order(self)
+        made_names(self)
         futures(self)
         finish(80)
 
@@ -223,6 +224,18 @@ def order(main):
         [(i, i, 33, 44) for i in (3, 100, -7)],
         "messages before the element",
     )
+
+
+def made_names(main):
+    """The runtime's keywords are found by value; those of a dict need not be interned."""
+    for proxy in (main.group[0], Chare(Target, onPE=charm.numPes() - 1)):
+        options = proxy.echo({"".join(["r", "et"]): True}, ret=True).get()
+        equal(proxy.recv(1, 2, **options).get(), (1, 2, 33, 44), "ret, received")
+        name = "".join(["await", "able"])
+        equal(proxy.recv(1, y=2, **{name: True}).get(), (1, 2, 33, 44), "awaitable, made")
+        name = "".join(["blo", "ck"])
+        equal(proxy.recv(1, 2, **{name: True}), (1, 2, 33, 44), "block, made")
+        equal(proxy.has_block(**{name: 5}, ret=True).get(), 5, "a parameter called block")
 
 
 def futures(main):

@@ -3,7 +3,6 @@
 
 import pickle
 
-import charm4py
 from charm4py import *
 from checks import check, equal, finish, raises
 
@@ -140,6 +139,12 @@ class Main(Chare):
             not hasattr(pickle.loads(pickle.dumps(made)), "creation_future"), "it does not travel"
         )
         raises(TypeError, type(g))
+        for name in ("migrate", "setMigratable", "AtSync"):
+            equal(
+                [hasattr(p, name) for p in (g, g[0], self.thisProxy, a, a[0])],
+                [False] * 3 + [True] * 2,
+                name,
+            )
 
         # Callbacks of every kind, called by anyone.
         for target, read in (

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Coroutines: @coro and async def, interleaving, direct calls, event notification, what needs no coroutine."""
 
+import decimal
+
 from charm4py.threads import NotThreadedError
 
 from charm4py import *
@@ -158,6 +160,18 @@ class Notified(Chare):
         return self.events
 
 
+class Digits(Chare):
+    @coro
+    def change(self):
+        decimal.getcontext().prec = 5
+        charm.sleep(0)
+        return decimal.getcontext().prec
+
+    @coro
+    def get(self):
+        return decimal.getcontext().prec
+
+
 def main(args):
     last = charm.numPes() - 1
     for one, other in (
@@ -219,6 +233,12 @@ def main(args):
         futures = [one.local_state(n, other, ret=True) for n in range(60)]
         equal([x.get() for x in futures], list(range(60)), "sixty coroutines on one object")
 
+    digits = Chare(Digits)
+    equal(digits.change(ret=True).get(), 5)
+    equal(digits.get(ret=True).get(), 28, "context variables end with the coroutine")
+    charm.sleep(0)
+    equal(digits.get(ret=True).get(), 28)
+
     n = Chare(Notified, onPE=last)
     n.sleeper(awaitable=True).get()
     equal(
@@ -233,4 +253,29 @@ def main(args):
     finish(30)
 
 
-charm.start(main)
+class Elsewhere(Chare):
+    def get_readonly(self):
+        return readonlies.from_async
+
+
+class Runner(Chare):
+    @coro
+    def run(self, args):
+        main(args)
+
+
+async def begin(args):
+    """An async entry point; those checks that block are made in a coroutine."""
+    readonlies.from_async = 47
+    group = Group(Elsewhere)
+    equal(await charm.awaitCreation(group), None, "awaitCreation in async def")
+    equal(
+        await group.get_readonly(ret=True),
+        [47] * charm.numPes(),
+        "readonlies until the first await",
+    )
+    equal(await charm.waitQD(), None, "waitQD in async def")
+    await Chare(Runner, onPE=0).run(args, awaitable=True)
+
+
+charm.start(begin)

@@ -18,6 +18,12 @@ class Sender(Chare):
     def call(self, future, *values):
         future(*values)
 
+    def send_named(self, future, value):
+        future.send(result=value)
+
+    def call_named(self, future, value):
+        future(result=value)
+
     def call_nested(self, box):
         box["deep"][0]("nested")
 
@@ -74,6 +80,12 @@ def main(args):
         peer.call(f)
         equal(f.get(), None, "called without a value")
         f = Future()
+        peer.send_named(f, [7])
+        equal(f.get(), [7], "send(result=…)")
+        f = Future()
+        peer.call_named(f, 8)
+        equal(f.get(), 8, "called with result=…")
+        f = Future()
         peer.send_to(f, {"k": [1, 2]})
         equal(f.get(), {"k": [1, 2]})
         f = Future(5)
@@ -106,6 +118,10 @@ def main(args):
     equal(sorted(v for v in f.values if isinstance(v, int)), [1, 3], "values shows the others")
     check(isinstance(f.error, ValueError), "error")
     f = Future()
+    raises(TypeError, f, 1, result=2, text="2 were given")
+    raises(TypeError, f.send, 1, 2, text="2 were given")
+    raises(TypeError, f.send, value=2, text="'value'")
+    raises(TypeError, f, value=2, text="'value'")
     f("local")
     check(not f.ready(), "asynchronous even locally")
     equal(f.get(), "local")

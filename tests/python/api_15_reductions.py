@@ -34,6 +34,9 @@ class Number:
     def __eq__(self, other):
         return isinstance(other, Number) and self.value == other.value
 
+    def __bool__(self):
+        return self.value != 0
+
     def __lt__(self, other):
         return self.value < other.value
 
@@ -248,6 +251,9 @@ class Main(Chare):
         equal(r(p, "Number(i + 1)", "product").value, math.factorial(n), "objects with *")
         equal(r(p, "Number(i)", "max").value, n - 1, "objects with >")
         equal(r(p, "Number(i)", "min").value, 0)
+        equal(bool(r(p, "Number(1)", "logical_xor")), n % 2 == 1, "parity of objects")
+        equal(bool(r(p, "Number(i)", "logical_and")), False, "truth of objects")
+        equal(bool(r(p, "Number(i)", "logical_or")), n > 1, "truth of objects")
 
         equal(bool(r(p, "True", "logical_and")), True)
         equal(bool(r(p, "i > 0", "logical_and")), False)
@@ -270,6 +276,14 @@ class Main(Chare):
         equal(r(p, "i", "scaled"), f"total {3 * total}", "pre and post")
         if np is None:
             return
+        for kind in ("np.int64", "np.float64", "np.float32"):
+            want = type(0) if kind == "np.int64" else float
+            for name, where in (("minloc", 0), ("maxloc", n - 1)):
+                value = r(p, f"({kind}(i), np.int64(i))", name)
+                equal(value, (where, where), f"{name} of {kind}")
+                equal(type(value[0]), want, f"{name} of {kind}")
+        value = r(p, "(np.int64(i) if i else 0, np.argmin(np.array([5, i - 1])))", "minloc")
+        equal(value, (0, 1), "integers of two types")
         value = r(p, "np.int64(i)", "sum")
         equal(int(value), total, "numpy scalars")
         equal(int(r(p, "np.uint8(200)", "sum")), 200 * n % 256, "uint8 wraps")

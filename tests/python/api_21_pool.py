@@ -2,7 +2,9 @@
 """charm.pool: map, submit, Task; order, chunks, limits, nesting, errors."""
 
 import sys
+import time
 
+from c4py import _c4py
 from charm4py.charm import Charm4PyError
 from charm4py.threads import NotThreadedError
 
@@ -92,6 +94,25 @@ def survives(n):
         return "caught " + str(n)
 
 
+kept = [1, 2]
+
+
+@coro
+def returns_kept(items):
+    items.append("by the task")
+    return kept
+
+
+@coro
+def keeps_its_own(x):
+    """What a task gives to tasks below it and gets from them is by value, also on one rank."""
+    items = [0]
+    results = charm.pool.map(returns_kept, [items, items])
+    for result in results:
+        result.append("by the caller")
+    return items, kept, results[0] is not results[1]
+
+
 @coro
 def sleepy(x):
     charm.sleep(0.005)
@@ -151,8 +172,45 @@ def concurrent(x):
     return charm.myPe(), peak
 
 
+async def async_square(x):
+    await charm.sleep(0)
+    return x * x
+
+
+async def async_fails(x):
+    await charm.sleep(0)
+    raise LookupError(f"no {x}")
+
+
+@coro
+def forgotten(x):
+    charm.sleep(0)
+
+
+@coro
+def waits_for_many(x):
+    """Its tasks partly go to other workers and partly end here."""
+    return sum(charm.pool.map_async(square, range(40)).get()) + sum(
+        charm.pool.map(slow_square, range(20))
+    )
+
+
+@coro
+def slow_square(x):
+    end = time.perf_counter() + 0.0005
+    while time.perf_counter() < end:
+        pass
+    return x * x
+
+
 class User(Chare):
     """Chares on any rank use the pool."""
+
+    def jobs_left(self):
+        return len(charm.pool._jobs)
+
+    def by_reference(self, flag):
+        _c4py.set_option("local_msg_optim", flag)
 
     @coro
     def use(self, n):
@@ -237,6 +295,7 @@ def main(args):
     items.append("later")
     equal(f.get(), [[1, 1]], "arguments are captured when submitted")
     equal(items, [1, "later"], "tasks work on copies")
+    equal(pool.map(keeps_its_own, [0]), [([0], [1, 2], True)], "by value, however near")
     if np is not None:
         a = np.arange(1000.0)
         out = pool.map(ident, [a, a[::2]])
@@ -309,6 +368,32 @@ def main(args):
     want = ([i * i for i in range(9)], [34, 34], [10])
     equal(users.use(9, ret=True).get(), [want] * ranks, "from every rank")
     equal(users.plain(ret=True).get(), ["refused"] * ranks, "map needs a coroutine")
+
+    # async def functions, also several in one task.
+    for size in (1, 2, 5):
+        equal(pool.map(async_square, range(5), chunksize=size), [0, 1, 4, 9, 16], "async def")
+        equal(
+            pool.submit([(async_square, 3), (square, 4), (fib, 5)], chunksize=size),
+            [9, 16, 5],
+            "async def and others",
+        )
+        raises(LookupError, pool.map, async_fails, [1, 2], chunksize=size, text="no 1")
+
+    # Arguments by reference are for calls, not for tasks.
+    users.by_reference(True, awaitable=True).get()
+    items = [1]
+    f = pool.map_async(ident, [items])
+    items.append("later")
+    equal(f.get(), [[1]], "captured when submitted, whatever the options are")
+    users.by_reference(False, awaitable=True).get()
+
+    # Nothing stays behind.
+    for _ in range(20):
+        pool.Task(forgotten, [1])
+    want = sum(i * i for i in range(40)) + sum(i * i for i in range(20))
+    equal(pool.map(waits_for_many, range(6)), [want] * 6, "parts of jobs on several workers")
+    charm.waitQD()
+    equal(users.jobs_left(ret=True).get(), [0] * ranks, "jobs that have ended are forgotten")
 
     # Tasks without futures, counted by quiescence.
     made = Chare(Counter)

@@ -20,7 +20,11 @@ def plan(number, depth):
     rng = random.Random(number * 1000003 + depth)
     count = 0 if depth == 0 else rng.choice((0, 1, 2, 2, 3, 5))
     kinds = ("map", "submit", "map_async", "futures", "chunks", "tasks", "limited", "plain")
-    return rng.choice(kinds), [(rng.randrange(10**6), depth - 1) for _ in range(count)], rng.random()
+    return (
+        rng.choice(kinds),
+        [(rng.randrange(10**6), depth - 1) for _ in range(count)],
+        rng.random(),
+    )
 
 
 def fails(payload):

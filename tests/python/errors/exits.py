@@ -76,6 +76,8 @@ def main(args):
         charm.exit(5)
     elif case == "modulo":
         exit(300)
+    elif case == "modulo_large":
+        charm.exit(2**40 + 7)
     elif case == "negative":
         e.by_sys_exit(-1)
     elif case == "true":
@@ -115,7 +117,7 @@ def main(args):
     elif case == "all_at_once":
         g.all_at_once()
     elif case == "messages_left":
-        for i in range(1000):
+        for _ in range(1000):
             g.noop()
             e.by_charm_exit(2)
     elif case == "atexit_fails":

@@ -55,6 +55,9 @@ class Broken(Chare):
     def interrupt(self):
         raise KeyboardInterrupt
 
+    def stops(self):
+        raise GeneratorExit("no exception for callers")
+
     def remote_error(self, peer):
         peer.relay()
 
@@ -195,6 +198,16 @@ def case_unpickle(c, g):
 
 def case_interrupt(c, g):
     c.interrupt()
+
+
+def case_interrupt_awaited(c, g):
+    c.interrupt(awaitable=True).get()
+    print("not noticed")
+
+
+def case_stops_awaited(c, g):
+    c.stops(awaitable=True).get()
+    print("not noticed")
 
 
 def case_origin(c, g):
