@@ -13,18 +13,22 @@
  * are gone and the home's entry is right; a message is given up only if the incarnation that was there when it was sent, or that its
  * sender had asked for by then, has died.
  *
- * Links keep the order of each pair of ranks; -DUNORDERED: none. -DHOME_LEARNS: a statement may reach the home earlier than by its update. Rules that can be left out, each of which must make it fail:
+ * Links keep the order of each pair of ranks; -DUNORDERED: none. -DIMMORTAL: the chare never dies. -DHOME_LEARNS: a statement may reach the
+ * home earlier than by its update.
+ *
+ * Rules that can be left out, each of which must make it fail (run.py has the table):
  *   -DNO_HOLD        a message that outran the chare goes to the home instead of waiting
  *   -DNO_QUERY       it waits, but nobody asks the home
  *   -DNO_EPOCH       a migration does not make a new version
  *   -DNO_NONCE       a new incarnation starts with the versions of the old one
  *   -DNO_POINTER     a rank forgets at once where the chare went
  *   -DEARLY_DROP     it forgets when the chare has arrived, not when the home knows
+ *   -DANY_ACK        it forgets when the home acknowledges an earlier move from there
  *   -DSELF_HINT      a cache may name the rank itself
  *   -DUPDATE_MAKES   an update makes an entry where the home has none
  *   -DTOMBSTONE      the same, but the home remembers a death until the arrival of that same epoch was reported
- *   -DDEAD_TAKES_ALL the answer "dead" gives up all that is held at the rank that asked
- *   -DDEAD_JUDGES    the same, but only what has a hint of that or an earlier incarnation
+ *   -DDEAD_JUDGES    on the answer "dead", what is held is given up where it is
+ *   -DDEAD_SPLITS    on the answer "dead", what has a hint of a later incarnation than the one asked about stays held
  *   -DNO_MARK        a rank does not mark what it sends between asking for a creation and the home's having done it
  *   -DMAKER_NO_HINT  with -DNO_MARK: instead it uses no cache meanwhile
  *   -DNO_DEAD_MARK   with -DUNORDERED: the rank where the chare died does not remember it until the home knows */
@@ -301,33 +305,29 @@ inline on_dead() {
     fi
 }
 
-/* "Dead" names the newest incarnation that ever was, not the one asked about. */
 inline on_query() {
     if
     :: at == HOME -> PUT(HOME, a, REPLY, ver, HOME)
     :: at != HOME && hv > 0 -> PUT(HOME, a, REPLY, hv, hr)
-    :: at != HOME && hv == 0 -> PUT(HOME, a, DEAD_REPLY, born * EP, 0)
+    :: at != HOME && hv == 0 -> PUT(HOME, a, DEAD_REPLY, x, 0)
     fi
 }
 
-/* Of incarnation INC(x) nothing is left: what is held for it or earlier ones goes to the home, which decides by what it knows then. */
+#define HELD_HERE (ms[j] == HELD && mw[j] == b)
+
+/* "Dead": what is held goes to the home, which decides by what it knows then. */
 inline leave_to_home() {
     j = 0; asked[b] = 0;
     do
-    :: j < NM && ms[j] == HELD && mw[j] == b ->
-        if
-#if defined(DEAD_TAKES_ALL)
-        :: true -> give_up(j)
-#elif defined(DEAD_JUDGES)
-        :: INC(mh[j]) <= INC(x) -> give_up(j)
-        :: INC(mh[j]) > INC(x)
+#if defined(DEAD_JUDGES)
+    :: j < NM && HELD_HERE -> give_up(j); j++
+#elif defined(DEAD_SPLITS)
+    :: j < NM && HELD_HERE && INC(mh[j]) <= INC(x) -> forward(b, HOME, j, mh[j]); j++
+    :: j < NM && HELD_HERE && INC(mh[j]) > INC(x) -> j++
 #else
-        :: INC(mh[j]) <= INC(x) -> forward(b, HOME, j, mh[j])
-        :: INC(mh[j]) > INC(x)
+    :: j < NM && HELD_HERE -> forward(b, HOME, j, mh[j]); j++
 #endif
-        fi;
-        j++
-    :: j < NM && !(ms[j] == HELD && mw[j] == b) -> j++
+    :: j < NM && !HELD_HERE -> j++
     :: j >= NM -> break
     od;
     j = 0
@@ -339,16 +339,22 @@ inline on_reply() {
     if
     :: at == b || y == b || x <= asked[b]
     :: else ->
-        j = 0; asked[b] = 0;
+        j = 0; i = 0;
         do
-        :: j < NM && ms[j] == HELD && mw[j] == b ->
-            if :: mh[j] < x -> forward(b, y, j, x) :: else fi; j++
-        :: j < NM && !(ms[j] == HELD && mw[j] == b) -> j++
+        :: j < NM && HELD_HERE -> if :: mh[j] < x -> forward(b, y, j, x) :: else -> i++ fi; j++
+        :: j < NM && !HELD_HERE -> j++
         :: j >= NM -> break
         od;
-        j = 0
+        if :: i == 0 -> asked[b] = 0 :: else fi;
+        j = 0; i = 0
     fi
 }
+
+#ifdef ANY_ACK
+#define ACKNOWLEDGES true
+#else
+#define ACKNOWLEDGES (pv[b] == x)
+#endif
 
 inline receive() {
 #ifdef UNORDERED /* one out of the bag, which stays sorted */
@@ -371,7 +377,7 @@ inline receive() {
     :: kind == OBJ -> on_obj()
     :: kind == DO -> arrive(b)
     :: kind == UPDATE -> on_update()
-    :: kind == ACK -> if :: pv[b] == x -> pv[b] = 0; pr[b] = 0 :: else fi
+    :: kind == ACK -> if :: ACKNOWLEDGES -> pv[b] = 0; pr[b] = 0 :: else fi
     :: kind == DEAD -> on_dead()
     :: kind == QUERY -> on_query()
     :: kind == REPLY -> on_reply()
@@ -418,7 +424,9 @@ init {
             select(z : 0 .. NR - 1);
             if :: z != at -> migrate(at, z) :: else fi;
             z = 0
+#ifndef IMMORTAL
         :: at != AWAY -> die(at)
+#endif
         :: ms[0] == UNSENT -> send(0)
 #if NM > 1
         :: ms[1] == UNSENT -> send(1)

@@ -346,8 +346,10 @@ sends_are_checked_and_leave_the_message_to_the_caller(void)
     CHECK_STATUS(C4P_ERR_ARG, c4p_msg_new(NULL, 8, &msg));
     CHECK_STATUS(C4P_ERR_ARG, c4p_msg_new(rt, 8, NULL));
     CHECK_STATUS(C4P_ERR_NOMEM, c4p_msg_new(rt, SIZE_MAX, &msg));
+#ifndef __SANITIZE_ADDRESS__ /* whose allocator takes such a request for a mistake */
     CHECK_STATUS(C4P_ERR_NOMEM, c4p_msg_new(rt, SIZE_MAX / 2, &msg));
     CHECK_STATUS(C4P_ERR_NOMEM, c4p_msg_new(rt, (size_t)1 << 60, &msg));
+#endif
     CHECK(msg == untouched);
     c4p_object_ops_t half = {0};
     CHECK_STATUS(C4P_ERR_ARG, c4p_msg_new_object(rt, &half, &half, &msg));

@@ -114,7 +114,8 @@ show_and_handle(c4p_rt_t *rt, c4p_msg_t *msg)
 {
     const c4pi_env_t *env = &msg->env;
     sim_say(shown_job, rt->rank,
-            "%s from %d: coll %d:%d key %lld,%lld entry %u flags %u ref %lld hint %u.%u hops %u, %u bytes",
+            "%s from %d: coll %d:%d key %lld,%lld entry %u flags %u ref %lld hint %u.%u hops %u, "
+            "%u bytes",
             c4pi_kind_name(env->kind), (int)env->source, (int)(env->coll >> 40),
             (int)(env->coll & 0xffffff), (long long)env->key.w[0], (long long)env->key.w[1],
             env->entry, env->flags, (long long)env->reference, env->hint_nonce, env->hint_epoch,
@@ -147,13 +148,15 @@ draw_options(sim_job_t *job)
                                      (UINT64_C(1) << 32) - 1,
                                      (UINT64_C(1) << 31) - 1,
                                      (UINT64_C(1) << 40) - 2};
-    static const uint32_t caches[] = {65536, 0, 1, 2}, logs[] = {64, 1, 4}, smalls[] = {4032, 192,
-                                                                                        512};
+    static const uint32_t caches[] = {65536, 0, 1, 2}, logs[] = {64, 1, 4},
+                          smalls[] = {4032, 192, 512};
     static const uint32_t credits[] = {8 << 20, 1, 4096}, batches[] = {256, 0, 64};
     static const uint32_t turns[] = {16, 1, 2, 5};
     c4p_opts_t *opts = &job->opts;
-    *opts = (c4p_opts_t){.struct_size = sizeof *opts, .log_level = C4P_LOG_WARN,
-                         .stall_after_ms = 500, .ring_slots = 64};
+    *opts = (c4p_opts_t){.struct_size = sizeof *opts,
+                         .log_level = C4P_LOG_WARN,
+                         .stall_after_ms = 500,
+                         .ring_slots = 64};
     opts->counter_base = bases[sim_choose(job, 7)];
     opts->loc_cache = caches[sim_choose(job, 4)];
     opts->bcast_log = logs[sim_choose(job, 3)];
@@ -206,13 +209,13 @@ make_ranks(sim_job_t *job)
 
 /* ---- the loop --------------------------------------------------------------------------------- */
 
-static bool
-all_in(const sim_job_t *job, c4pi_phase_t phase)
+static void
+look_at_phase(sim_job_t *job, int rank)
 {
-    for (int i = 0; i < job->ranks; i++)
-        if (job->rts[i]->phase != phase)
-            return false;
-    return true;
+    c4pi_phase_t now = job->rts[rank]->phase, *seen = &job->phases[rank];
+    job->in_phase[*seen]--;
+    job->in_phase[now]++;
+    *seen = now;
 }
 
 /* One turn of a rank. Returns whether it can go on at once. */
@@ -230,7 +233,7 @@ turn(sim_job_t *job, c4p_rt_t *rt)
     sim_ok(job, rt, c4p_step(rt, job->batch, &did), "c4p_step");
     if (job->scenario->turn)
         job->scenario->turn(job, rt);
-    return did > 0 || c4pi_queue_count(&rt->queue) > 0;
+    return did > 0 || (c4pi_queue_count(&rt->queue) > 0 && !rt->gate_closed);
 }
 
 static void
@@ -239,13 +242,13 @@ loop(sim_job_t *job)
     uint64_t most = job->scenario->max_events;
     c4pi_simnet_stats_t stats;
     most = most ? most : DEFAULT_MAX_EVENTS;
-    while (!all_in(job, C4PI_PHASE_ENDED)) {
+    while (job->in_phase[C4PI_PHASE_ENDED] < job->ranks) {
         c4pi_simnet_stats(job->net, &stats);
         SIM_CHECK(job, "P13", stats.events < most,
                   "the job does not end: %llu events, %.3f s, %llu messages under way",
                   (unsigned long long)stats.events, (double)sim_now(job) * 1e-9,
                   (unsigned long long)stats.in_flight);
-        if (!job->began && all_in(job, C4PI_PHASE_ACTIVE)) {
+        if (!job->began && job->in_phase[C4PI_PHASE_ACTIVE] == job->ranks) {
             job->began = true;
             if (job->scenario->begin)
                 job->scenario->begin(job);
@@ -256,6 +259,7 @@ loop(sim_job_t *job)
         if (rank < 0)
             continue;
         bool busy = turn(job, job->rts[rank]);
+        look_at_phase(job, rank);
         uint64_t next = c4pi_timers_next(job->rts[rank]);
         c4pi_simnet_ran(job->net, rank, busy, next == UINT64_MAX ? 0 : next);
     }
@@ -287,6 +291,8 @@ whole_job(void *ctx)
 {
     sim_job_t *job = ctx;
     job->rts = sim_memory(job, (size_t)job->ranks * sizeof *job->rts);
+    job->phases = sim_memory(job, (size_t)job->ranks * sizeof *job->phases);
+    job->in_phase[C4PI_PHASE_NEW] = job->ranks;
     draw_options(job);
     if (job->scenario->options)
         job->scenario->options(job, &job->opts);
@@ -300,8 +306,10 @@ whole_job(void *ctx)
                   (unsigned long long)world->live_blocks);
         return;
     }
-    for (int i = 0; i < job->ranks; i++)
+    for (int i = 0; i < job->ranks; i++) {
         sim_ok(job, job->rts[i], c4pi_start_begin(job->rts[i]), "start");
+        look_at_phase(job, i);
+    }
     loop(job);
     finish(job);
 }
@@ -387,6 +395,7 @@ sim_run(const sim_config_t *config, sim_outcome_t *outcome)
                               .seed = config->seed,
                               .bytes = config->tape,
                               .num_bytes = config->tape_len,
+                              .event_ns = config->event_ns,
                               .world.fail_alloc = config->fail_alloc,
                               .world.echo = config->echo};
     job.net = c4pi_simnet_new(&net);

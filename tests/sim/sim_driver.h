@@ -43,6 +43,7 @@ typedef struct sim_config {
     const uint8_t *tape; /* not NULL: instead of the seed's own */
     size_t tape_len;
     uint64_t fail_alloc; /* the n-th allocation of the job fails; 0: none */
+    uint64_t event_ns;   /* simulated time between two events; 0: a default */
     bool echo;           /* show what the ranks log, and all messages that they handle */
 } sim_config_t;
 
@@ -70,6 +71,8 @@ struct sim_job {
     int ranks;
     uint32_t batch; /* messages run in one turn */
     c4p_rt_t **rts;
+    c4pi_phase_t *phases;               /* of each rank, when last looked at */
+    int in_phase[C4PI_PHASE_ENDED + 1]; /* how many ranks are */
     bool began;
     int expect_status;  /* the scenario's exit_status, unless it says otherwise */
     bool out_of_memory; /* a public call said so, and the job ends because of that */
@@ -99,8 +102,8 @@ void *sim_memory(sim_job_t *job, size_t len);
 uint64_t sim_now(const sim_job_t *job);
 
 /* Property `property` ("P1") is broken: end the run. Does not return. */
-C4P_NORETURN void sim_fail(sim_job_t *job, const char *property, const char *fmt, ...)
-    C4P_PRINTF(3, 4);
+C4P_NORETURN void
+sim_fail(sim_job_t *job, const char *property, const char *fmt, ...) C4P_PRINTF(3, 4);
 /* A public call answered `st`: go on, end the job for want of memory, or fail. */
 void sim_ok(sim_job_t *job, c4p_rt_t *rt, c4p_status_t st, const char *what);
 

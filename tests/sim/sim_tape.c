@@ -22,7 +22,8 @@ sim_tape_write(const sim_tape_t *tape, const char *path)
     while (len && !tape->bytes[len - 1])
         len--; /* after its end a tape reads as zeroes */
     for (size_t i = 0; i < len; i++)
-        fprintf(file, "%02x%s", tape->bytes[i], i % PER_LINE == PER_LINE - 1 || i + 1 == len ? "\n" : "");
+        fprintf(file, "%02x%s", tape->bytes[i],
+                i % PER_LINE == PER_LINE - 1 || i + 1 == len ? "\n" : "");
     return fclose(file) == 0;
 }
 
@@ -93,8 +94,9 @@ still_fails(shrinker_t *s, sim_tape_t *tape, const uint8_t *bytes, size_t len)
     s->config.tape_len = len;
     s->runs++;
     sim_run(&s->config, &outcome);
-    bool fails = outcome.failed && (!s->property[0] || (outcome.what == s->what &&
-                                                        strcmp(outcome.property, s->property) == 0));
+    bool fails =
+        outcome.failed && (!s->property[0] ||
+                           (outcome.what == s->what && strcmp(outcome.property, s->property) == 0));
     if (fails) {
         size_t used = outcome.tape_len < len ? outcome.tape_len : len;
         s->what = outcome.what;

@@ -40,10 +40,17 @@ typedef struct world_params {
     uint8_t sets;             /* collections made at the start: bits of 1 << set_kind_t */
     uint8_t late;             /* chance in 256 that what is awaited is answered later */
     uint8_t large;            /* chance in 256 that a note is large */
-    bool leave_waiting;       /* at the end something waits for ever: the job must stall */
+    bool gated;               /* gates of some ranks are closed until a handler opens them */
 } world_params_t;
 
-typedef enum set_kind { SET_DENSE, SET_SPARSE, SET_GROUP, SET_CHARE, SET_MAPPED, SET_GRID } set_kind_t;
+typedef enum set_kind {
+    SET_DENSE,
+    SET_SPARSE,
+    SET_GROUP,
+    SET_CHARE,
+    SET_MAPPED,
+    SET_GRID
+} set_kind_t;
 
 enum {
     MAX_RANKS = 9,
@@ -69,9 +76,10 @@ typedef struct member {
     struct slot *slot;
     uint32_t id;
     member_state_t state;
-    int rank;          /* LIVE: where; TRAVELLING: where from */
-    bool inserted;     /* not made with its set */
-    int inserter;      /* rank */
+    int rank;             /* LIVE: where; TRAVELLING: where from */
+    bool inserted;        /* not made with its set */
+    bool by_member;       /* inserted by a member of its set */
+    int inserter;         /* rank */
     uint32_t inserted_at; /* the inserter's clock then */
     uint32_t phase;
     bool destroy_asked;
@@ -80,18 +88,18 @@ typedef struct member {
     bool constructed;
     uint32_t suspended;
     uint64_t first_shout, next_shout; /* numbers */
-    uint64_t next_round;
+    uint64_t first_round, next_round;
 } member_t;
 
 typedef struct slot {
     struct set *set;
     c4p_index_t index;
     c4p_key_t key;
-    member_t *now;    /* the incarnation that was constructed last */
-    member_t *coming; /* inserted, not yet constructed */
-    uint32_t moves;   /* of all incarnations */
-    uint32_t destroys; /* asked for, ever */
-    uint32_t next_seq[MAX_RANKS];  /* notes from each rank */
+    member_t *now;                /* the incarnation that was constructed last */
+    member_t *coming;             /* inserted, not yet constructed */
+    uint32_t moves;               /* of all incarnations */
+    uint32_t destroys;            /* asked for, ever */
+    uint32_t next_seq[MAX_RANKS]; /* notes from each rank */
     uint32_t seen_seq[MAX_RANKS]; /* 1 + the greatest run */
     uint32_t seen_moves[MAX_RANKS];
 } slot_t;
@@ -114,14 +122,16 @@ typedef struct set {
     uint32_t num_slots;
     slot_t slots[MAX_SLOTS];
     bool needs_done, done;
+    clock_vec_t done_clock; /* of who said so */
     bool created_awaited, created_seen;
     uint32_t to_construct; /* constructors of static members not yet finished */
     /* broadcasts by number - base: 0 unknown, 1 + shout, or RESULT_SHOUT */
     uint32_t numbered[MAX_SHOUTS];
-    uint64_t next_number;     /* 1 + the greatest number seen - base */
+    uint64_t next_number; /* 1 + the greatest number seen - base */
     round_t rounds[MAX_ROUNDS];
-    uint64_t rounds_begun;                    /* 1 + the greatest number contributed to - base */
-    uint64_t last_result[MAX_RANKS + 1]; /* 1 + number of the last result by handler; by broadcast */
+    uint64_t rounds_begun;               /* 1 + the greatest number contributed to - base */
+    uint64_t last_result[MAX_RANKS + 1]; /* 1 + number of the last result by handler; by broadcast
+                                          */
 } set_t;
 
 typedef enum note_state { NOTE_SENT = 1, NOTE_RUN } note_state_t;
@@ -133,14 +143,14 @@ typedef struct note {
     note_state_t state;
     uint32_t len;
     uint32_t seq;
-    uint32_t moves;      /* the slot's, when sent */
-    bool must_arrive;    /* its target lived, and no death was asked for */
-    uint32_t destroys;   /* the slot's, when sent */
+    uint32_t moves;    /* the slot's, when sent */
+    bool must_arrive;  /* its target lived, and no death was asked for */
+    uint32_t destroys; /* the slot's, when sent */
     uint32_t phase;
-    uint32_t runs_left;  /* to all ranks: how many */
-    uint32_t ran_on;     /* bits */
-    uint32_t wish;       /* 1 + who waits */
-    uint32_t ran_by;     /* member */
+    uint32_t runs_left; /* to all ranks: how many */
+    uint32_t ran_on;    /* bits */
+    uint32_t wish;      /* 1 + who waits */
+    uint32_t ran_by;    /* member */
     clock_vec_t clock;
 } note_t;
 
@@ -158,7 +168,14 @@ typedef struct shout {
     clock_vec_t clock;
 } shout_t;
 
-typedef enum wish_kind { WISH_CALL, WISH_DONE, WISH_GATHER, WISH_VALUES, WISH_CREATED, WISH_ROUND } wish_kind_t;
+typedef enum wish_kind {
+    WISH_CALL,
+    WISH_DONE,
+    WISH_GATHER,
+    WISH_VALUES,
+    WISH_CREATED,
+    WISH_ROUND
+} wish_kind_t;
 
 typedef struct wish {
     struct world *world;
@@ -200,8 +217,8 @@ typedef struct world {
     struct actor *just_packed;
     uint32_t exit_codes; /* bits of those asked for */
     c4p_type_t type;
-    c4p_entry_t on_note, on_shout, on_result, on_top_up;
-    c4p_handler_t handle_note, handle_result, handle_quiet, handle_value;
+    c4p_entry_t on_note, on_shout, on_result, on_top_up, on_relay;
+    c4p_handler_t handle_note, handle_result, handle_quiet, handle_value, handle_open;
     c4p_map_t map;
     uint32_t custom;
     clock_vec_t clocks[MAX_RANKS];
@@ -226,14 +243,15 @@ typedef struct world {
     uint32_t quiet_asked, quiet_seen;
     uint32_t timers_fired;
     uint64_t values_out, values_in; /* future values sent, arrived */
+    uint64_t relays_out, relays_in; /* broadcasts passed on as messages */
 } world_t;
 
 /* What a test chare is. */
 typedef struct actor {
     world_t *world;
     member_t *member;
-    uint64_t ran;    /* entries run by it; travels */
-    uint64_t check;  /* over all that travels */
+    uint64_t ran;   /* entries run by it; travels */
+    uint64_t check; /* over all that travels */
 } actor_t;
 
 /* ---- world.c: set-up, the finish ---------------------------------------------------------------- */
@@ -252,6 +270,8 @@ void world_create(world_t *w, c4p_rt_t *rt, set_kind_t kind);
 void world_insert(world_t *w, c4p_rt_t *rt, slot_t *slot);
 void world_done(world_t *w, c4p_rt_t *rt, set_t *set);
 void world_send(world_t *w, c4p_rt_t *rt, slot_t *slot, bool call);
+/* Pass a message that was lent to us on, to somebody who never dies. */
+void world_relay(world_t *w, c4p_rt_t *rt, c4p_msg_t *msg);
 void world_contribute(world_t *w, c4p_rt_t *rt, member_t *member);
 uint32_t world_wish(world_t *w, c4p_rt_t *rt, wish_kind_t kind, uint32_t expected, uint32_t about,
                     set_t *set);
@@ -270,6 +290,7 @@ bool world_alive(const member_t *member);
 void world_run_note(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx);
 void world_run_shout(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx);
 void world_run_result(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx);
+void world_run_relay(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx);
 void world_run_top_up(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx);
 void world_handle_note(c4p_rt_t *rt, c4p_msg_t *msg, void *ctx);
 void world_handle_result(c4p_rt_t *rt, c4p_msg_t *msg, void *ctx);

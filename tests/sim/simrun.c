@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* simrun.c: runs scenarios over many seeds, replays and shrinks tapes of failures. */
+#include <dirent.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -22,20 +23,23 @@ typedef struct args {
 static void
 usage(FILE *out)
 {
-    fputs("usage: simrun [options]\n"
-          "  --scenario NAME   one scenario, or \"all\" (the default)\n"
-          "  --seeds A:B       seeds A to B - 1 of each; default 0:200\n"
-          "  --ranks N         number of ranks; default: by the seed\n"
-          "  --mode MODE       random, pct, starve or burst; default: by the seed\n"
-          "  --fail-alloc A:B  for each seed, let the n-th allocation fail, A <= n < B; B 0: until none fails\n"
-          "  --twice           run each seed twice and compare the trace hashes (P14)\n"
-          "  --out DIR         where tapes of failures go; default: the working directory\n"
-          "  --replay FILE     run a tape again and show what the ranks log; several may follow\n"
-          "  --shrink FILE     make a failing tape as short and boring as possible; writes FILE.min\n"
-          "  --list            scenarios\n"
-          "  --verbose         one line per run\n"
-          "Exit status: 0 all runs passed, 1 one failed, 2 wrong usage.\n",
-          out);
+    fputs(
+        "usage: simrun [options]\n"
+        "  --scenario NAMES  scenarios with commas between, or \"all\" (the default)\n"
+        "  --seeds A:B       seeds A to B - 1 of each; default 0:200\n"
+        "  --ranks N         number of ranks; default: by the seed\n"
+        "  --mode MODE       random, pct, starve or burst; default: by the seed\n"
+        "  --fail-alloc A:B  let the n-th allocation fail, A <= n < B, for each seed; B 0: all of "
+        "them\n"
+        "  --twice           run each seed twice and compare the trace hashes (P14)\n"
+        "  --out DIR         where tapes of failures go; default: the working directory\n"
+        "  --replay FILE     run a tape again, or all tapes of a folder; with --verbose all "
+        "messages are shown\n"
+        "  --shrink FILE     make a failing tape as short and boring as possible; writes FILE.min\n"
+        "  --list            scenarios\n"
+        "  --verbose         one line per run\n"
+        "Exit status: 0 all runs passed, 1 one failed, 2 wrong usage.\n",
+        out);
 }
 
 static const sim_scenario_t *
@@ -75,8 +79,10 @@ keep_tape(const args_t *args, const sim_config_t *config, const sim_outcome_t *o
     char path[1000];
     snprintf(path, sizeof path, "%s/%s-%" PRIu64 ".tape", args->out_dir, config->scenario->name,
              config->seed);
-    sim_tape_t tape = {.mode = outcome->mode, .ranks = outcome->ranks,
-                       .fail_alloc = config->fail_alloc, .bytes = outcome->tape,
+    sim_tape_t tape = {.mode = outcome->mode,
+                       .ranks = outcome->ranks,
+                       .fail_alloc = config->fail_alloc,
+                       .bytes = outcome->tape,
                        .len = outcome->tape_len};
     snprintf(tape.scenario, sizeof tape.scenario, "%s", config->scenario->name);
     if (sim_tape_write(&tape, path))
@@ -99,7 +105,8 @@ run_one(const args_t *args, const sim_config_t *config, uint64_t *events, uint64
         sim_run(config, &again);
         failed = again.hash != outcome.hash;
         if (failed)
-            printf("FAILED %s: P14: seed %" PRIu64 " gives hash %016" PRIx64 ", then %016" PRIx64 "\n",
+            printf("FAILED %s: P14: seed %" PRIu64 " gives hash %016" PRIx64 ", then %016" PRIx64
+                   "\n",
                    config->scenario->name, config->seed, outcome.hash, again.hash);
         sim_outcome_fini(&again);
     }
@@ -131,8 +138,11 @@ run_seeds(const args_t *args, const sim_scenario_t *scenario, uint64_t fail_end)
     double start = seconds(), shown = start;
     uint64_t events = 0, allocs, runs = args->end - args->first;
     for (uint64_t seed = args->first; seed < args->end; seed++) {
-        sim_config_t config = {.scenario = scenario, .seed = seed, .mode = args->mode,
-                               .ranks = args->ranks, .fail_alloc = args->fail_alloc};
+        sim_config_t config = {.scenario = scenario,
+                               .seed = seed,
+                               .mode = args->mode,
+                               .ranks = args->ranks,
+                               .fail_alloc = args->fail_alloc};
         bool passed = args->fail_alloc ? run_failing(args, &config, fail_end, &events)
                                        : run_one(args, &config, &events, &allocs);
         if (!passed)
@@ -145,25 +155,44 @@ run_seeds(const args_t *args, const sim_scenario_t *scenario, uint64_t fail_end)
         }
     }
     double took = seconds() - start;
-    printf("%-10s %7" PRIu64 " seeds passed, %4" PRIu64 " events and %.2f ms each\n", scenario->name,
-           runs, runs ? events / runs : 0, runs ? took / (double)runs * 1e3 : 0);
+    printf("%-10s %7" PRIu64 " seeds passed, %4" PRIu64 " events and %.2f ms each\n",
+           scenario->name, runs, runs ? events / runs : 0, runs ? took / (double)runs * 1e3 : 0);
     fflush(stdout);
     return 0;
+}
+
+/* Is the scenario meant by "all", or by a list of names with commas? */
+static bool
+is_meant(const sim_scenario_t *scenario, const char *names)
+{
+    size_t len = strlen(scenario->name);
+    if (strcmp(names, "all") == 0)
+        return scenario->big == 0;
+    for (const char *at = names; at; at = strchr(at, ',')) {
+        at += *at == ',';
+        if (strncmp(at, scenario->name, len) == 0 && (!at[len] || at[len] == ','))
+            return true;
+    }
+    return false;
 }
 
 static int
 run_all(const args_t *args, uint64_t fail_end)
 {
-    bool all = strcmp(args->scenario, "all") == 0;
-    if (!all && !find_scenario(args->scenario)) {
-        fprintf(stderr, "simrun: no scenario '%s'; --list shows them\n", args->scenario);
+    int found = 0, commas = 0;
+    for (const char *at = args->scenario; *at; at++)
+        commas += *at == ',';
+    for (int i = 0; sim_scenarios[i]; i++)
+        found += is_meant(sim_scenarios[i], args->scenario);
+    if (strcmp(args->scenario, "all") != 0 && found != commas + 1) {
+        fprintf(stderr, "simrun: '%s' has a name of no scenario; --list shows them\n",
+                args->scenario);
         return 2;
     }
     for (int i = 0; sim_scenarios[i]; i++) {
-        const sim_scenario_t *scenario = sim_scenarios[i];
-        if (all ? scenario->big != 0 : strcmp(args->scenario, scenario->name) != 0)
-            continue;
-        int status = run_seeds(args, scenario, fail_end);
+        int status = is_meant(sim_scenarios[i], args->scenario)
+                         ? run_seeds(args, sim_scenarios[i], fail_end)
+                         : 0;
         if (status)
             return status;
     }
@@ -183,8 +212,11 @@ read_tape(const char *path, sim_tape_t *tape, sim_config_t *config)
         fprintf(stderr, "simrun: %s: %s\n", path, wrong);
         return false;
     }
-    *config = (sim_config_t){.scenario = scenario, .mode = (int)tape->mode, .ranks = tape->ranks,
-                             .fail_alloc = tape->fail_alloc, .tape = tape->bytes,
+    *config = (sim_config_t){.scenario = scenario,
+                             .mode = (int)tape->mode,
+                             .ranks = tape->ranks,
+                             .fail_alloc = tape->fail_alloc,
+                             .tape = tape->bytes,
                              .tape_len = tape->len};
     return true;
 }
@@ -208,6 +240,34 @@ replay(const args_t *args, const char *path)
     sim_outcome_fini(&outcome);
     sim_tape_fini(&tape);
     return failed;
+}
+
+static int
+is_tape(const struct dirent *entry)
+{
+    const char *dot = strrchr(entry->d_name, '.');
+    return dot && strcmp(dot, ".tape") == 0;
+}
+
+/* A tape, or all tapes of a folder. */
+static int
+replay_all(const args_t *args, const char *path)
+{
+    struct dirent **entries;
+    int status = 0, count = scandir(path, &entries, is_tape, alphasort);
+    if (count < 0)
+        return replay(args, path);
+    for (int i = 0; i < count; i++) {
+        char file[1000];
+        snprintf(file, sizeof file, "%s/%s", path, entries[i]->d_name);
+        int one = replay(args, file);
+        status = one > status ? one : status;
+        free(entries[i]);
+    }
+    free(entries);
+    if (count == 0)
+        fprintf(stderr, "simrun: %s has no tapes\n", path);
+    return count ? status : 2;
 }
 
 static int
@@ -271,19 +331,43 @@ main(int argc, char **argv)
     while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
         bool good = true;
         switch (opt) {
-        case 's': args.scenario = optarg; break;
-        case 'n': good = read_range(optarg, &args.first, &args.end); break;
-        case 'r': good = (args.ranks = atoi(optarg)) > 0; break;
-        case 'm': good = (args.mode = sim_mode_find(optarg)) >= 0; break;
-        case 'p': args.replay = optarg; break;
-        case 'k': args.shrink = optarg; break;
-        case 'l': return list();
-        case 'h': usage(stdout); return 0;
-        case 'f': good = read_range(optarg, &args.fail_alloc, &fail_end) && args.fail_alloc; break;
-        case 't': args.check_hash = true; break;
-        case 'o': args.out_dir = optarg; break;
-        case 'v': args.verbose = true; break;
-        default: good = false;
+        case 's':
+            args.scenario = optarg;
+            break;
+        case 'n':
+            good = read_range(optarg, &args.first, &args.end);
+            break;
+        case 'r':
+            good = (args.ranks = atoi(optarg)) > 0;
+            break;
+        case 'm':
+            good = (args.mode = sim_mode_find(optarg)) >= 0;
+            break;
+        case 'p':
+            args.replay = optarg;
+            break;
+        case 'k':
+            args.shrink = optarg;
+            break;
+        case 'l':
+            return list();
+        case 'h':
+            usage(stdout);
+            return 0;
+        case 'f':
+            good = read_range(optarg, &args.fail_alloc, &fail_end) && args.fail_alloc;
+            break;
+        case 't':
+            args.check_hash = true;
+            break;
+        case 'o':
+            args.out_dir = optarg;
+            break;
+        case 'v':
+            args.verbose = true;
+            break;
+        default:
+            good = false;
         }
         if (!good) {
             usage(stderr);
@@ -293,9 +377,9 @@ main(int argc, char **argv)
     if (args.shrink)
         return shrink(args.shrink);
     if (args.replay) {
-        int status = replay(&args, args.replay);
-        for (; optind < argc; optind++)
-            status |= replay(&args, argv[optind]);
+        int status = replay_all(&args, args.replay);
+        for (; optind < argc && !status; optind++)
+            status = replay_all(&args, argv[optind]);
         return status;
     }
     return run_all(&args, fail_end);

@@ -18,11 +18,12 @@ typedef struct small {
     sim_job_t *job;
     c4p_type_t type;
     c4p_entry_t on_item;
-    c4p_handler_t arrive;
+    c4p_handler_t arrive, go;
     c4p_map_t bad_map;
     c4p_coll_t group;
     uint32_t kind;
     uint32_t sent, seen, arrived;
+    uint32_t tokens, hops;
     uint32_t next[MAX_RANKS];
     item_t ran[MOST];
     const char *expect; /* in the report */
@@ -52,15 +53,15 @@ small_of(sim_job_t *job)
 static void
 add_type(small_t *s, c4p_rt_t *rt)
 {
-    c4p_type_desc_t type = {.struct_size = sizeof type, .name = "Small", .construct = construct,
-                            .ctx = s};
+    c4p_type_desc_t type = {
+        .struct_size = sizeof type, .name = "Small", .construct = construct, .ctx = s};
     sim_ok(s->job, rt, c4p_type_add(rt, &type, &s->type), "c4p_type_add");
 }
 
 /* ---- priority ---------------------------------------------------------------------------------- */
 
-/* All messages wait behind the closed gate of rank 0. When it opens they run by priority, and in the
- * order sent where priority and sender are the same. */
+/* All messages wait behind the closed gate of rank 0. When it opens they run by priority, and in
+ * the order sent where priority and sender are the same. */
 static void
 item(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
 {
@@ -92,17 +93,6 @@ arrive(c4p_rt_t *rt, c4p_msg_t *msg, void *ctx)
         c4p_gate(rt, false);
 }
 
-static void
-add_priority(sim_job_t *job, c4p_rt_t *rt)
-{
-    small_t *s = small_of(job);
-    add_type(s, rt);
-    sim_ok(job, rt, c4p_entry_add(rt, s->type, "item", item, s, &s->on_item), "c4p_entry_add");
-    sim_ok(job, rt, c4p_handler_add(rt, "arrive", arrive, s, &s->arrive), "c4p_handler_add");
-    if (rt->rank == 0)
-        c4p_gate(rt, true);
-}
-
 static c4p_msg_t *
 message(small_t *s, c4p_rt_t *rt, size_t len)
 {
@@ -112,26 +102,52 @@ message(small_t *s, c4p_rt_t *rt, size_t len)
     return msg;
 }
 
+/* On every rank, where the group is known by now: send some, then say so. */
+static void
+go(c4p_rt_t *rt, c4p_msg_t *order, void *ctx)
+{
+    static const int32_t priorities[] = {0, 1, -1, 7, -7, INT32_MAX, INT32_MIN};
+    small_t *s = ctx;
+    sim_job_t *job = s->job;
+    (void)order;
+    for (uint32_t n = 1 + sim_choose(job, 30); n > 0; n--) {
+        item_t what = {priorities[sim_choose(job, 7)], rt->rank, s->next[rt->rank]++};
+        c4p_msg_t *msg = message(s, rt, sizeof what + (sim_choose(job, 8) == 7 ? 6000 : 0));
+        memcpy(c4p_msg_data(msg), &what, sizeof what);
+        c4p_msg_set_priority(msg, what.priority);
+        c4p_ref_t to = {s->group, {{0, 0}}};
+        sim_ok(job, rt, c4p_send(rt, to, s->on_item, msg), "c4p_send");
+        s->sent++;
+    }
+    if (rt->rank == 0)
+        arrive(rt, NULL, s); /* what it sends to itself waits behind the gate as well */
+    else
+        sim_ok(job, rt, c4p_send_handler(rt, 0, s->arrive, message(s, rt, 0)), "handler");
+}
+
+static void
+add_priority(sim_job_t *job, c4p_rt_t *rt)
+{
+    small_t *s = small_of(job);
+    add_type(s, rt);
+    sim_ok(job, rt, c4p_entry_add(rt, s->type, "item", item, s, &s->on_item), "c4p_entry_add");
+    sim_ok(job, rt, c4p_handler_add(rt, "arrive", arrive, s, &s->arrive), "c4p_handler_add");
+    sim_ok(job, rt, c4p_handler_add(rt, "go", go, s, &s->go), "c4p_handler_add");
+    if (rt->rank == 0)
+        c4p_gate(rt, true);
+}
+
+/* The order goes down the same tree as the news of the group. */
 static void
 begin_priority(sim_job_t *job)
 {
-    static const int32_t priorities[] = {0, 1, -1, 7, -7, INT32_MAX, INT32_MIN};
     small_t *s = job->world;
-    sim_ok(job, job->rts[0], c4p_group_new(job->rts[0], s->type, NULL, 0, &s->group), "group");
-    for (int r = 0; r < job->ranks; r++) {
-        c4p_rt_t *rt = job->rts[r];
-        for (uint32_t n = 1 + sim_choose(job, 30); n > 0; n--) {
-            item_t what = {priorities[sim_choose(job, 7)], r, s->next[r]++};
-            size_t len = sizeof what + (sim_choose(job, 8) == 7 ? 6000 : 0);
-            c4p_msg_t *msg = message(s, rt, len);
-            memcpy(c4p_msg_data(msg), &what, sizeof what);
-            c4p_msg_set_priority(msg, what.priority);
-            c4p_ref_t to = {s->group, {{0, 0}}};
-            sim_ok(job, rt, c4p_send(rt, to, s->on_item, msg), "c4p_send");
-            s->sent++;
-        }
-        sim_ok(job, rt, c4p_send_handler(rt, 0, s->arrive, message(s, rt, 0)), "handler");
-    }
+    c4p_rt_t *rt = job->rts[job->ranks - 1];
+    sim_ok(job, rt, c4p_group_new(rt, s->type, NULL, 0, &s->group), "c4p_group_new");
+    if (rt->rank == 0) /* it would wait behind its own gate */
+        go(rt, NULL, s);
+    else
+        sim_ok(job, rt, c4p_bcast_handler(rt, s->go, message(s, rt, 0)), "c4p_bcast_handler");
 }
 
 const sim_scenario_t sim_priority = {.name = "priority",
@@ -228,8 +244,7 @@ begin_mistake(sim_job_t *job)
         break;
     case 2:
         expect(s, 2, "the members disagree");
-        sim_ok(job, rt,
-               c4p_bcast(rt, array, s->on_item, message(s, rt, 0), C4P_BCAST_NO_REPLY, 0),
+        sim_ok(job, rt, c4p_bcast(rt, array, s->on_item, message(s, rt, 0), C4P_BCAST_NO_REPLY, 0),
                "c4p_bcast");
         break;
     case 3: /* inserted twice from two ranks */
@@ -262,6 +277,73 @@ const sim_scenario_t sim_mistake = {.name = "mistake",
                                     .begin = begin_mistake,
                                     .aborted = check_mistake};
 
+/* ---- tokens ------------------------------------------------------------------------------------ */
+
+/* A few messages that are always under way, from rank to rank, while quiescence is asked for all
+ * the time: waves that cut the ranks' histories at different moments are the rule here (P8). */
+static void
+pass_token(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
+{
+    small_t *s = ctx;
+    (void)object, (void)msg;
+    if (s->hops == 0) {
+        s->tokens--;
+        return;
+    }
+    s->hops--;
+    uint64_t next = sim_choose(s->job, (uint32_t)s->job->ranks);
+    c4p_ref_t to = {s->group, {{next, 0}}};
+    sim_ok(s->job, rt, c4p_send(rt, to, s->on_item, message(s, rt, 0)), "c4p_send");
+}
+
+static void
+ask_quiet(small_t *s, c4p_rt_t *rt)
+{
+    c4p_target_t target = {.kind = C4P_TARGET_HANDLER, .number = s->arrive};
+    sim_ok(s->job, rt, c4p_detect_quiescence(rt, &target), "c4p_detect_quiescence");
+}
+
+static void
+quiet(c4p_rt_t *rt, c4p_msg_t *msg, void *ctx)
+{
+    small_t *s = ctx;
+    (void)msg;
+    SIM_CHECK(s->job, "P8", s->tokens == 0, "quiescence, but %u tokens go round for %u hops more",
+              s->tokens, s->hops);
+    sim_ok(s->job, rt, c4p_exit(rt, 0), "c4p_exit");
+}
+
+static void
+add_token(sim_job_t *job, c4p_rt_t *rt)
+{
+    small_t *s = small_of(job);
+    add_type(s, rt);
+    sim_ok(job, rt, c4p_entry_add(rt, s->type, "token", pass_token, s, &s->on_item), "entry");
+    sim_ok(job, rt, c4p_handler_add(rt, "quiet", quiet, s, &s->arrive), "c4p_handler_add");
+}
+
+static void
+begin_token(sim_job_t *job)
+{
+    small_t *s = job->world;
+    c4p_rt_t *rt = job->rts[sim_choose(job, (uint32_t)job->ranks)];
+    sim_ok(job, rt, c4p_group_new(rt, s->type, NULL, 0, &s->group), "c4p_group_new");
+    s->hops = 40 + sim_choose(job, 60);
+    s->tokens = 1 + sim_choose(job, 3);
+    for (uint32_t i = 0; i < s->tokens; i++) {
+        c4p_ref_t to = {s->group, {{sim_choose(job, (uint32_t)job->ranks), 0}}};
+        sim_ok(job, rt, c4p_send(rt, to, s->on_item, message(s, rt, 0)), "c4p_send");
+    }
+    ask_quiet(s, rt);
+}
+
+const sim_scenario_t sim_token = {.name = "token",
+                                  .what = "a few messages go round while quiescence is asked for",
+                                  .min_ranks = 2,
+                                  .max_ranks = MAX_RANKS,
+                                  .add = add_token,
+                                  .begin = begin_token};
+
 /* ---- disagreement at the start ----------------------------------------------------------------- */
 
 static void
@@ -289,8 +371,8 @@ check_disagreement(sim_job_t *job)
     small_t *s = job->world;
     char text[100];
     const char *log = c4pi_simnet_world(job->net)->log;
-    snprintf(text, sizeof text, "rank 0 has 'entry method even' where rank %u has 'entry method odd'",
-             s->kind);
+    snprintf(text, sizeof text,
+             "rank 0 has 'entry method even' where rank %u has 'entry method odd'", s->kind);
     SIM_CHECK(job, "start", !s->kind || (log && strstr(log, text)), "the log does not say: %s",
               text);
 }

@@ -22,11 +22,11 @@ typedef struct stalled {
     c4p_type_t type;
     c4p_entry_t on_hop, on_give, on_keep;
     uint32_t kinds;
-    uint64_t last_ns;  /* of the last thing that happened */
+    uint64_t last_ns; /* of the last thing that happened */
     uint32_t hops_left;
-    int waits[9];      /* HOST: on each rank */
+    int waits[9]; /* HOST: on each rank */
     c4p_coll_t group, array, sparse;
-    uint32_t keeps;    /* who does not contribute, or answer: the index */
+    uint32_t keeps; /* who does not contribute, or answer: the index */
     char expect[8][120];
     int num_expect;
 } stalled_t;
@@ -109,10 +109,12 @@ add(sim_job_t *job, c4p_rt_t *rt)
         s = job->world = sim_memory(job, sizeof *s);
         s->job = job;
     }
-    c4p_type_desc_t type = {.struct_size = sizeof type, .name = "Waiter", .construct = construct,
-                            .ctx = s};
-    c4p_hooks_t hooks = {.struct_size = sizeof hooks, .count_waiters = count_waiters,
-                         .list_waiters = list_waiters, .ctx = s};
+    c4p_type_desc_t type = {
+        .struct_size = sizeof type, .name = "Waiter", .construct = construct, .ctx = s};
+    c4p_hooks_t hooks = {.struct_size = sizeof hooks,
+                         .count_waiters = count_waiters,
+                         .list_waiters = list_waiters,
+                         .ctx = s};
     sim_ok(job, rt, c4p_type_add(rt, &type, &s->type), "c4p_type_add");
     sim_ok(job, rt, c4p_entry_add(rt, s->type, "hop", hop, s, &s->on_hop), "c4p_entry_add");
     sim_ok(job, rt, c4p_entry_add(rt, s->type, "give", give, s, &s->on_give), "c4p_entry_add");
@@ -165,8 +167,7 @@ wait_for_answer(stalled_t *s, c4p_rt_t *rt)
 {
     c4p_future_t future;
     sim_ok(s->job, rt, c4p_future_new(rt, 1, value_came, s, &future), "c4p_future_new");
-    sim_ok(s->job, rt,
-           c4p_bcast(rt, s->array, s->on_keep, message(s, rt), C4P_BCAST_DONE, future),
+    sim_ok(s->job, rt, c4p_bcast(rt, s->array, s->on_keep, message(s, rt), C4P_BCAST_DONE, future),
            "c4p_bcast");
     s->waits[rt->rank]++;
     snprintf(expect(s), 120, "rank %d waits for Godot", rt->rank);
@@ -275,7 +276,8 @@ check_report(sim_job_t *job)
 }
 
 const sim_scenario_t sim_stall = {.name = "stall",
-                                  .what = "something waits for ever: the job ends with a report of it",
+                                  .what =
+                                      "something waits for ever: the job ends with a report of it",
                                   .min_ranks = 1,
                                   .max_ranks = 9,
                                   .exit_status = 75,

@@ -29,9 +29,16 @@ list_waiters(c4p_rt_t *rt, void *ctx, struct c4p_report *report)
     world_t *w = ctx;
     for (uint32_t i = 0; i < w->num_wishes; i++)
         if (w->wishes[i].owner == rt->rank && w->wishes[i].got < w->wishes[i].expected)
-            c4p_report_line(report, "rank %d: wish %u, kind %d, about %u, %u of %u values", rt->rank, i,
-                            (int)w->wishes[i].kind, w->wishes[i].about, w->wishes[i].got,
-                            w->wishes[i].expected);
+            c4p_report_line(report, "rank %d: wish %u, kind %d, about %u, %u of %u values",
+                            rt->rank, i, (int)w->wishes[i].kind, w->wishes[i].about,
+                            w->wishes[i].got, w->wishes[i].expected);
+}
+
+static void
+open_gate(c4p_rt_t *rt, c4p_msg_t *msg, void *ctx)
+{
+    (void)msg, (void)ctx;
+    c4p_gate(rt, false);
 }
 
 static void
@@ -39,8 +46,10 @@ register_all(world_t *w, c4p_rt_t *rt)
 {
     sim_job_t *job = w->job;
     c4p_type_desc_t type = world_type;
-    c4p_hooks_t hooks = {.struct_size = sizeof hooks, .count_waiters = count_waiters,
-                         .list_waiters = list_waiters, .ctx = w};
+    c4p_hooks_t hooks = {.struct_size = sizeof hooks,
+                         .count_waiters = count_waiters,
+                         .list_waiters = list_waiters,
+                         .ctx = w};
     type.ctx = w;
     sim_ok(job, rt, c4p_type_add(rt, &type, &w->type), "c4p_type_add");
     sim_ok(job, rt, c4p_entry_add(rt, w->type, "note", world_run_note, w, &w->on_note), "entry");
@@ -49,12 +58,14 @@ register_all(world_t *w, c4p_rt_t *rt)
            "entry");
     sim_ok(job, rt, c4p_entry_add(rt, w->type, "top up", world_run_top_up, w, &w->on_top_up),
            "entry");
+    sim_ok(job, rt, c4p_entry_add(rt, w->type, "relay", world_run_relay, w, &w->on_relay), "entry");
     sim_ok(job, rt, c4p_handler_add(rt, "note", world_handle_note, w, &w->handle_note), "handler");
     sim_ok(job, rt, c4p_handler_add(rt, "result", world_handle_result, w, &w->handle_result),
            "handler");
     sim_ok(job, rt, c4p_handler_add(rt, "value", world_handle_value, w, &w->handle_value),
            "handler");
     sim_ok(job, rt, c4p_handler_add(rt, "quiet", world_quiet, w, &w->handle_quiet), "handler");
+    sim_ok(job, rt, c4p_handler_add(rt, "open", open_gate, w, &w->handle_open), "handler");
     sim_ok(job, rt, c4p_map_add(rt, "place", place, w, &w->map), "c4p_map_add");
     sim_ok(job, rt, c4p_set_hooks(rt, &hooks), "c4p_set_hooks");
 }
@@ -71,6 +82,8 @@ world_add(sim_job_t *job, c4p_rt_t *rt)
         w->phase = 1;
     }
     register_all(w, rt);
+    if (w->params->gated && rt->rank && sim_choose(job, 3) == 2)
+        c4p_gate(rt, true);
 }
 
 /* ---- phases ------------------------------------------------------------------------------------ */
@@ -117,6 +130,11 @@ world_begin(sim_job_t *job)
         if (w->params->sets >> kind & 1)
             world_create(w, job->rts[sim_choose(job, (uint32_t)job->ranks)], (set_kind_t)kind);
     kick(w);
+    if (w->params->gated) {
+        c4p_msg_t *msg;
+        sim_ok(job, job->rts[0], c4p_msg_new(job->rts[0], 0, &msg), "c4p_msg_new");
+        sim_ok(job, job->rts[0], c4p_bcast_handler(job->rts[0], w->handle_open, msg), "open");
+    }
     ask(w, job->rts[sim_choose(job, (uint32_t)job->ranks)], true);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* world_check.c: what must hold when quiescence is announced (P8), and at the end when nothing is
- * left to do: P1 nothing lost, P6 and P7 complete, P9 nothing waits for credit, P10 small tables. */
+ * left to do: P1 nothing lost, P6 and P7 complete, P9 nothing waits for credit, P10 small tables.
+ */
 #include <string.h>
 
 #include "core/location.h"
@@ -106,11 +107,15 @@ check_wishes(world_t *w)
         case WISH_VALUES:
             break;
         }
-        SIM_CHECK(w->job, "P8", !open, "quiescence, but future %u (kind %d, about %u) has %u of %u values",
-                  i, (int)wish->kind, wish->about, wish->got, wish->expected);
+        SIM_CHECK(w->job, "P8", !open,
+                  "quiescence, but future %u (kind %d, about %u) has %u of %u values", i,
+                  (int)wish->kind, wish->about, wish->got, wish->expected);
     }
     SIM_CHECK(w->job, "P8", w->values_in == w->values_out,
               "quiescence, but values of futures are under way");
+    SIM_CHECK(w->job, "P8", w->relays_in == w->relays_out,
+              "quiescence, but %d messages that were passed on have not arrived",
+              (int)(w->relays_out - w->relays_in));
 }
 
 /* A reduction that everybody contributed to is closed. */
@@ -126,12 +131,13 @@ check_rounds(world_t *w)
         if (set->needs_done && !set->done)
             least = 0;
         for (uint64_t r = 0; r < least; r++)
-            SIM_CHECK(w->job, "P6", !set->rounds[r].given || set->rounds[r].delivered ||
+            SIM_CHECK(w->job, "P6",
+                      !set->rounds[r].given || set->rounds[r].delivered ||
                           (r + (uint64_t)set->number) % 4 == 1,
                       "quiescence, but reduction %d of set %d (%u contributions) is not closed",
                       (int)r, set->number, set->rounds[r].given);
-        SIM_CHECK(w->job, "P6", set->num_static || set->done || !set->needs_done ||
-                      !set->rounds[0].delivered,
+        SIM_CHECK(w->job, "P6",
+                  set->num_static || set->done || !set->needs_done || !set->rounds[0].delivered,
                   "a reduction of set %d closed before inserting was done", set->number);
     }
 }
@@ -181,6 +187,22 @@ check_streams(world_t *w)
         }
 }
 
+/* Whoever was inserted before inserting was done takes part from the first reduction on. */
+static void
+check_first_rounds(world_t *w)
+{
+    for (uint32_t i = 0; i < w->num_members; i++) {
+        const member_t *member = &w->members[i];
+        const set_t *set = member->slot->set;
+        if (!set->done || !member->inserted || member->by_member || !member->constructed ||
+            set->done_clock.at[member->inserter] < member->inserted_at)
+            continue;
+        SIM_CHECK(w->job, "P6", member->first_round == 0,
+                  "%s was inserted before inserting was done, and starts with reduction %d",
+                  world_name(member->slot), (int)member->first_round);
+    }
+}
+
 static void
 check_tables(world_t *w, c4p_rt_t *rt, set_t *set)
 {
@@ -203,8 +225,9 @@ check_tables(world_t *w, c4p_rt_t *rt, set_t *set)
         held += loc->flags & C4PI_LOC_UNCLAIMED ? 1 : 0;
         away -= loc->flags & C4PI_LOC_HOME ? 1 : 0;
     }
-    SIM_CHECK(w->job, "P10", away == 0, "rank %d, as home, has a wrong number of entries of set %d (%d)",
-              rt->rank, set->number, (int)away);
+    SIM_CHECK(w->job, "P10", away == 0,
+              "rank %d, as home, has a wrong number of entries of set %d (%d)", rt->rank,
+              set->number, (int)away);
     SIM_CHECK(w->job, "P10", rt->num_loc_caches <= rt->opts.loc_cache,
               "rank %d caches %d locations, more than allowed", rt->rank, (int)rt->num_loc_caches);
     SIM_CHECK(w->job, "P10", coll->bcast->num_departures == 0,
@@ -219,6 +242,7 @@ void
 world_check_end(world_t *w)
 {
     check_streams(w);
+    check_first_rounds(w);
     for (int i = 0; i < w->job->ranks; i++) {
         c4p_rt_t *rt = w->job->rts[i];
         SIM_CHECK(w->job, "P9", c4p_backlog_bytes(rt) == 0, "rank %d still waits for credit", i);

@@ -31,7 +31,8 @@ world_name(const slot_t *slot)
     const c4p_index_t *index = &slot->index;
     int at = snprintf(text, sizeof text, "set %d index (", slot->set->number);
     for (int d = 0; d < index->ndims; d++)
-        at += snprintf(text + at, sizeof text - (size_t)at, "%s%d", d ? "," : "", (int)index->at[d]);
+        at +=
+            snprintf(text + at, sizeof text - (size_t)at, "%s%d", d ? "," : "", (int)index->at[d]);
     snprintf(text + at, sizeof text - (size_t)at, ")");
     return text;
 }
@@ -47,8 +48,8 @@ world_member_new(world_t *w, slot_t *slot)
 {
     SIM_CHECK(w->job, "scenario", w->num_members < MAX_MEMBERS, "too many members");
     member_t *member = &w->members[w->num_members];
-    *member = (member_t){.slot = slot, .id = w->num_members++, .state = M_COMING, .rank = -1,
-                         .phase = w->phase};
+    *member = (member_t){
+        .slot = slot, .id = w->num_members++, .state = M_COMING, .rank = -1, .phase = w->phase};
     SIM_CHECK(w->job, "scenario", !slot->coming, "%s is inserted twice", world_name(slot));
     slot->coming = member;
     return member;
@@ -124,6 +125,7 @@ construct(c4p_rt_t *rt, c4p_ref_t self, c4p_msg_t *args, void *ctx, void **objec
     const c4pi_elem_t *elem = record_of(w, rt, self);
     uint64_t base = w->job->opts.counter_base;
     SIM_CHECK(w->job, "P12", rt->phase == C4PI_PHASE_ACTIVE, "a constructor runs after exit");
+    SIM_CHECK(w->job, "gate", !rt->gate_closed, "a constructor runs behind a closed gate");
     actor_t *actor = actor_new(w, rt, member);
     if (!actor)
         return C4P_ERR_NOMEM;
@@ -134,13 +136,12 @@ construct(c4p_rt_t *rt, c4p_ref_t self, c4p_msg_t *args, void *ctx, void **objec
     member->rank = rt->rank;
     member->constructed = true;
     member->first_shout = member->next_shout = elem->bcast_next - base;
-    member->next_round = elem->redn_next - base;
+    member->first_round = member->next_round = elem->redn_next - base;
     SIM_SAY(w->job, rt->rank, "CONSTRUCT member %u %s", member->id, world_name(slot));
-    SIM_CHECK(w->job, "P6",
-              member->next_round >= MAX_ROUNDS ||
-                  slot->set->rounds[member->next_round].delivered == 0,
-              "%s is made to owe reduction %d, which is over", world_name(slot),
-              (int)member->next_round);
+    SIM_CHECK(
+        w->job, "P6",
+        member->next_round >= MAX_ROUNDS || slot->set->rounds[member->next_round].delivered == 0,
+        "%s is made to owe reduction %d, which is over", world_name(slot), (int)member->next_round);
     actor->check = check_of(actor);
     *object_out = actor;
     if (!w->finishing)

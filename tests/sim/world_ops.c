@@ -52,8 +52,13 @@ note_new(world_t *w, c4p_rt_t *rt, slot_t *slot, int dest)
     SIM_CHECK(w->job, "scenario", w->num_notes < MAX_NOTES, "too many notes");
     note_t *note = &w->notes[w->num_notes++];
     tick(w, rt);
-    *note = (note_t){.world = w, .slot = slot, .source = rt->rank, .dest = dest,
-                     .state = NOTE_SENT, .phase = w->phase, .clock = w->clocks[rt->rank]};
+    *note = (note_t){.world = w,
+                     .slot = slot,
+                     .source = rt->rank,
+                     .dest = dest,
+                     .state = NOTE_SENT,
+                     .phase = w->phase,
+                     .clock = w->clocks[rt->rank]};
     note->len = sim_chance(w->job, w->params->large) ? lens[sim_choose(w->job, 6)] : 0;
     return note;
 }
@@ -123,8 +128,13 @@ world_wish(world_t *w, c4p_rt_t *rt, wish_kind_t kind, uint32_t expected, uint32
 {
     SIM_CHECK(w->job, "scenario", w->num_wishes < MAX_WISHES, "too many futures");
     wish_t *wish = &w->wishes[w->num_wishes];
-    *wish = (wish_t){.world = w, .kind = kind, .owner = rt->rank, .expected = expected,
-                     .about = about, .set = set, .phase = w->phase};
+    *wish = (wish_t){.world = w,
+                     .kind = kind,
+                     .owner = rt->rank,
+                     .expected = expected,
+                     .about = about,
+                     .set = set,
+                     .phase = w->phase};
     sim_ok(w->job, rt, c4p_future_new(rt, expected, world_granted, wish, &wish->future),
            "c4p_future_new");
     return w->num_wishes++;
@@ -138,8 +148,8 @@ world_send(world_t *w, c4p_rt_t *rt, slot_t *slot, bool call)
     note->seq = slot->next_seq[rt->rank];
     note->moves = slot->moves;
     note->destroys = slot->destroys;
-    note->must_arrive = world_alive(now) ? !now->destroy_asked
-                                         : !now && coming && !coming->destroy_asked;
+    note->must_arrive =
+        world_alive(now) ? !now->destroy_asked : !now && coming && !coming->destroy_asked;
     c4p_ref_t to = {slot->set->id, slot->key};
     c4p_future_t reply = 0;
     if (call) {
@@ -192,8 +202,8 @@ shout(world_t *w, c4p_rt_t *rt, bool await)
     c4p_future_t reply = 0;
     if (await) {
         s->how = sim_choose(w->job, 2) ? C4P_BCAST_GATHER : C4P_BCAST_DONE;
-        uint32_t wish = world_wish(
-            w, rt, s->how == C4P_BCAST_GATHER ? WISH_GATHER : WISH_DONE, 1, id, set);
+        uint32_t wish =
+            world_wish(w, rt, s->how == C4P_BCAST_GATHER ? WISH_GATHER : WISH_DONE, 1, id, set);
         reply = w->wishes[wish].future;
     }
     c4p_msg_t *msg;
@@ -201,6 +211,23 @@ shout(world_t *w, c4p_rt_t *rt, bool await)
     memcpy(c4p_msg_data(msg), &id, 4);
     if (!done(w, rt, c4p_bcast(rt, set->id, w->on_shout, msg, s->how, reply), "c4p_bcast"))
         c4p_msg_free(msg);
+}
+
+void
+world_relay(world_t *w, c4p_rt_t *rt, c4p_msg_t *msg)
+{
+    for (int i = 0; i < w->num_sets; i++) {
+        set_t *set = w->sets[i];
+        if (!set->id || set->coll_kind == C4P_KIND_ARRAY)
+            continue;
+        c4p_ref_t to = {set->id, set->slots[sim_choose(w->job, set->num_slots)].key};
+        c4p_msg_keep(msg);
+        if (done(w, rt, c4p_send(rt, to, w->on_relay, msg), "c4p_send"))
+            w->relays_out++;
+        else
+            c4p_msg_free(msg);
+        return;
+    }
 }
 
 static void
@@ -264,8 +291,9 @@ world_contribute(world_t *w, c4p_rt_t *rt, member_t *member)
     SIM_CHECK(w->job, "scenario", number < MAX_ROUNDS, "too many reductions");
     round_t *round = &set->rounds[number];
     int64_t value = (int64_t)world_value(number, member->id);
-    c4p_reduce_t how = {.op = number % 3 == 0 ? C4P_OP_SUM : number % 3 == 1 ? C4P_OP_GATHER
-                                                                            : C4P_OP_NOP,
+    c4p_reduce_t how = {.op = number % 3 == 0   ? C4P_OP_SUM
+                              : number % 3 == 1 ? C4P_OP_GATHER
+                                                : C4P_OP_NOP,
                         .dtype = number % 3 == 0 ? C4P_INT64 : 0};
     c4p_target_t target;
     c4p_ref_t self = {set->id, member->slot->key};
@@ -322,6 +350,7 @@ world_insert(world_t *w, c4p_rt_t *rt, slot_t *slot)
     member_t *member = world_member_new(w, slot);
     tick(w, rt);
     member->inserted = true;
+    member->by_member = rt->running && rt->running->coll->id == set->id;
     member->inserter = rt->rank;
     member->inserted_at = w->clocks[rt->rank].at[rt->rank];
     sim_ok(w->job, rt, c4p_msg_new(rt, 4, &args), "c4p_msg_new");
@@ -371,6 +400,8 @@ destroy(world_t *w, c4p_rt_t *rt)
 void
 world_done(world_t *w, c4p_rt_t *rt, set_t *set)
 {
+    tick(w, rt);
+    set->done_clock = w->clocks[rt->rank];
     if (done(w, rt, c4p_done_inserting(rt, set->id), "c4p_done_inserting"))
         set->done = true;
 }
@@ -407,8 +438,12 @@ set_new(world_t *w, c4p_rt_t *rt, set_kind_t kind)
 {
     set_t *set = sim_memory(w->job, sizeof *set);
     uint32_t ranks = (uint32_t)w->job->ranks;
-    *set = (set_t){.world = w, .number = w->num_sets, .kind = kind, .creator = rt->rank,
-                   .coll_kind = C4P_KIND_ARRAY, .num_slots = MAX_SLOTS};
+    *set = (set_t){.world = w,
+                   .number = w->num_sets,
+                   .kind = kind,
+                   .creator = rt->rank,
+                   .coll_kind = C4P_KIND_ARRAY,
+                   .num_slots = MAX_SLOTS};
     switch (kind) {
     case SET_DENSE:
     case SET_MAPPED:

@@ -31,6 +31,7 @@ enter(world_t *w, c4p_rt_t *rt, actor_t *actor)
               world_name(slot), rt->rank);
     SIM_CHECK(w->job, "P4", member->state == M_LIVE && member->rank == rt->rank,
               "%s runs on rank %d, where it does not live", world_name(slot), rt->rank);
+    SIM_CHECK(w->job, "gate", !rt->gate_closed, "%s runs behind a closed gate", world_name(slot));
     SIM_CHECK(w->job, "P1", self.coll == slot->set->id && c4p_key_eq(self.key, slot->key),
               "%s runs under another name", world_name(slot));
     actor->ran++;
@@ -165,8 +166,8 @@ check_order(world_t *w, const note_t *note)
     slot_t *slot = note->slot;
     uint32_t *seen = &slot->seen_seq[note->source];
     SIM_CHECK(w->job, "P2", note->seq + 1 > *seen || slot->moves,
-              "note %d of rank %d to %s, which never moved, comes after note %d",
-              (int)note->seq, note->source, world_name(slot), (int)*seen - 1);
+              "note %d of rank %d to %s, which never moved, comes after note %d", (int)note->seq,
+              note->source, world_name(slot), (int)*seen - 1);
     if (note->seq + 1 > *seen)
         *seen = note->seq + 1;
 }
@@ -241,9 +242,8 @@ take_number(world_t *w, member_t *member, const c4p_msg_t *msg)
 {
     set_t *set = member->slot->set;
     uint64_t number = msg->env.reference - w->job->opts.counter_base;
-    SIM_CHECK(w->job, "P7", number == member->next_shout,
-              "%s runs broadcast %d when %d is next", world_name(member->slot), (int)number,
-              (int)member->next_shout);
+    SIM_CHECK(w->job, "P7", number == member->next_shout, "%s runs broadcast %d when %d is next",
+              world_name(member->slot), (int)number, (int)member->next_shout);
     SIM_CHECK(w->job, "scenario", number < MAX_SHOUTS, "too many broadcasts");
     member->next_shout++;
     if (number >= set->next_number)
@@ -269,14 +269,26 @@ world_run_shout(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
     *known = id + 1;
     shout->numbered = true;
     shout->number = number;
-    SIM_CHECK(w->job, "P7", !shout->completed,
-              "%s runs broadcast %u, which was reported complete", world_name(member->slot), id);
+    SIM_CHECK(w->job, "P7", !shout->completed, "%s runs broadcast %u, which was reported complete",
+              world_name(member->slot), id);
     shout->started++;
     merge_clock(w, rt->rank, &shout->clock);
     if (!w->finishing)
         world_act(w, rt, member);
+    if (!w->finishing && sim_choose(w->job, 8) == 7)
+        world_relay(w, rt, msg);
     if (shout->how)
         (void)world_answer(w, rt, member, 0, id + 1, NULL);
+}
+
+void
+world_run_relay(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
+{
+    world_t *w = ctx;
+    (void)enter(w, rt, object);
+    w->relays_in++;
+    SIM_CHECK(w->job, "P1", c4p_msg_len(msg) == 4 && *(uint32_t *)c4p_msg_data(msg) < w->num_shouts,
+              "a message that was passed on is damaged");
 }
 
 /* ---- reductions ------------------------------------------------------------------------------- */
@@ -449,7 +461,8 @@ world_granted(c4p_rt_t *rt, c4p_future_t future, c4p_msg_t *msg, bool is_error, 
     wish_t *wish = ctx;
     world_t *w = wish->world;
     wish->got++;
-    SIM_CHECK(w->job, "future", wish->got <= wish->expected && last == (wish->got == wish->expected),
+    SIM_CHECK(w->job, "future",
+              wish->got <= wish->expected && last == (wish->got == wish->expected),
               "future %d has %u values of %u and%s is over", (int)(wish - w->wishes), wish->got,
               wish->expected, last ? "" : " not");
     SIM_CHECK(w->job, "future", future == wish->future && wish->owner == rt->rank,
@@ -471,13 +484,12 @@ world_granted(c4p_rt_t *rt, c4p_future_t future, c4p_msg_t *msg, bool is_error, 
     case WISH_CREATED:
         wish->set->created_seen = true;
         SIM_CHECK(w->job, "creation", wish->set->to_construct == 0,
-                  "set %d is reported created with %u constructors not finished",
-                  wish->set->number, wish->set->to_construct);
+                  "set %d is reported created with %u constructors not finished", wish->set->number,
+                  wish->set->to_construct);
         break;
     case WISH_ROUND: {
         uint64_t number = check_result(w, wish->set, msg);
-        SIM_CHECK(w->job, "P6",
-                  number == wish->about && wish->set->rounds[number].delivered == 1,
+        SIM_CHECK(w->job, "P6", number == wish->about && wish->set->rounds[number].delivered == 1,
                   "reduction %d answers for %u, or twice", (int)number, wish->about);
         break;
     }

@@ -1,0 +1,235 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Check the Promela models: the protocols as built hold, and each rule left out makes its model fail.
+
+Without arguments all variants are checked. A variant that should pass must be searched completely and reach
+its final checks; one that should fail must break the assertion that the table names. Exit status: 0, 1 if a
+variant behaved otherwise, 77 if Spin or a C compiler is missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import dataclasses
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+# Ways to fail: a part of the assertion's text as the checker prints it, and what it means.
+LOST = "ms[x]=="
+CIRCLES = "mk["
+WRONGLY_DEAD = "died>=mi["
+TO_ITSELF = "kr!=x"
+TOO_EARLY = "queued[i]==0"
+NEVER_DONE = "done=="
+MEANINGS = {
+    LOST: "a message is held for ever",
+    CIRCLES: "a message is sent too often",
+    WRONGLY_DEAD: "a message to a living chare is given up",
+    TO_ITSELF: "a message is sent to the rank where it is",
+    TOO_EARLY: "the end is announced while there is work",
+    NEVER_DONE: "a reduction does not complete",
+}
+
+# A line of each model's final checks, which a passing search must have reached.
+FINAL = {
+    "location": "assert(!making &&",
+    "qd": "assert(!busy)",
+    "reduction": "assert(done == NRED)",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+    name: str
+    flags: str = ""
+    breaks: str = ""  # one of the ways to fail; empty: must hold
+    limit_s: int = 60
+
+    @property
+    def model(self) -> str:
+        return self.name.split(".")[0]
+
+
+VARIANTS = [
+    # the protocol as built
+    Variant("location.two-messages"),
+    Variant("location.more-moves", "-DNM=2 -DNG=3 -DNI=1"),
+    Variant("location.three-incarnations", "-DNM=1 -DNG=2 -DNI=3"),
+    Variant("location.four-ranks", "-DNM=1 -DNR=4"),
+    Variant("location.hop-cap", "-DNM=1 -DNG=3 -DCAP=1"),
+    Variant("location.home-learns", "-DNM=1 -DNG=3 -DHOME_LEARNS"),
+    Variant("location.unordered", "-DNM=1 -DUNORDERED"),
+    Variant("location.unordered-moves", "-DNM=2 -DNI=1 -DUNORDERED -DLINK=7"),
+    # forwards <= migrations for a chare that never dies, and not fewer; the general bound is tight too
+    Variant("location.forwards", "-DNM=2 -DNG=3 -DNI=1 -DIMMORTAL -DHOPS=4"),
+    Variant("location.fewer-forwards", "-DNM=2 -DNG=3 -DNI=1 -DIMMORTAL -DHOPS=3", CIRCLES),
+    Variant("location.fewer-sendings", "-DNM=1 -DHOPS=6", CIRCLES),
+    # what fails without one of its rules
+    Variant("location.no-hold", "-DNO_HOLD -DHOPS=60", CIRCLES),
+    Variant("location.no-query", "-DNO_QUERY", LOST),
+    Variant("location.no-epoch", "-DNO_EPOCH", LOST),
+    Variant("location.no-nonce", "-DNO_NONCE", LOST),
+    Variant("location.no-pointer", "-DNO_POINTER", LOST),
+    Variant("location.early-drop", "-DEARLY_DROP", LOST),
+    Variant("location.any-ack", "-DNM=1 -DNG=4 -DNI=1 -DANY_ACK", LOST),
+    Variant("location.self-hint", "-DSELF_HINT", TO_ITSELF),
+    Variant("location.update-makes", "-DUPDATE_MAKES", LOST),
+    Variant("location.tombstone", "-DTOMBSTONE", LOST),
+    Variant("location.dead-judges", "-DDEAD_JUDGES", WRONGLY_DEAD),
+    Variant("location.dead-splits", "-DDEAD_SPLITS", LOST),
+    Variant("location.no-mark", "-DNO_MARK", WRONGLY_DEAD),
+    Variant("location.maker-no-hint", "-DNO_MARK -DMAKER_NO_HINT", WRONGLY_DEAD),
+    Variant("location.no-dead-mark", "-DNM=1 -DUNORDERED -DNO_DEAD_MARK", LOST),
+    Variant("qd.four-counters", "-DVARIANT=3 -DBUDGET=4"),
+    Variant("qd.one-wave", "-DVARIANT=1", TOO_EARLY),
+    Variant("qd.processed-only", "-DVARIANT=2", TOO_EARLY),
+    Variant("reduction.by-debtors", "-DGATE=2 -DNE=4"),
+    Variant("reduction.by-members", "-DGATE=1", NEVER_DONE),
+]
+
+
+@dataclasses.dataclass
+class Outcome:
+    wrong: str  # empty: as the table says
+    said: str
+    states: str = ""
+    seconds: float = 0.0
+
+
+def call(command: list[str], folder: str, limit_s: float) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command,
+        cwd=folder,
+        timeout=limit_s,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+
+
+def build(variant: Variant, folder: str, cc: str) -> str:
+    """Make the checker `pan` in the folder; returns what went wrong."""
+    shutil.copy(HERE / f"{variant.model}.pml", folder)
+    generate = ["spin", "-a", *variant.flags.split(), f"{variant.model}.pml"]
+    made = call(generate, folder, variant.limit_s)
+    if made.returncode or "Error" in made.stdout:
+        return f"spin: {made.stdout.strip()}"
+    # No -O: compiling takes longer than most searches.
+    compile_it = [cc, "-w", "-DSAFETY", "-DCOLLAPSE", "-o", "pan", "pan.c"]
+    made = call(compile_it, folder, variant.limit_s)
+    return f"{cc}: {made.stdout.strip()}" if made.returncode else ""
+
+
+def judge(variant: Variant, report: str) -> Outcome:
+    states = re.search(r"(\d[\d.e+]*) states, stored", report)
+    broken = re.search(r"^pan:\d+: (.*)", report, re.MULTILINE)
+    said = broken.group(1) if broken else "holds"
+    meanings = [f"fails: {text}" for part, text in MEANINGS.items() if broken and part in said]
+    outcome = Outcome("", said, states.group(1) if states else "?")
+    if not re.search(r"errors: \d", report):
+        outcome.wrong = f"the search did not end: {report.strip()[-300:]}"
+    elif variant.breaks:
+        if not broken:
+            outcome.wrong = "should fail, but holds"
+        elif variant.breaks not in said:
+            outcome.wrong = f"should fail otherwise: {MEANINGS[variant.breaks]}"
+        else:
+            outcome.said = meanings[0]
+    elif broken:
+        outcome.wrong = "should hold, but fails"
+    elif re.search(r"max search depth too small|out of memory|Search not completed", report):
+        outcome.wrong = "the search is incomplete"
+    else:
+        outcome.wrong = unreached_checks(variant, report)
+    return outcome
+
+
+def unreached_checks(variant: Variant, report: str) -> str:
+    source = (HERE / f"{variant.model}.pml").read_text().splitlines()
+    final = {number for number, line in enumerate(source, 1) if FINAL[variant.model] in line}
+    unreached = {int(n) for n in re.findall(r"\.pml:(\d+), state \d+", report)}
+    if not final:
+        return f"no line with {FINAL[variant.model]!r} in the model"
+    return "the final checks were never reached" if final & unreached else ""
+
+
+def check(variant: Variant, cc: str, keep: bool) -> Outcome:
+    folder = tempfile.mkdtemp(prefix=f"{variant.name}.", dir=os.getcwd())
+    start = time.monotonic()
+    try:
+        wrong = build(variant, folder, cc)
+        if wrong:
+            outcome = Outcome(wrong, "not built")
+        else:
+            # -E: a process that waits for ever is no error of its own; the models check their ends themselves
+            run = ["./pan", "-E", "-m100000"]
+            outcome = judge(variant, call(run, folder, variant.limit_s).stdout)
+    except subprocess.TimeoutExpired as late:
+        outcome = Outcome(f"{late.cmd[0]} took longer than {variant.limit_s} s", "stopped")
+    finally:
+        if not keep:
+            shutil.rmtree(folder, ignore_errors=True)
+    outcome.seconds = time.monotonic() - start
+    return outcome
+
+
+def missing_tool(cc: str) -> str:
+    for tool, purpose in (("spin", "the model checker Spin"), (cc, "a C compiler")):
+        if not shutil.which(tool):
+            return f"{purpose} ({tool}) is not installed"
+    return ""
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", help="variants, or models; default: all")
+    parser.add_argument("--list", action="store_true", help="print the table and stop")
+    parser.add_argument("--jobs", type=int, default=2, help="variants at a time (default 2)")
+    parser.add_argument("--cc", default=os.environ.get("CC", "cc"), help="C compiler")
+    parser.add_argument(
+        "--keep", action="store_true", help="leave the folders, with trails, behind"
+    )
+    return parser.parse_args()
+
+
+def main() -> int:
+    args = parse_arguments()
+    chosen = [v for v in VARIANTS if not args.names or {v.name, v.model} & set(args.names)]
+    if args.list:
+        for v in chosen:
+            print(f"{v.name:28} {'fails' if v.breaks else 'holds':6} {v.flags}")
+        return 0
+    if not chosen:
+        print(f"no such variant: {' '.join(args.names)}; --list shows them", file=sys.stderr)
+        return 2
+    reason = missing_tool(args.cc)
+    if reason:
+        print(f"skipped: {reason}")
+        return 77
+    failed = 0
+    with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
+        outcomes = pool.map(lambda v: check(v, args.cc, args.keep), chosen)
+        for variant, outcome in zip(chosen, outcomes):
+            mark = "FAIL" if outcome.wrong else "ok  "
+            cost = f"{outcome.states:>9} states {outcome.seconds:5.1f} s"
+            print(f"{mark} {variant.name:28} {cost}  {outcome.said}")
+            if outcome.wrong:
+                failed += 1
+                print(f"     {outcome.wrong}")
+            sys.stdout.flush()
+    print(f"{len(chosen) - failed} of {len(chosen)} variants as expected")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
