@@ -187,8 +187,8 @@ give_location(const contribution_t *c)
         return -1;
     item.location = PyLong_AsLongLong(location);
     Py_DECREF(location);
-    if (PyErr_Occurred() || read_number(PyTuple_GET_ITEM(c->data, 0), &how.dtype, &item.value.i,
-                                        &item.value.d) < 0)
+    if (PyErr_Occurred() ||
+        read_number(PyTuple_GET_ITEM(c->data, 0), &how.dtype, &item.value.i, &item.value.d) < 0)
         return -1;
     return give(c, &how, &item, sizeof(item));
 }
