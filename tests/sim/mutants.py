@@ -225,7 +225,7 @@ def try_mutant(bench, mutant, args, scenarios):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=4000, help="seeds of each scenario")
+    parser.add_argument("--seeds", type=int, default=8000, help="seeds of each scenario")
     parser.add_argument("--only", help="names that contain this text")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--corpus", help="keep a short tape of each in this folder")

@@ -11,6 +11,6 @@ extern const sim_scenario_t sim_storm, sim_churn, sim_shout, sim_await, sim_redu
 /* stall.c */
 extern const sim_scenario_t sim_stall, sim_patient;
 /* small.c */
-extern const sim_scenario_t sim_priority, sim_mistake, sim_differ, sim_token;
+extern const sim_scenario_t sim_priority, sim_mistake, sim_differ, sim_token, sim_fill;
 
 #endif

@@ -161,7 +161,8 @@ typedef struct shout {
     bool numbered;
     uint64_t number;
     uint32_t phase;
-    uint32_t started, finished;
+    uint32_t started, finished, errors;
+    uint32_t len; /* of what it carries */
     c4p_bcast_reply_t how;
     bool completed;
     uint64_t value_sum; /* of the values answered */
@@ -301,6 +302,8 @@ void world_granted(c4p_rt_t *rt, c4p_future_t future, c4p_msg_t *msg, bool is_er
 /* An answer is owed by `member`: now or later. Returns true if it took it over. */
 bool world_answer(world_t *w, c4p_rt_t *rt, member_t *member, uint32_t note, uint32_t shout,
                   set_t *created);
+/* The bytes that note or broadcast `id` carries after its head: its number and their number. */
+bool world_carries(c4p_msg_t *msg, uint32_t id, uint32_t len);
 uint64_t world_value(uint64_t what, uint64_t who);
 
 /* ---- world_check.c: what must hold when all is quiet -------------------------------------------- */

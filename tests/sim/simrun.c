@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* simrun.c: runs scenarios over many seeds, replays and shrinks tapes of failures. */
+#define _GNU_SOURCE /* scandir, clock_gettime */
 #include <dirent.h>
 #include <getopt.h>
 #include <inttypes.h>

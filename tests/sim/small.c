@@ -21,6 +21,7 @@ typedef struct small {
     c4p_handler_t arrive, go;
     c4p_map_t bad_map;
     c4p_coll_t group;
+    c4p_future_t futures[2];
     uint32_t kind;
     uint32_t sent, seen, arrived;
     uint32_t tokens, hops;
@@ -282,18 +283,30 @@ const sim_scenario_t sim_mistake = {.name = "mistake",
 /* A few messages that are always under way, from rank to rank, while quiescence is asked for all
  * the time: waves that cut the ranks' histories at different moments are the rule here (P8). */
 static void
-pass_token(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
+send_token(small_t *s, c4p_rt_t *rt)
 {
-    small_t *s = ctx;
-    (void)object, (void)msg;
-    if (s->hops == 0) {
-        s->tokens--;
-        return;
-    }
-    s->hops--;
     uint64_t next = sim_choose(s->job, (uint32_t)s->job->ranks);
     c4p_ref_t to = {s->group, {{next, 0}}};
     sim_ok(s->job, rt, c4p_send(rt, to, s->on_item, message(s, rt, 0)), "c4p_send");
+}
+
+/* One goes on, or becomes two, or ends; the last ends when there were enough hops. */
+static void
+pass_token(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
+{
+    small_t *s = ctx;
+    uint32_t fate = sim_choose(s->job, 4);
+    (void)object, (void)msg;
+    s->hops -= s->hops > 0;
+    if (s->hops == 0 || (fate == 2 && s->tokens > 1)) {
+        s->tokens--;
+        return;
+    }
+    send_token(s, rt);
+    if (fate == 1 && s->tokens < 5) {
+        s->tokens++;
+        send_token(s, rt);
+    }
 }
 
 static void
@@ -330,10 +343,8 @@ begin_token(sim_job_t *job)
     sim_ok(job, rt, c4p_group_new(rt, s->type, NULL, 0, &s->group), "c4p_group_new");
     s->hops = 40 + sim_choose(job, 60);
     s->tokens = 1 + sim_choose(job, 3);
-    for (uint32_t i = 0; i < s->tokens; i++) {
-        c4p_ref_t to = {s->group, {{sim_choose(job, (uint32_t)job->ranks), 0}}};
-        sim_ok(job, rt, c4p_send(rt, to, s->on_item, message(s, rt, 0)), "c4p_send");
-    }
+    for (uint32_t i = 0; i < s->tokens; i++)
+        send_token(s, rt);
     ask_quiet(s, rt);
 }
 
@@ -343,6 +354,91 @@ const sim_scenario_t sim_token = {.name = "token",
                                   .max_ranks = MAX_RANKS,
                                   .add = add_token,
                                   .begin = begin_token};
+
+/* ---- filling an array -------------------------------------------------------------------------- */
+
+/* All ranks insert into one array and tell rank 0, which ends the insertion, although insertions
+ * may still be under way. Elements contribute at once: the first reduction has them all (P6). */
+static c4p_status_t
+contribute(c4p_rt_t *rt, c4p_ref_t self, c4p_msg_t *args, void *ctx, void **object_out)
+{
+    small_t *s = ctx;
+    int64_t one = 1;
+    c4p_reduce_t how = {.op = C4P_OP_SUM, .dtype = C4P_INT64};
+    c4p_target_t target = {.kind = C4P_TARGET_FUTURE};
+    (void)args;
+    *object_out = ctx;
+    for (int i = 0; i < 2; i++) {
+        target.number = s->futures[i];
+        sim_ok(s->job, rt, c4p_contribute(rt, self, &how, &one, 8, &target, NULL),
+               "c4p_contribute");
+    }
+    return C4P_OK;
+}
+
+static void
+filled(c4p_rt_t *rt, c4p_msg_t *msg, void *ctx)
+{
+    small_t *s = ctx;
+    (void)msg;
+    if (++s->arrived == (uint32_t)s->job->ranks)
+        sim_ok(s->job, rt, c4p_done_inserting(rt, s->group), "c4p_done_inserting");
+}
+
+static void
+summed(c4p_rt_t *rt, c4p_future_t future, c4p_msg_t *msg, bool is_error, bool last, void *ctx)
+{
+    small_t *s = ctx;
+    c4p_result_t result;
+    (void)is_error, (void)last;
+    SIM_CHECK(s->job, "P6", c4p_result_get(msg, &result) == C4P_OK, "a result cannot be read");
+    SIM_CHECK(s->job, "P6", future == s->futures[s->seen], "the second reduction ends first");
+    SIM_CHECK(s->job, "P6", result.contributors == s->sent && *(int64_t *)result.data == s->sent,
+              "a reduction over %u elements has %d contributions", s->sent,
+              (int)result.contributors);
+    if (++s->seen == 2)
+        sim_ok(s->job, rt, c4p_exit(rt, 0), "c4p_exit");
+}
+
+static void
+add_fill(sim_job_t *job, c4p_rt_t *rt)
+{
+    small_t *s = small_of(job);
+    c4p_type_desc_t type = {
+        .struct_size = sizeof type, .name = "Small", .construct = contribute, .ctx = s};
+    sim_ok(job, rt, c4p_type_add(rt, &type, &s->type), "c4p_type_add");
+    sim_ok(job, rt, c4p_handler_add(rt, "filled", filled, s, &s->arrive), "c4p_handler_add");
+}
+
+static void
+begin_fill(sim_job_t *job)
+{
+    small_t *s = job->world;
+    c4p_rt_t *root = job->rts[sim_choose(job, (uint32_t)job->ranks)];
+    c4p_array_opts_t opts = C4P_ARRAY_OPTS_INIT;
+    opts.ndims = 1;
+    sim_ok(job, root, c4p_array_new(root, s->type, &opts, NULL, &s->group), "c4p_array_new");
+    for (int i = 0; i < 2; i++)
+        sim_ok(job, job->rts[0], c4p_future_new(job->rts[0], 1, summed, s, &s->futures[i]),
+               "future");
+    for (int r = 0; r < job->ranks; r++) {
+        c4p_rt_t *rt = job->rts[r];
+        uint32_t n = sim_choose(job, 4) + (r == 0);
+        for (s->sent += n; n > 0; n--) {
+            c4p_index_t index = {.ndims = 1, .at = {r + 100 * (int64_t)n}};
+            int where = (int)sim_choose(job, (uint32_t)job->ranks + 1) - 1;
+            sim_ok(job, rt, c4p_insert(rt, s->group, &index, where, NULL), "c4p_insert");
+        }
+        sim_ok(job, rt, c4p_send_handler(rt, 0, s->arrive, message(s, rt, 0)), "handler");
+    }
+}
+
+const sim_scenario_t sim_fill = {.name = "fill",
+                                 .what = "all ranks fill an array, whose elements reduce at once",
+                                 .min_ranks = 1,
+                                 .max_ranks = MAX_RANKS,
+                                 .add = add_fill,
+                                 .begin = begin_fill};
 
 /* ---- disagreement at the start ----------------------------------------------------------------- */
 

@@ -203,6 +203,21 @@ check_first_rounds(world_t *w)
     }
 }
 
+/* The root has completed all; other ranks remember only what a release will tell them to forget. */
+static void
+check_awaits(world_t *w, c4p_rt_t *rt, const c4pi_coll_t *coll)
+{
+    const c4pi_link_t *head = &coll->bcast->awaits;
+    for (const c4pi_link_t *link = head->next; link != head; link = link->next) {
+        const c4pi_await_t *await = C4PI_CONTAINER(link, const c4pi_await_t, link);
+        SIM_CHECK(w->job, "P10",
+                  rt->rank != coll->root && await->number != C4PI_REPLY_CREATION &&
+                      await->number >= coll->bcast->released,
+                  "rank %d keeps account of broadcast %lld, which is complete", rt->rank,
+                  (long long)(await->number - w->job->opts.counter_base));
+    }
+}
+
 static void
 check_tables(world_t *w, c4p_rt_t *rt, set_t *set)
 {
@@ -232,6 +247,7 @@ check_tables(world_t *w, c4p_rt_t *rt, set_t *set)
               "rank %d caches %d locations, more than allowed", rt->rank, (int)rt->num_loc_caches);
     SIM_CHECK(w->job, "P10", coll->bcast->num_departures == 0,
               "rank %d covers elements of set %d that have long arrived", rt->rank, set->number);
+    check_awaits(w, rt, coll);
     uint64_t log = coll->bcast->have - coll->bcast->base;
     SIM_CHECK(w->job, "P10", log <= 2 * (uint64_t)rt->opts.bcast_log + 2 * MAX_SHOUTS / 8,
               "rank %d keeps %d broadcasts of set %d", rt->rank, (int)log, set->number);

@@ -45,10 +45,16 @@ any_set(world_t *w)
 
 /* ---- messages ---------------------------------------------------------------------------------- */
 
+static uint32_t
+some_len(world_t *w)
+{
+    static const uint32_t lens[] = {0, 20, 120, 300, 900, 6000};
+    return sim_chance(w->job, w->params->large) ? lens[sim_choose(w->job, 6)] : 0;
+}
+
 static note_t *
 note_new(world_t *w, c4p_rt_t *rt, slot_t *slot, int dest)
 {
-    static const uint32_t lens[] = {0, 20, 120, 300, 900, 6000};
     SIM_CHECK(w->job, "scenario", w->num_notes < MAX_NOTES, "too many notes");
     note_t *note = &w->notes[w->num_notes++];
     tick(w, rt);
@@ -59,7 +65,7 @@ note_new(world_t *w, c4p_rt_t *rt, slot_t *slot, int dest)
                      .state = NOTE_SENT,
                      .phase = w->phase,
                      .clock = w->clocks[rt->rank]};
-    note->len = sim_chance(w->job, w->params->large) ? lens[sim_choose(w->job, 6)] : 0;
+    note->len = some_len(w);
     return note;
 }
 
@@ -94,13 +100,13 @@ drop_note(c4p_rt_t *rt, void *object)
 
 /* The bytes of a note: in one piece, partly in the sender's own memory, or an object. */
 static c4p_msg_t *
-note_message(world_t *w, c4p_rt_t *rt, const note_t *note)
+message(world_t *w, c4p_rt_t *rt, uint32_t id, uint32_t len, bool object_too)
 {
     static const c4p_object_ops_t ops = {flatten_note, drop_note};
-    uint32_t head[2] = {(uint32_t)(note - w->notes), note->len};
-    uint32_t how = sim_choose(w->job, 8), attached = how == 7 ? note->len / 2 : 0;
+    uint32_t head[2] = {id, len};
+    uint32_t how = sim_choose(w->job, 8), attached = how == 7 ? len / 2 : 0;
     c4p_msg_t *msg = NULL, *flat = NULL;
-    if (how == 6 && note->slot) {
+    if (how == 6 && object_too) {
         void *object = c4pi_alloc(rt->port, 8);
         c4p_status_t st = object ? c4p_msg_new_object(rt, object, &ops, &msg) : C4P_ERR_NOMEM;
         if (st != C4P_OK)
@@ -114,12 +120,18 @@ note_message(world_t *w, c4p_rt_t *rt, const note_t *note)
         return flat;
     uint8_t *kept = sim_memory(w->job, attached);
     uint8_t *bytes = c4p_msg_data(flat);
-    uint32_t rest = 8 + note->len - attached;
+    uint32_t rest = 8 + len - attached;
     memcpy(kept, bytes + rest, attached);
     c4p_msg_trim(flat, rest);
     sim_ok(w->job, rt, c4p_msg_attach(flat, kept, attached, drop_segment, w), "c4p_msg_attach");
     w->segments_out++;
     return flat;
+}
+
+static c4p_msg_t *
+note_message(world_t *w, c4p_rt_t *rt, const note_t *note)
+{
+    return message(w, rt, (uint32_t)(note - w->notes), note->len, note->slot != NULL);
 }
 
 uint32_t
@@ -206,9 +218,8 @@ shout(world_t *w, c4p_rt_t *rt, bool await)
             world_wish(w, rt, s->how == C4P_BCAST_GATHER ? WISH_GATHER : WISH_DONE, 1, id, set);
         reply = w->wishes[wish].future;
     }
-    c4p_msg_t *msg;
-    sim_ok(w->job, rt, c4p_msg_new(rt, 4, &msg), "c4p_msg_new");
-    memcpy(c4p_msg_data(msg), &id, 4);
+    s->len = some_len(w);
+    c4p_msg_t *msg = message(w, rt, id, s->len, true);
     if (!done(w, rt, c4p_bcast(rt, set->id, w->on_shout, msg, s->how, reply), "c4p_bcast"))
         c4p_msg_free(msg);
 }
@@ -323,7 +334,13 @@ static void
 migrate(world_t *w, c4p_rt_t *rt, member_t *self)
 {
     member_t *member = self;
-    if (!member || sim_choose(w->job, 2)) {
+    uint32_t who = sim_choose(w->job, 4);
+    if (who == 3 && member) { /* another one of the same set, here */
+        set_t *set = member->slot->set;
+        slot_t *slot = &set->slots[sim_choose(w->job, set->num_slots)];
+        if (slot->now && slot->now->state == M_LIVE && slot->now->rank == rt->rank)
+            member = slot->now;
+    } else if (who >= 2 || !member) {
         slot_t *slot = any_slot(w);
         member = slot ? slot->now : NULL;
     }

@@ -12,6 +12,32 @@ world_value(uint64_t what, uint64_t who)
     return c4pi_hash_u64(what * 1000003 + who) & 0xffffff;
 }
 
+bool
+world_carries(c4p_msg_t *msg, uint32_t id, uint32_t len)
+{
+    const uint32_t head[2] = {id, len};
+    const uint8_t *bytes = c4p_msg_data(msg);
+    if (c4p_msg_object(msg))
+        return memcmp(c4p_msg_object(msg), head, sizeof head) == 0;
+    if (c4p_msg_len(msg) != sizeof head + len || memcmp(bytes, head, sizeof head) != 0)
+        return false;
+    for (uint32_t i = 0; i < len; i++)
+        if (bytes[sizeof head + i] != (uint8_t)(id * 7 + i))
+            return false;
+    return true;
+}
+
+/* Its number. */
+static uint32_t
+id_of(world_t *w, c4p_msg_t *msg)
+{
+    uint32_t id;
+    const void *from = c4p_msg_object(msg) ? c4p_msg_object(msg) : c4p_msg_data(msg);
+    SIM_CHECK(w->job, "P1", c4p_msg_object(msg) || c4p_msg_len(msg) >= 8, "a message was cut off");
+    memcpy(&id, from, sizeof id);
+    return id;
+}
+
 static void
 merge_clock(world_t *w, int rank, const clock_vec_t *clock)
 {
@@ -47,8 +73,11 @@ answer_now(world_t *w, c4p_rt_t *rt, const late_t *late)
 {
     c4p_msg_t *value = NULL;
     uint64_t number = 0;
+    bool is_error = false;
     if (late->shout) {
         shout_t *shout = &w->shouts[late->shout - 1];
+        is_error = sim_choose(w->job, 16) == 15;
+        shout->errors += is_error;
         shout->finished++;
         number = world_value(late->shout, late->member->id);
         shout->value_sum += number;
@@ -57,11 +86,11 @@ answer_now(world_t *w, c4p_rt_t *rt, const late_t *late)
     } else {
         late->created->to_construct--;
     }
-    if (c4p_reply_wants_value(&late->reply)) {
+    if (c4p_reply_wants_value(&late->reply) || is_error) {
         sim_ok(w->job, rt, c4p_msg_new(rt, 8, &value), "c4p_msg_new");
         memcpy(c4p_msg_data(value), &number, 8);
     }
-    sim_ok(w->job, rt, c4p_reply_send(rt, &late->reply, value, false), "c4p_reply_send");
+    sim_ok(w->job, rt, c4p_reply_send(rt, &late->reply, value, is_error), "c4p_reply_send");
 }
 
 static void
@@ -134,28 +163,13 @@ world_answer(world_t *w, c4p_rt_t *rt, member_t *member, uint32_t note, uint32_t
 static note_t *
 read_note(world_t *w, c4p_rt_t *rt, c4p_msg_t *msg)
 {
-    uint32_t head[2];
-    const uint8_t *bytes = c4p_msg_data(msg);
-    if (c4p_msg_object(msg)) {
-        memcpy(head, c4p_msg_object(msg), sizeof head);
-    } else {
-        SIM_CHECK(w->job, "P1", c4p_msg_len(msg) >= sizeof head, "a note was cut off");
-        memcpy(head, bytes, sizeof head);
-    }
-    SIM_CHECK(w->job, "P1", head[0] < w->num_notes, "a note arrives that nobody sent");
-    note_t *note = &w->notes[head[0]];
-    SIM_CHECK(w->job, "P1", head[1] == note->len, "note %u has the length of another", head[0]);
-    if (!c4p_msg_object(msg)) {
-        SIM_CHECK(w->job, "P1", c4p_msg_len(msg) == sizeof head + note->len,
-                  "note %u has %zu bytes, not %u", head[0], c4p_msg_len(msg), note->len);
-        for (uint32_t i = 0; i < note->len; i++)
-            SIM_CHECK(w->job, "P1", bytes[sizeof head + i] == (uint8_t)(head[0] * 7 + i),
-                      "note %u is damaged at byte %u", head[0], i);
-    }
-    SIM_CHECK(w->job, "P1", note->state == NOTE_SENT, "note %u arrives twice, now on rank %d",
-              head[0], rt->rank);
-    SIM_CHECK(w->job, "P1", c4p_msg_source(msg) == note->source, "note %u has another sender",
-              head[0]);
+    uint32_t id = id_of(w, msg);
+    SIM_CHECK(w->job, "P1", id < w->num_notes, "a note arrives that nobody sent");
+    note_t *note = &w->notes[id];
+    SIM_CHECK(w->job, "P1", world_carries(msg, id, note->len), "note %u is damaged", id);
+    SIM_CHECK(w->job, "P1", note->state == NOTE_SENT, "note %u arrives twice, now on rank %d", id,
+              rt->rank);
+    SIM_CHECK(w->job, "P1", c4p_msg_source(msg) == note->source, "note %u has another sender", id);
     merge_clock(w, rt->rank, &note->clock);
     return note;
 }
@@ -258,10 +272,11 @@ world_run_shout(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
     member_t *member = enter(w, rt, object);
     set_t *set = member->slot->set;
     uint64_t number = take_number(w, member, msg);
-    uint32_t id = *(uint32_t *)c4p_msg_data(msg);
+    uint32_t id = id_of(w, msg);
     SIM_CHECK(w->job, "P7", id < w->num_shouts && w->shouts[id].set == set,
               "%s gets a broadcast to others", world_name(member->slot));
     shout_t *shout = &w->shouts[id];
+    SIM_CHECK(w->job, "P1", world_carries(msg, id, shout->len), "broadcast %u is damaged", id);
     uint32_t *known = &set->numbered[number];
     SIM_CHECK(w->job, "P7", (!*known && !shout->numbered) || *known == id + 1,
               "broadcast %u to set %d has two numbers, or its number %d two broadcasts", id,
@@ -287,7 +302,8 @@ world_run_relay(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
     world_t *w = ctx;
     (void)enter(w, rt, object);
     w->relays_in++;
-    SIM_CHECK(w->job, "P1", c4p_msg_len(msg) == 4 && *(uint32_t *)c4p_msg_data(msg) < w->num_shouts,
+    uint32_t id = id_of(w, msg);
+    SIM_CHECK(w->job, "P1", id < w->num_shouts && world_carries(msg, id, w->shouts[id].len),
               "a message that was passed on is damaged");
 }
 
@@ -404,7 +420,7 @@ world_handle_value(c4p_rt_t *rt, c4p_msg_t *msg, void *ctx)
 }
 
 static void
-granted_shout(world_t *w, wish_t *wish, c4p_msg_t *msg)
+granted_shout(world_t *w, wish_t *wish, c4p_msg_t *msg, bool is_error)
 {
     shout_t *shout = &w->shouts[wish->about];
     shout->completed = true;
@@ -412,9 +428,12 @@ granted_shout(world_t *w, wish_t *wish, c4p_msg_t *msg)
               "broadcast %u was reported complete after %u of %u executions", wish->about,
               shout->finished, shout->started);
     if (wish->kind == WISH_DONE) {
-        SIM_CHECK(w->job, "P7", !msg, "an awaited broadcast without values has one");
+        SIM_CHECK(w->job, "P7", is_error == (shout->errors > 0) && is_error == (msg != NULL),
+                  "broadcast %u had %u errors, and its completion says otherwise", wish->about,
+                  shout->errors);
         return;
     }
+    uint32_t errors = 0;
     size_t cursor = 0;
     c4p_gathered_t part;
     uint32_t parts = 0;
@@ -422,9 +441,10 @@ granted_shout(world_t *w, wish_t *wish, c4p_msg_t *msg)
     c4p_index_t last = {0};
     for (; msg && c4p_gathered_next(msg, &cursor, &part); parts++) {
         uint64_t value = 0;
-        SIM_CHECK(w->job, "P7", part.len == 8 && !part.is_error, "a gathered value is damaged");
+        SIM_CHECK(w->job, "P7", part.len == 8, "a gathered value is damaged");
         memcpy(&value, part.data, 8);
         sum += value;
+        errors += part.is_error;
         for (int d = 0; parts && d < part.index.ndims; d++) {
             SIM_CHECK(w->job, "P7", part.index.at[d] >= last.at[d],
                       "gathered values are not in index order");
@@ -433,7 +453,8 @@ granted_shout(world_t *w, wish_t *wish, c4p_msg_t *msg)
         }
         last = part.index;
     }
-    SIM_CHECK(w->job, "P7", parts == shout->finished && sum == shout->value_sum,
+    SIM_CHECK(w->job, "P7",
+              parts == shout->finished && sum == shout->value_sum && errors == shout->errors,
               "broadcast %u gathered %u values of %u, or wrong ones", wish->about, parts,
               shout->finished);
 }
@@ -473,7 +494,7 @@ world_granted(c4p_rt_t *rt, c4p_future_t future, c4p_msg_t *msg, bool is_error, 
         return;
     case WISH_DONE:
     case WISH_GATHER:
-        granted_shout(w, wish, msg);
+        granted_shout(w, wish, msg, is_error);
         break;
     case WISH_VALUES:
         w->values_in++;
