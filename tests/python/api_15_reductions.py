@@ -277,7 +277,7 @@ class Main(Chare):
         if np is None:
             return
         for kind in ("np.int64", "np.float64", "np.float32"):
-            want = type(0) if kind == "np.int64" else float
+            want = int if kind == "np.int64" else float
             for name, where in (("minloc", 0), ("maxloc", n - 1)):
                 value = r(p, f"({kind}(i), np.int64(i))", name)
                 equal(value, (where, where), f"{name} of {kind}")

@@ -4,10 +4,10 @@
 import sys
 import time
 
-from c4py import _c4py
 from charm4py.charm import Charm4PyError
 from charm4py.threads import NotThreadedError
 
+from c4py import _c4py
 from charm4py import *
 from checks import check, equal, finish, raises
 

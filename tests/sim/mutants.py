@@ -26,112 +26,252 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 # (name, file under runtime/, text, replacement[, scenarios to try first])
 MUTANTS = [
     # ---- location
-    ("hold", "core/route.c",
-     "        if (c4pi_version_newer(hint, loc->version) || loc->rank == rt->rank)",
-     "        if (loc->rank == rt->rank)"),
-    ("equal-is-newer", "core/collection.h",
-     "    return (int32_t)(a.epoch - b.epoch) > 0;", "    return (int32_t)(a.epoch - b.epoch) >= 0;"),
-    ("no-wrap-epoch", "core/collection.h",
-     "    if (a.nonce != b.nonce)\n        return (int32_t)(a.nonce - b.nonce) > 0;",
-     "    if (a.nonce != b.nonce)\n        return a.nonce > b.nonce;"),
-    ("pointer-before-ack", "svc/migrate.c",
-     "    c4pi_loc_set(loc, why);",
-     "    if (why & C4PI_LOC_HOME)\n        c4pi_loc_set(loc, why);\n    else\n        c4pi_loc_drop(loc);"),
-    ("home-takes-any-update", "core/route.c",
-     "!(loc->flags & C4PI_LOC_HOME) || !c4pi_version_newer(version, loc->version))",
-     "!(loc->flags & C4PI_LOC_HOME))"),
-    ("cache-takes-anything", "core/location.c",
-     "    if (loc && !c4pi_version_newer(version, loc->version))\n        return NULL;", ""),
-    ("hint-not-set", "core/route.c",
-     "    set_hint(msg, hint);\n    if ((int)msg->env.source", "    if ((int)msg->env.source"),
-    ("reroute-what-is-newer", "core/route.c",
-     "                reroute_older(loc);", "                c4pi_reroute_held(loc);"),
-    ("one-nonce-for-all", "svc/grow.c",
-     "    body->nonce = coll->next_nonce++;", "    body->nonce = coll->first_nonce;"),
-    ("nonce-zero", "core/collection.c",
-     "    coll->next_nonce += coll->next_nonce == 0;", ""),
-    ("dying-forgotten", "svc/migrate.c",
-     "    bool dying = elem->flags & C4PI_ELEM_DYING;", "    bool dying = false;"),
+    (
+        "hold",
+        "core/route.c",
+        "        if (c4pi_version_newer(hint, loc->version) || loc->rank == rt->rank)",
+        "        if (loc->rank == rt->rank)",
+    ),
+    (
+        "equal-is-newer",
+        "core/collection.h",
+        "    return (int32_t)(a.epoch - b.epoch) > 0;",
+        "    return (int32_t)(a.epoch - b.epoch) >= 0;",
+    ),
+    (
+        "no-wrap-epoch",
+        "core/collection.h",
+        "    if (a.nonce != b.nonce)\n        return (int32_t)(a.nonce - b.nonce) > 0;",
+        "    if (a.nonce != b.nonce)\n        return a.nonce > b.nonce;",
+    ),
+    (
+        "pointer-before-ack",
+        "svc/migrate.c",
+        "    c4pi_loc_set(loc, why);",
+        "    if (why & C4PI_LOC_HOME)\n        c4pi_loc_set(loc, why);\n    else\n        c4pi_loc_drop(loc);",
+    ),
+    (
+        "home-takes-any-update",
+        "core/route.c",
+        "!(loc->flags & C4PI_LOC_HOME) || !c4pi_version_newer(version, loc->version))",
+        "!(loc->flags & C4PI_LOC_HOME))",
+    ),
+    (
+        "cache-takes-anything",
+        "core/location.c",
+        "    if (loc && !c4pi_version_newer(version, loc->version))\n        return NULL;",
+        "",
+    ),
+    (
+        "hint-not-set",
+        "core/route.c",
+        "    set_hint(msg, hint);\n    if ((int)msg->env.source",
+        "    if ((int)msg->env.source",
+    ),
+    (
+        "reroute-what-is-newer",
+        "core/route.c",
+        "                reroute_older(loc);",
+        "                c4pi_reroute_held(loc);",
+    ),
+    (
+        "one-nonce-for-all",
+        "svc/grow.c",
+        "    body->nonce = coll->next_nonce++;",
+        "    body->nonce = coll->first_nonce;",
+    ),
+    ("nonce-zero", "core/collection.c", "    coll->next_nonce += coll->next_nonce == 0;", ""),
+    (
+        "dying-forgotten",
+        "svc/migrate.c",
+        "    bool dying = elem->flags & C4PI_ELEM_DYING;",
+        "    bool dying = false;",
+    ),
     ("held-not-released", "svc/migrate.c", "    c4pi_release_held(coll, key);\n", ""),
-    ("suspended-moves", "core/dispatch.h",
-     "return (elem->flags & C4PI_ELEM_RUNNING) || elem->suspended || elem->state == C4PI_ELEM_NEW;",
-     "return (elem->flags & C4PI_ELEM_RUNNING) || elem->state == C4PI_ELEM_NEW;"),
+    (
+        "suspended-moves",
+        "core/dispatch.h",
+        "return (elem->flags & C4PI_ELEM_RUNNING) || elem->suspended || elem->state == C4PI_ELEM_NEW;",
+        "return (elem->flags & C4PI_ELEM_RUNNING) || elem->state == C4PI_ELEM_NEW;",
+    ),
     # ---- insertion, deletion, creation
-    ("insert-before-death", "svc/grow.c",
-     "(elem->flags & (C4PI_ELEM_DYING | C4PI_ELEM_DOOMED))", "false"),
-    ("destroy-overtakes-insert", "svc/grow.c",
-     "        if (insertion_waits(coll, msg->env.key)) {", "        if (false) {"),
-    ("destroy-before-collection", "svc/grow.c",
-     "    c4pi_send_to(rt, known ? c4pi_coll_creator(ref.coll) : rt->rank, msg);",
-     "    (void)known;\n    c4pi_send_to(rt, c4pi_coll_creator(ref.coll), msg);"),
-    ("constructor-skipped", "svc/grow.c",
-     "        if (coll->removals != (uint32_t)at->w[1])", "        if (false)"),
-    ("done-too-early", "svc/grow.c",
-     "    if (sum == grow->received_before)", "    if (sum >= grow->received_before)"),
+    (
+        "insert-before-death",
+        "svc/grow.c",
+        "(elem->flags & (C4PI_ELEM_DYING | C4PI_ELEM_DOOMED))",
+        "false",
+    ),
+    (
+        "destroy-overtakes-insert",
+        "svc/grow.c",
+        "        if (insertion_waits(coll, msg->env.key)) {",
+        "        if (false) {",
+    ),
+    (
+        "destroy-before-collection",
+        "svc/grow.c",
+        "    c4pi_send_to(rt, known ? c4pi_coll_creator(ref.coll) : rt->rank, msg);",
+        "    (void)known;\n    c4pi_send_to(rt, c4pi_coll_creator(ref.coll), msg);",
+    ),
+    (
+        "constructor-skipped",
+        "svc/grow.c",
+        "        if (coll->removals != (uint32_t)at->w[1])",
+        "        if (false)",
+    ),
+    (
+        "done-too-early",
+        "svc/grow.c",
+        "    if (sum == grow->received_before)",
+        "    if (sum >= grow->received_before)",
+    ),
     # ---- broadcast
-    ("no-floor-since", "svc/bcast_wave.c",
-     "    if (b->floor_since < min)\n        min = b->floor_since;", ""),
-    ("departures-not-covered", "svc/bcast_wave.c",
-     "        if (b->departures[i].floor < min)\n            min = b->departures[i].floor;", ""),
+    (
+        "no-floor-since",
+        "svc/bcast_wave.c",
+        "    if (b->floor_since < min)\n        min = b->floor_since;",
+        "",
+    ),
+    (
+        "departures-not-covered",
+        "svc/bcast_wave.c",
+        "        if (b->departures[i].floor < min)\n            min = b->departures[i].floor;",
+        "",
+    ),
     ("no-catch-up", "svc/migrate.c", "    c4pi_bcast_catch_up(elem);\n", ""),
-    ("pass-not-repeated", "svc/bcast.c",
-     "        if (coll->removals != (uint32_t)item->env.key.w[1]) {", "        if (false) {"),
-    ("catch-up-cut-short", "svc/bcast.c",
-     "           !catch_up(coll, elem, item->env.reference))\n        ; ",
-     "           !catch_up(coll, elem, item->env.reference))\n        break; "),
-    ("number-not-carried", "svc/migrate.c",
-     "    elem->bcast_next = c4p_get_u64(&p);",
-     "    elem->bcast_next = (c4p_get_u64(&p), c4pi_bcast_first(coll));"),
-    ("first-number-at-home", "svc/grow.c",
-     "    elem->bcast_next = body->bcast_next;\n    elem->redn_next = body->redn_next;",
-     "    elem->bcast_next = c4pi_bcast_first(coll);\n    elem->redn_next = body->redn_next;"),
-    ("await-judged-early", "svc/bcast_await.c",
-     "await->number == C4PI_REPLY_CREATION || !c4pi_grow_dynamic(coll);", "true;"),
-    ("await-forgets-insertions", "svc/bcast.c",
-     "        if (b->departures[i].version.epoch == 0 && b->departures[i].floor <= number)",
-     "        if (false && b->departures[i].floor <= number)"),
-    ("await-freed-uncounted", "svc/bcast_wave.c",
-     "    release(coll, body.min, keep < body.min ? keep : body.min);",
-     "    (void)keep;\n    release(coll, body.min, body.min);"),
-    ("wave-does-not-wait", "svc/bcast_wave.c",
-     "    return c4pi_bcast_local_min(coll) <= b->wave_query;", "    return false;"),
+    (
+        "pass-not-repeated",
+        "svc/bcast.c",
+        "        if (coll->removals != (uint32_t)item->env.key.w[1]) {",
+        "        if (false) {",
+    ),
+    (
+        "catch-up-cut-short",
+        "svc/bcast.c",
+        "           !catch_up(coll, elem, item->env.reference))\n        ; ",
+        "           !catch_up(coll, elem, item->env.reference))\n        break; ",
+    ),
+    (
+        "number-not-carried",
+        "svc/migrate.c",
+        "    elem->bcast_next = c4p_get_u64(&p);",
+        "    elem->bcast_next = (c4p_get_u64(&p), c4pi_bcast_first(coll));",
+    ),
+    (
+        "first-number-at-home",
+        "svc/grow.c",
+        "    elem->bcast_next = body->bcast_next;\n    elem->redn_next = body->redn_next;",
+        "    elem->bcast_next = c4pi_bcast_first(coll);\n    elem->redn_next = body->redn_next;",
+    ),
+    (
+        "await-judged-early",
+        "svc/bcast_await.c",
+        "await->number == C4PI_REPLY_CREATION || !c4pi_grow_dynamic(coll);",
+        "true;",
+    ),
+    (
+        "await-forgets-insertions",
+        "svc/bcast.c",
+        "        if (b->departures[i].version.epoch == 0 && b->departures[i].floor <= number)",
+        "        if (false && b->departures[i].floor <= number)",
+    ),
+    (
+        "await-freed-uncounted",
+        "svc/bcast_wave.c",
+        "    release(coll, body.min, keep < body.min ? keep : body.min);",
+        "    (void)keep;\n    release(coll, body.min, body.min);",
+    ),
+    (
+        "wave-does-not-wait",
+        "svc/bcast_wave.c",
+        "    return c4pi_bcast_local_min(coll) <= b->wave_query;",
+        "    return false;",
+    ),
     # ---- reduction
     ("births-as-declared", "svc/reduce.c", " || round->inserted != round->births ||", " ||"),
     ("new-tokens-ignored", "svc/reduce.c", "round->n_new != round->births ||", ""),
-    ("births-not-carried", "svc/migrate.c",
-     "    elem->births = c4p_get_u32(&p);", "    (void)c4p_get_u32(&p);"),
+    (
+        "births-not-carried",
+        "svc/migrate.c",
+        "    elem->births = c4p_get_u32(&p);",
+        "    (void)c4p_get_u32(&p);",
+    ),
     ("death-without-token", "svc/grow.c", "    c4pi_reduce_death(elem);\n", ""),
-    ("never-flushed", "svc/wave.c",
-     "        worked = c4pi_reduce_flush(rt);", "        worked = false;"),
+    (
+        "never-flushed",
+        "svc/wave.c",
+        "        worked = c4pi_reduce_flush(rt);",
+        "        worked = false;",
+    ),
     # ---- quiescence, stall, exit
-    ("one-wave", "svc/wave.c", "    bool equal = w->have_previous && ", "    bool equal = true || "),
-    ("waves-need-not-be-equal", "svc/wave.c",
-     "                 sum->created == w->previous.created && sum->processed == w->previous.processed;",
-     "                 true;"),
-    ("parked-not-counted", "core/route.c",
-     "        rt->num_strangers--;\n        c4pi_count_created(rt);",
-     "        rt->num_strangers--;"),
-    ("local-not-counted", "core/route.c",
-     "c4pi_enqueue_new(c4p_rt_t *rt, c4p_msg_t *msg)\n{\n    c4pi_count_created(rt);",
-     "c4pi_enqueue_new(c4p_rt_t *rt, c4p_msg_t *msg)\n{"),
-    ("stall-ignores-timers", "svc/wave.c",
-     "    if (sum->waiters && !sum->timers && ", "    if (sum->waiters && "),
-    ("runs-after-exit", "core/pump.c",
-     "if (rt->phase < C4PI_PHASE_EXITING) c4pi_dispatch(rt, msg); else",
-     "if (rt->phase < C4PI_PHASE_ENDED) c4pi_dispatch(rt, msg); else"),
-    ("no-drain", "svc/wave.c",
-     "    bool balanced = sum->created == sum->processed;",
-     "    bool balanced = sum->created == sum->processed || sum->what == WAVE_DRAIN;\n"
-     "    equal |= sum->what == WAVE_DRAIN;"),
-    ("gate-lets-through", "core/pump.c",
-     "    if (!rt->gate_closed || rt->phase >= C4PI_PHASE_EXITING) {", "    {"),
+    (
+        "one-wave",
+        "svc/wave.c",
+        "    bool equal = w->have_previous && ",
+        "    bool equal = true || ",
+    ),
+    (
+        "waves-need-not-be-equal",
+        "svc/wave.c",
+        "                 sum->created == w->previous.created && sum->processed == w->previous.processed;",
+        "                 true;",
+    ),
+    (
+        "parked-not-counted",
+        "core/route.c",
+        "        rt->num_strangers--;\n        c4pi_count_created(rt);",
+        "        rt->num_strangers--;",
+    ),
+    (
+        "local-not-counted",
+        "core/route.c",
+        "c4pi_enqueue_new(c4p_rt_t *rt, c4p_msg_t *msg)\n{\n    c4pi_count_created(rt);",
+        "c4pi_enqueue_new(c4p_rt_t *rt, c4p_msg_t *msg)\n{",
+    ),
+    (
+        "stall-ignores-timers",
+        "svc/wave.c",
+        "    if (sum->waiters && !sum->timers && ",
+        "    if (sum->waiters && ",
+    ),
+    (
+        "runs-after-exit",
+        "core/pump.c",
+        "if (rt->phase < C4PI_PHASE_EXITING) c4pi_dispatch(rt, msg); else",
+        "if (rt->phase < C4PI_PHASE_ENDED) c4pi_dispatch(rt, msg); else",
+    ),
+    (
+        "no-drain",
+        "svc/wave.c",
+        "    bool balanced = sum->created == sum->processed;",
+        "    bool balanced = sum->created == sum->processed || sum->what == WAVE_DRAIN;\n"
+        "    equal |= sum->what == WAVE_DRAIN;",
+    ),
+    (
+        "gate-lets-through",
+        "core/pump.c",
+        "    if (!rt->gate_closed || rt->phase >= C4PI_PHASE_EXITING) {",
+        "    {",
+    ),
     # ---- transport
-    ("shared-backlog", "comm/flow.c", "    if (msg->refs > 1) {\n        c4p_msg_t *copy", "    if (false) {\n        c4p_msg_t *copy"),
-    ("batch-overtaken", "comm/flow.c",
-     "        flush_peer(flow, peer);\n        send_now(flow, peer, msg);\n    } else {",
-     "        send_now(flow, peer, msg);\n    } else {"),
-    ("credit-not-given", "comm/flow.c",
-     "    peer->taken += msg->credit;", "    peer->taken += msg->credit / 2;"),
+    (
+        "shared-backlog",
+        "comm/flow.c",
+        "    if (msg->refs > 1) {\n        c4p_msg_t *copy",
+        "    if (false) {\n        c4p_msg_t *copy",
+    ),
+    (
+        "batch-overtaken",
+        "comm/flow.c",
+        "        flush_peer(flow, peer);\n        send_now(flow, peer, msg);\n    } else {",
+        "        send_now(flow, peer, msg);\n    } else {",
+    ),
+    (
+        "credit-not-given",
+        "comm/flow.c",
+        "    peer->taken += msg->credit;",
+        "    peer->taken += msg->credit / 2;",
+    ),
 ]
 
 
@@ -143,9 +283,22 @@ class Bench:
         self.build = os.path.join(where, "build")
         skip = shutil.ignore_patterns(".git", "build", "build*", "*.tape")
         shutil.copytree(ROOT, self.src, ignore=skip)
-        self.call(["cmake", "-S", self.src, "-B", self.build, "-G", "Ninja", "-DC4P_PYTHON=OFF",
-                   "-DC4P_BENCH=OFF", "-DC4P_EXAMPLES=OFF", "-DCMAKE_C_FLAGS=-w",
-                   f"-DC4P_TEST_PYTHON={python}"])
+        self.call(
+            [
+                "cmake",
+                "-S",
+                self.src,
+                "-B",
+                self.build,
+                "-G",
+                "Ninja",
+                "-DC4P_PYTHON=OFF",
+                "-DC4P_BENCH=OFF",
+                "-DC4P_EXAMPLES=OFF",
+                "-DCMAKE_C_FLAGS=-w",
+                f"-DC4P_TEST_PYTHON={python}",
+            ]
+        )
         self.make()
         self.simrun = os.path.join(self.build, "tests", "simrun")
 
@@ -162,7 +315,11 @@ class Bench:
         try:
             return subprocess.run(
                 [self.simrun, "--scenario", scenario, "--seeds", f"0:{seeds}", "--out", out],
-                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=limit_s)
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                timeout=limit_s,
+            )
         except subprocess.TimeoutExpired:
             return None
 
@@ -229,7 +386,9 @@ def main():
     parser.add_argument("--only", help="names that contain this text")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--corpus", help="keep a short tape of each in this folder")
-    parser.add_argument("--work", help="folder for the copy and the build; default: a temporary one")
+    parser.add_argument(
+        "--work", help="folder for the copy and the build; default: a temporary one"
+    )
     args = parser.parse_args()
     mutants = [m for m in MUTANTS if not args.only or args.only in m[0]]
     if args.list:
