@@ -130,9 +130,9 @@ def arrays(peers):
     first = peers[0]
     for name, nbytes, n, reps in (
         ("1k", 1 << 10, count(250), 101),
-        ("64k", 1 << 16, count(30), 61),
-        ("1m", 1 << 20, count(5), 41),
-        ("16m", 1 << 24, 2, 15),
+        ("64k", 1 << 16, count(100), 41),
+        ("1m", 1 << 20, count(20), 31),
+        ("16m", 1 << 24, count(4), 15),
     ):
         array = np.ones(nbytes, dtype=np.uint8)
         peers.prepare(nbytes, awaitable=True).get()
