@@ -331,6 +331,10 @@ sim_send(c4pi_comm_t *comm, int dest, c4p_msg_t *msg)
         c4pi_msg_drop(msg);
         return C4P_OK;
     }
+    if (c4pi_msg_own(&msg) != C4P_OK) {
+        c4pi_log(comm->port, C4P_LOG_ERROR, "out of memory: sending a message");
+        return C4P_ERR_NOMEM;
+    }
     packet_t *packet = packet_of(net, msg);
     if (packet->len > comm->small_bytes) {
         packet->held = msg;

@@ -257,6 +257,10 @@ backlog_push(c4pi_flow_t *flow, peer_t *peer, c4p_msg_t *msg)
         c4pi_msg_drop(msg);
         msg = copy;
     }
+    if (c4pi_msg_own(&msg) != C4P_OK) {
+        die_of_memory(flow, "keeping a message for a slow receiver");
+        return;
+    }
     flow->counts.backlog_msgs++;
     flow->counts.backlog_bytes += wire_bytes(msg);
     c4pi_fifo_push(&peer->backlog, msg);

@@ -33,6 +33,14 @@ c4pi_enqueue_new(c4p_rt_t *rt, c4p_msg_t *msg)
     c4pi_enqueue(rt, msg);
 }
 
+/* A message that waits must not need what its sender has only lent. */
+static void
+own(c4p_rt_t *rt, c4p_msg_t **msg)
+{
+    if (c4pi_msg_own(msg) != C4P_OK)
+        c4pi_die(rt, C4P_ERR_NOMEM, "no memory to keep a message");
+}
+
 /* ---- collections not yet heard of ------------------------------------------------------------- */
 
 void
@@ -45,6 +53,7 @@ c4pi_park_stranger(c4p_rt_t *rt, c4p_msg_t *msg)
             c4pi_die(rt, C4P_ERR_NOMEM, "no memory to hold a message for a new collection");
     }
     c4pi_flow_take(rt->flow, msg);
+    own(rt, &msg);
     c4pi_fifo_push(held, msg);
     rt->num_strangers++;
     c4pi_count_processed(rt);
@@ -158,6 +167,7 @@ static void
 hold(c4pi_loc_t *loc, c4p_msg_t *msg, uint32_t why)
 {
     c4pi_flow_take(loc->coll->rt->flow, msg); /* its sender may have to send what it waits for */
+    own(loc->coll->rt, &msg);
     c4pi_fifo_push(&loc->held, msg);
     c4pi_loc_set(loc, why);
 }

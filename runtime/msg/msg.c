@@ -63,6 +63,17 @@ large_block(c4pi_msgs_t *msgs, size_t payload_len)
     return (c4p_msg_t *)(void *)(block + CACHE_HEAD);
 }
 
+c4p_msg_t *
+c4pi_msg_adopt(c4pi_msgs_t *msgs, c4p_msg_t *msg)
+{
+    memset(msg, 0, offsetof(struct c4p_msg, env));
+    msg->home = msgs;
+    msg->refs = 1;
+    msg->cls = C4PI_MSG_CLS_GUEST;
+    msgs->live++;
+    return msg;
+}
+
 static inline c4p_msg_t *
 msg_start(c4pi_msgs_t *msgs, c4p_msg_t *msg, size_t payload_len, int cls)
 {
@@ -139,11 +150,14 @@ destroy_slowly(c4pi_msgs_t *msgs, c4p_msg_t *msg)
 {
     release_belongings(msgs, msg);
     msgs->live--;
-    if (msg->cls != C4PI_MSG_CLS_CACHE) {
-        c4pi_pool_put(&msgs->pools[msg->cls], msg);
-    } else {
+    if (msg->cls == C4PI_MSG_CLS_CACHE) {
         char *block = (char *)msg - CACHE_HEAD;
         c4pi_cache_put(&msgs->cache, block, *(size_t *)(void *)block);
+    } else if (msg->cls == C4PI_MSG_CLS_GUEST) {
+        if (msgs->give_back)
+            msgs->give_back(msgs->give_back_ctx, msg);
+    } else {
+        c4pi_pool_put(&msgs->pools[msg->cls], msg);
     }
 }
 
@@ -151,7 +165,7 @@ void
 c4pi_msg_destroy(c4p_msg_t *msg)
 {
     c4pi_msgs_t *msgs = msg->home;
-    if (msg->peer || msg->object || msg->extra || msg->cls == C4PI_MSG_CLS_CACHE) {
+    if (msg->peer || msg->object || msg->extra || msg->cls >= C4PI_MSG_CLS_GUEST) {
         destroy_slowly(msgs, msg);
         return;
     }
@@ -207,8 +221,17 @@ c4p_msg_attach(c4p_msg_t *msg, const void *data, size_t len, void (*release)(voi
     return C4P_OK;
 }
 
-static void
-copy_payload(void *to, const c4p_msg_t *msg)
+c4p_status_t
+c4p_msg_lend(c4p_msg_t *msg, const void *data, size_t len, void (*release)(void *ctx), void *ctx)
+{
+    c4p_status_t st = c4p_msg_attach(msg, data, len, release, ctx);
+    if (st == C4P_OK)
+        msg->extra->lent = true;
+    return st;
+}
+
+void
+c4pi_msg_copy_payload(void *to, const c4p_msg_t *msg)
 {
     char *at = to;
     size_t len = c4pi_msg_inline_len(msg);
@@ -249,7 +272,7 @@ c4pi_msg_copy(c4pi_msgs_t *msgs, const c4p_msg_t *msg)
     c4p_msg_t *copy = c4pi_msg_alloc(msgs, (size_t)msg->env.len);
     if (copy) {
         copy->env = msg->env;
-        copy_payload(copy + 1, msg);
+        c4pi_msg_copy_payload(copy + 1, msg);
     }
     return copy;
 }

@@ -26,6 +26,7 @@ typedef struct c4pi_segment {
 /* What a message has only rarely, allocated on demand. */
 typedef struct c4pi_msg_extra {
     uint32_t num_segments, cap_segments;
+    bool lent;         /* a segment is the caller's again when the call that sends returns */
     size_t inline_len; /* payload bytes in the block itself; the rest of env.len is in segments */
     c4pi_segment_t *segments;
 } c4pi_msg_extra_t;
@@ -39,7 +40,7 @@ struct c4p_msg {
     const c4p_object_ops_t *object_ops;
     c4pi_msg_extra_t *extra;
     uint32_t refs;
-    uint8_t cls; /* pool class, or C4PI_MSG_CLS_CACHE */
+    uint8_t cls; /* pool class, or C4PI_MSG_CLS_* */
     uint8_t spare;
     uint16_t credit; /* comm: bytes to be credited to the peer */
     c4pi_env_t env;  /* from here on: what goes over the wire */
@@ -48,7 +49,11 @@ struct c4p_msg {
 _Static_assert(offsetof(struct c4p_msg, env) == 64, "the envelope starts the second cache line");
 _Static_assert(sizeof(struct c4p_msg) == 128, "the payload starts the third cache line");
 
-enum { C4PI_MSG_CLASSES = 6, C4PI_MSG_CLS_CACHE = 255 };
+enum {
+    C4PI_MSG_CLASSES = 6,
+    C4PI_MSG_CLS_GUEST = 254, /* the block is not ours: give_back() */
+    C4PI_MSG_CLS_CACHE = 255
+};
 
 /* The message memory of one runtime. */
 typedef struct c4pi_msgs {
@@ -61,6 +66,9 @@ typedef struct c4pi_msgs {
     /* Called when the last owner drops a message that has a peer: comm returns credit. */
     void (*taken)(void *ctx, c4p_msg_t *msg);
     void *taken_ctx;
+    /* Called when the last owner drops a message made by c4pi_msg_adopt(): its block goes back. */
+    void (*give_back)(void *ctx, c4p_msg_t *msg);
+    void *give_back_ctx;
 } c4pi_msgs_t;
 
 void c4pi_msgs_init(c4pi_msgs_t *msgs, c4pi_port_t *port, c4p_rt_t *rt);
@@ -68,6 +76,10 @@ void c4pi_msgs_fini(c4pi_msgs_t *msgs);
 
 /* A message with a zeroed envelope but for len, one owner. NULL when out of memory. */
 c4p_msg_t *c4pi_msg_alloc(c4pi_msgs_t *msgs, size_t payload_len);
+
+/* Make a message of memory that somebody else provides, in the usual layout with a valid envelope:
+ * its local part is filled in. One owner; when the last drops it, msgs->give_back is called. */
+c4p_msg_t *c4pi_msg_adopt(c4pi_msgs_t *msgs, c4p_msg_t *msg);
 
 static inline void *
 c4pi_msg_payload(c4p_msg_t *msg)
@@ -107,8 +119,21 @@ c4p_msg_t *c4pi_msg_copy(c4pi_msgs_t *msgs, const c4p_msg_t *msg);
  * this rank. May replace *msg. C4P_OK, or C4P_ERR_NOMEM with everything as it was. */
 c4p_status_t c4pi_msg_flatten(c4p_msg_t **msg);
 
-/* Make *msg fit to be sent by its owner: a copy of its own if others own it too (what is queued, logged or on the wire must not
- * change), without what an earlier journey left in the envelope. C4P_ERR_NOMEM leaves everything as it was. */
+/* Write the payload, segments behind each other, to `to`, which has room for env.len bytes. Not for
+ * messages of objects. */
+void c4pi_msg_copy_payload(void *to, const c4p_msg_t *msg);
+
+/* To be called where a message is kept beyond the call that sends it: lent segments are copied. As
+ * c4pi_msg_flatten(). */
+static inline c4p_status_t
+c4pi_msg_own(c4p_msg_t **msg)
+{
+    return (*msg)->extra && (*msg)->extra->lent ? c4pi_msg_flatten(msg) : C4P_OK;
+}
+
+/* Make *msg fit to be sent by its owner: a copy of its own if others own it too (what is queued,
+ * logged or on the wire must not change), without what an earlier journey left in the envelope.
+ * C4P_ERR_NOMEM leaves everything as it was. */
 static inline c4p_status_t
 c4pi_msg_prepare(c4p_msg_t **msg)
 {

@@ -240,6 +240,7 @@ typedef struct world {
     bool quiet_when_done; /* ask for quiescence after the last late answer */
     uint32_t handler_seq[MAX_RANKS][MAX_RANKS], handler_seen[MAX_RANKS][MAX_RANKS];
     uint32_t segments_out, segments_released;
+    uint32_t lent, lent_back; /* memory of a note that is written to as soon as it is released */
     request_t requests[MAX_REQUESTS];
     uint32_t quiet_asked, quiet_seen;
     uint32_t timers_fired;

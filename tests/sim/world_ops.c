@@ -13,6 +13,8 @@ done(world_t *w, c4p_rt_t *rt, c4p_status_t st, const char *what)
     if (st == C4P_ERR_STATE && w->exit_asked && c4p_exiting(rt))
         return false;
     sim_ok(w->job, rt, st, what);
+    SIM_CHECK(w->job, "lent", w->lent == w->lent_back,
+              "%s has returned, and kept memory that was lent", what);
     return true;
 }
 
@@ -69,11 +71,26 @@ note_new(world_t *w, c4p_rt_t *rt, slot_t *slot, int dest)
     return note;
 }
 
+/* Memory that a message has until the call that sends it returns. */
+typedef struct lent {
+    world_t *world;
+    uint32_t len;
+    uint8_t bytes[];
+} lent_t;
+
 static void
 drop_segment(void *ctx)
 {
     world_t *w = ctx;
     w->segments_released++;
+}
+
+static void
+take_back(void *ctx)
+{
+    lent_t *lent = ctx;
+    memset(lent->bytes, 0xee, lent->len);
+    lent->world->lent_back++;
 }
 
 static c4p_status_t
@@ -98,13 +115,26 @@ drop_note(c4p_rt_t *rt, void *object)
     c4pi_free(rt->port, object, 8);
 }
 
+/* The last bytes of a message, lent. */
+static void
+lend(world_t *w, c4p_rt_t *rt, c4p_msg_t *msg, uint32_t rest, uint32_t len)
+{
+    lent_t *lent = sim_memory(w->job, sizeof *lent + len);
+    lent->world = w;
+    lent->len = len;
+    memcpy(lent->bytes, (const uint8_t *)c4p_msg_data(msg) + rest, len);
+    c4p_msg_trim(msg, rest);
+    sim_ok(w->job, rt, c4p_msg_lend(msg, lent->bytes, len, take_back, lent), "c4p_msg_lend");
+    w->lent++;
+}
+
 /* The bytes of a note: in one piece, partly in the sender's own memory, or an object. */
 static c4p_msg_t *
 message(world_t *w, c4p_rt_t *rt, uint32_t id, uint32_t len, bool object_too)
 {
     static const c4p_object_ops_t ops = {flatten_note, drop_note};
     uint32_t head[2] = {id, len};
-    uint32_t how = sim_choose(w->job, 8), attached = how == 7 ? len / 2 : 0;
+    uint32_t how = sim_choose(w->job, 8), attached = how == 7 || how == 5 ? len / 2 : 0;
     c4p_msg_t *msg = NULL, *flat = NULL;
     if (how == 6 && object_too) {
         void *object = c4pi_alloc(rt->port, 8);
@@ -118,9 +148,13 @@ message(world_t *w, c4p_rt_t *rt, uint32_t id, uint32_t len, bool object_too)
     sim_ok(w->job, rt, flatten_note(rt, head, &flat), "c4p_msg_new");
     if (!attached)
         return flat;
-    uint8_t *kept = sim_memory(w->job, attached);
     uint8_t *bytes = c4p_msg_data(flat);
     uint32_t rest = 8 + len - attached;
+    if (how == 5) {
+        lend(w, rt, flat, rest, attached);
+        return flat;
+    }
+    uint8_t *kept = sim_memory(w->job, attached);
     memcpy(kept, bytes + rest, attached);
     c4p_msg_trim(flat, rest);
     sim_ok(w->job, rt, c4p_msg_attach(flat, kept, attached, drop_segment, w), "c4p_msg_attach");

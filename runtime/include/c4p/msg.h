@@ -60,6 +60,16 @@ C4P_API void c4p_msg_trim(c4p_msg_t *msg, size_t len);
 C4P_API c4p_status_t c4p_msg_attach(c4p_msg_t *msg, const void *data, size_t len,
                                     void (*release)(void *ctx), void *ctx);
 
+/**
+ * As c4p_msg_attach(), but the memory is only lent: when the call that sends the message has
+ * returned, `release` was called and the memory may change. On its way to another rank of the same
+ * host it is copied once, straight to where the receiver finds it; otherwise it is copied before
+ * that call returns. A message with lent memory is to be sent, or freed, by who made it, and not
+ * kept.
+ */
+C4P_API c4p_status_t c4p_msg_lend(c4p_msg_t *msg, const void *data, size_t len,
+                                  void (*release)(void *ctx), void *ctx);
+
 /** Keep a message beyond the call that lent it: adds one owner. */
 C4P_API void c4p_msg_keep(c4p_msg_t *msg);
 /** True if the message has one owner only, so that the caller, who is it or was lent it, may change

@@ -575,7 +575,66 @@ lack_of_memory_changes_nothing(void)
     }
 }
 
-TEST_CASES(a_new_message_is_blank_but_for_its_length, envelope_and_payload_are_aligned_and_adjacent,
+/* What is kept must not need lent memory any more; what was given for good stays where it is. */
+static void
+lent_memory_is_copied_where_a_message_is_kept(void)
+{
+    int released = 0;
+    char data[] = "defghi";
+    start();
+    c4p_msg_t *msg = make(3), *other = make(1);
+    memcpy(c4p_msg_data(msg), "abc", 3);
+    CHECK_OK(c4p_msg_attach(msg, data, 3, count_release, &released));
+    c4p_msg_t *same = msg;
+    CHECK_OK(c4pi_msg_own(&msg));
+    CHECK_EQ(same, msg);
+    CHECK_EQ(0, released);
+    CHECK_OK(c4p_msg_lend(msg, data + 3, 3, count_release, &released));
+    CHECK_OK(c4pi_msg_own(&msg));
+    CHECK_EQ(2, released);
+    memset(data, 'x', sizeof data);
+    CHECK_MEM_EQ("abcdefghi", c4p_msg_data(msg), 9);
+    CHECK_OK(c4pi_msg_own(&other)); /* has none */
+    c4p_msg_free(msg);
+    c4p_msg_free(other);
+    finish();
+}
+
+/* A message in memory of somebody else's: it goes back there. */
+static void
+note_given_back(void *ctx, c4p_msg_t *msg)
+{
+    *(c4p_msg_t **)ctx = msg;
+}
+
+static void
+an_adopted_message_goes_back_when_its_last_owner_drops_it(void)
+{
+    _Alignas(64) uint8_t block[sizeof(c4p_msg_t) + 64];
+    c4p_msg_t *back = NULL;
+    start();
+    msgs.give_back = note_given_back;
+    msgs.give_back_ctx = &back;
+    memset(block, 0xee, sizeof block);
+    c4p_msg_t *msg = (c4p_msg_t *)(void *)block;
+    msg->env = (c4pi_env_t){.kind = C4PI_USER, .len = 64};
+    CHECK_EQ(msg, c4pi_msg_adopt(&msgs, msg));
+    CHECK_EQ(1, msgs.live);
+    CHECK_EQ(64, c4p_msg_len(msg));
+    CHECK(c4p_msg_exclusive(msg));
+    CHECK(c4p_msg_object(msg) == NULL);
+    c4p_msg_keep(msg);
+    c4p_msg_free(msg);
+    CHECK(back == NULL);
+    c4p_msg_free(msg);
+    CHECK_EQ(msg, back);
+    CHECK_EQ(0, msgs.live);
+    finish();
+}
+
+TEST_CASES(lent_memory_is_copied_where_a_message_is_kept,
+           an_adopted_message_goes_back_when_its_last_owner_drops_it,
+           a_new_message_is_blank_but_for_its_length, envelope_and_payload_are_aligned_and_adjacent,
            each_length_has_the_smallest_class_that_holds_it, messages_do_not_overlap,
            steady_traffic_takes_no_memory, a_length_that_cannot_be_is_refused, the_last_owner_frees,
            a_fifo_keeps_the_order, who_must_be_credited_hears_of_the_end_once,
