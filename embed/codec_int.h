@@ -4,7 +4,8 @@
  * A payload is [head of the caller's][mark, count][values …][padding][pieces, each aligned to 64
  * …]. A value is one tag byte and what belongs to it, unaligned, little-endian. Memory of 1 KiB and
  * more is a piece: its place in the payload stands behind the tag, its bytes are copied straight
- * into the finished message, or attached to it as a segment when nobody can change them. */
+ * into the finished message, or attached to it as a segment: for good when nobody can change them,
+ * else lent until the message has been sent. */
 #ifndef C4PE_CODEC_INT_H
 #define C4PE_CODEC_INT_H
 
@@ -18,6 +19,7 @@
 enum {
     C4PE_BIG = 1024,        /* from this size on memory is a piece, and a view at the receiver */
     C4PE_SEGMENT = 16384,   /* from this size on immutable memory is sent without a copy */
+    C4PE_LEND = 8192,       /* from this size on memory is lent, and captured by the transport */
     C4PE_MAX_SEGMENTS = 32, /* each may need a second one for padding; a message has 64 */
     C4PE_ALIGN = 64,
     C4PE_MAX_DEPTH = 32, /* nested deeper than that goes through pickle */
@@ -54,9 +56,9 @@ enum c4pe_tag {
                               of the pickle */
 };
 
-/* Memory that goes into the message as it is. */
+/* Memory that goes into the message as it is. COPY becomes LENT if it is large. */
 typedef struct c4pe_piece {
-    enum { C4PE_PIECE_COPY, C4PE_PIECE_STRIDED, C4PE_PIECE_SEGMENT } how;
+    enum { C4PE_PIECE_COPY, C4PE_PIECE_STRIDED, C4PE_PIECE_LENT, C4PE_PIECE_SEGMENT } how;
     const void *data;
     size_t len;
     size_t patch;    /* where in the stream its place is to be written */

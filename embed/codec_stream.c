@@ -21,12 +21,18 @@ c4pe_writer_init(c4pe_writer_t *w, c4pe_state_t *st, unsigned flags)
     w->pieces = w->few_pieces;
 }
 
+static bool
+is_segment(const c4pe_piece_t *piece)
+{
+    return piece->how >= C4PE_PIECE_LENT;
+}
+
 void
 c4pe_writer_drop_pieces(c4pe_writer_t *w, size_t keep)
 {
     while (w->num_pieces > keep) {
         c4pe_piece_t *piece = &w->pieces[--w->num_pieces];
-        if (piece->how == C4PE_PIECE_SEGMENT)
+        if (is_segment(piece))
             w->num_segments--;
         Py_DECREF(piece->owner);
     }
@@ -86,17 +92,23 @@ more_pieces(c4pe_writer_t *w)
     return 0;
 }
 
+/* How a piece travels that was meant to travel like that. */
+static int
+decide(c4pe_writer_t *w, int how, size_t len)
+{
+    if (how == C4PE_PIECE_STRIDED)
+        return how;
+    if ((w->flags & C4PE_PACK_FLAT) || w->num_segments == C4PE_MAX_SEGMENTS || len < C4PE_LEND)
+        return C4PE_PIECE_COPY;
+    w->num_segments++;
+    return how == C4PE_PIECE_SEGMENT && len >= C4PE_SEGMENT ? how : C4PE_PIECE_LENT;
+}
+
 int
 c4pe_writer_piece(c4pe_writer_t *w, int how, const void *data, size_t len, PyObject *owner)
 {
     const uint64_t unknown = 0;
-    if (how == C4PE_PIECE_SEGMENT) {
-        if (len < C4PE_SEGMENT || (w->flags & C4PE_PACK_FLAT) ||
-            w->num_segments == C4PE_MAX_SEGMENTS)
-            how = C4PE_PIECE_COPY;
-        else
-            w->num_segments++;
-    }
+    how = decide(w, how, len);
     if (w->num_pieces == w->cap_pieces && more_pieces(w) < 0)
         return -1;
     w->pieces[w->num_pieces++] = (c4pe_piece_t){
@@ -121,7 +133,7 @@ place_pieces(c4pe_writer_t *w)
     for (int segments = 0; segments < 2; segments++) {
         for (size_t i = 0; i < w->num_pieces; i++) {
             c4pe_piece_t *piece = &w->pieces[i];
-            if ((piece->how == C4PE_PIECE_SEGMENT) != segments)
+            if (is_segment(piece) != (segments == 1))
                 continue;
             uint64_t place = align_up(at);
             memcpy(w->buf + piece->patch, &place, sizeof(place));
@@ -170,7 +182,9 @@ attach_segment(c4pe_piece_t *piece, c4p_msg_t *msg, size_t *at)
     if (piece->patch > *at)
         st = c4p_msg_attach(msg, zeros, piece->patch - *at, release_nothing, NULL);
     if (st == C4P_OK)
-        st = c4p_msg_attach(msg, piece->data, piece->len, release_owner, piece->owner);
+        st = piece->how == C4PE_PIECE_LENT
+                 ? c4p_msg_lend(msg, piece->data, piece->len, release_owner, piece->owner)
+                 : c4p_msg_attach(msg, piece->data, piece->len, release_owner, piece->owner);
     if (st == C4P_OK)
         Py_INCREF(piece->owner);
     *at = piece->patch + piece->len;
@@ -184,7 +198,7 @@ fill_inline(c4pe_writer_t *w, char *to, size_t inline_len)
     size_t at = w->len;
     for (size_t i = 0; i < w->num_pieces; i++) {
         c4pe_piece_t *piece = &w->pieces[i];
-        if (piece->how == C4PE_PIECE_SEGMENT)
+        if (is_segment(piece))
             continue;
         memset(to + at, 0, piece->patch - at);
         at = piece->patch + piece->len;
@@ -211,13 +225,14 @@ fill_segments(c4pe_writer_t *w, c4p_msg_t *msg, size_t inline_len)
     size_t end = inline_len;
     for (size_t i = 0; i < w->num_pieces; i++) {
         c4pe_piece_t *piece = &w->pieces[i];
-        if (piece->how != C4PE_PIECE_SEGMENT)
+        if (!is_segment(piece))
             continue;
         if (attach_segment(piece, msg, &end) != C4P_OK) {
             PyErr_NoMemory();
             return -1;
         }
-        freeze_owner(w, piece->owner);
+        if (piece->how == C4PE_PIECE_SEGMENT)
+            freeze_owner(w, piece->owner);
     }
     return 0;
 }

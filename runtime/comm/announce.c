@@ -39,6 +39,34 @@ c4pi_announce_make(c4pi_msgs_t *msgs, const c4p_msg_t *msg, uint32_t tag, size_t
     return out;
 }
 
+c4p_msg_t *
+c4pi_announce_make_placed(c4pi_msgs_t *msgs, const c4p_msg_t *msg, uint64_t place, size_t *len_out)
+{
+    size_t len = c4pi_announce_bytes(1);
+    c4p_msg_t *out = c4pi_msg_alloc(msgs, len);
+    if (!out)
+        return NULL;
+    out->env = msg->env;
+    out->env.flags |= C4PI_FLAG_LARGE;
+    c4pi_announce_t *a = c4pi_msg_payload(out);
+    a->embedded = 0;
+    a->tag = 0;
+    a->num_parts = C4PI_ANNOUNCE_PLACED;
+    a->part_len[0] = place;
+    *len_out = len;
+    return out;
+}
+
+bool
+c4pi_announce_is_placed(const c4p_msg_t *msg, size_t bytes, uint64_t *place_out)
+{
+    const c4pi_announce_t *a = (const c4pi_announce_t *)(const void *)(msg + 1);
+    if (bytes != c4pi_announce_bytes(1) || a->num_parts != C4PI_ANNOUNCE_PLACED)
+        return false;
+    *place_out = a->part_len[0];
+    return true;
+}
+
 const char *
 c4pi_announce_check(const c4p_msg_t *msg, size_t bytes, uint32_t largest_tag)
 {

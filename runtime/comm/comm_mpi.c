@@ -13,6 +13,9 @@
  * same rank after an announcement is held until the large message is complete; other ranks'
  * messages are not delayed.
  *
+ * On the same host a large message is rather put into memory that both ranks share, as long as
+ * there is room: then only its place is announced, and it is delivered like a small one (shared.h).
+ *
  * Requests of sends and of large receives that did not complete at once stand in one table without
  * order, tested a window at a time. */
 #include <mpi.h>
@@ -23,6 +26,7 @@
 #include "comm/announce.h"
 #include "comm/comm.h"
 #include "comm/launch.h"
+#include "comm/shared.h"
 
 enum {
     TAG_SMALL = 1,
@@ -83,6 +87,7 @@ typedef struct mpi_comm {
     incoming_t *waiting_head, *waiting_tail; /* announced, not posted */
     c4pi_map_t holds;                        /* by source */
     c4pi_pool_t hold_pool, incoming_pool;
+    c4pi_shared_t *shared; /* NULL: none */
 } mpi_comm_t;
 
 /* ---- errors ----------------------------------------------------------------------------------- */
@@ -389,6 +394,23 @@ send_large(mpi_comm_t *c, int dest, c4p_msg_t *msg)
     return st;
 }
 
+/* Put msg where its receiver finds it. False: there is no such place, and nothing happened. */
+static bool
+send_placed(mpi_comm_t *c, int dest, c4p_msg_t *msg, c4p_status_t *st_out)
+{
+    uint64_t place;
+    size_t len = 0;
+
+    if (!c->shared || !c4pi_shared_put(c->shared, dest, msg, &place))
+        return false;
+    c4p_msg_t *announce = c4pi_announce_make_placed(c->base.msgs, msg, place, &len);
+    *st_out = announce ? send_one(c, dest, announce, len)
+                       : no_memory(c, "sending a message", msg->env.len, dest);
+    if (*st_out == C4P_OK)
+        c4pi_msg_drop(msg);
+    return true;
+}
+
 static c4p_status_t
 send_flattened(mpi_comm_t *c, int dest, c4p_msg_t *msg)
 {
@@ -403,8 +425,14 @@ static c4p_status_t
 mpi_send(c4pi_comm_t *comm, int dest, c4p_msg_t *msg)
 {
     mpi_comm_t *c = (mpi_comm_t *)comm;
-    if (sizeof(c4pi_env_t) + msg->env.len > comm->small_bytes)
+    c4p_status_t st;
+    if (sizeof(c4pi_env_t) + msg->env.len > comm->small_bytes) {
+        if (send_placed(c, dest, msg, &st))
+            return st;
+        if (c4pi_msg_own(&msg) != C4P_OK)
+            return no_memory(c, "sending a message", msg->env.len, dest);
         return send_large(c, dest, msg);
+    }
     if (msg->extra)
         return send_flattened(c, dest, msg);
     return send_one(c, dest, msg, (size_t)msg->env.len);
@@ -459,6 +487,19 @@ ring_take(mpi_comm_t *c, uint32_t slot, size_t bytes)
     return copy;
 }
 
+/* Replace the announcement of a message that lies in shared memory by the message itself; NULL if
+ * it cannot be there. False: it is another announcement. */
+static bool
+take_placed(mpi_comm_t *c, int source, c4p_msg_t **msg, size_t bytes)
+{
+    uint64_t place;
+    if (!c4pi_announce_is_placed(*msg, bytes, &place))
+        return false;
+    c4pi_msg_drop(*msg);
+    *msg = c->shared ? c4pi_shared_take(c->shared, source, place) : NULL;
+    return true;
+}
+
 static c4p_status_t
 arrived(mpi_comm_t *c, uint32_t slot, const MPI_Status *status, int *did)
 {
@@ -473,10 +514,14 @@ arrived(mpi_comm_t *c, uint32_t slot, const MPI_Status *status, int *did)
     c4p_msg_t *msg = ring_take(c, slot, (size_t)count);
     if (!msg)
         return no_memory(c, "receiving a message", (uint64_t)count, source);
-    if (msg->env.flags & C4PI_FLAG_LARGE)
-        return announced(c, source, msg, (size_t)count - sizeof(c4pi_env_t));
-    if (msg->env.len != (size_t)count - sizeof(c4pi_env_t))
+    if (msg->env.flags & C4PI_FLAG_LARGE) {
+        if (!take_placed(c, source, &msg, (size_t)count - sizeof(c4pi_env_t)))
+            return announced(c, source, msg, (size_t)count - sizeof(c4pi_env_t));
+        if (!msg)
+            return damaged(c, source, "it is said to lie where nothing can be");
+    } else if (msg->env.len != (size_t)count - sizeof(c4pi_env_t)) {
         return damaged(c, source, "its length is not the one received");
+    }
     if (c->holds.count) {
         hold_t *hold = c4pi_map_get(&c->holds, (uint64_t)source);
         if (hold) {
@@ -720,6 +765,7 @@ mpi_free(c4pi_comm_t *comm)
     c4pi_pool_fini(&c->incoming_pool);
     c4pi_pool_fini(&c->hold_pool);
     c4pi_map_fini(&c->holds);
+    c4pi_shared_free(c->shared);
     c4pi_free(port, c->owners, c->cap_reqs * sizeof *c->owners);
     c4pi_free(port, c->reqs, c->cap_reqs * sizeof *c->reqs);
     c4pi_free(port, c->ring_msg, c->ring_size * sizeof *c->ring_msg);
@@ -784,9 +830,50 @@ dup_comm(mpi_comm_t *c, MPI_Comm from, MPI_Comm *to)
     return rc == MPI_SUCCESS ? C4P_OK : fail(c, rc, "MPI_Comm_set_errhandler", -1, 0);
 }
 
+/* Exchange what the ranks of this host must know for using each other's pools, and agree on whether
+ * all of them can. */
+static c4p_status_t
+share_pools(mpi_comm_t *c, MPI_Comm host, c4pi_shared_id_t *ids)
+{
+    c4pi_shared_id_t mine = {.bytes = 0};
+    if (c->shared)
+        c4pi_shared_id(c->shared, &mine);
+    int rc = MPI_Allgather(&mine, sizeof mine, MPI_BYTE, ids, sizeof mine, MPI_BYTE, host);
+    if (rc != MPI_SUCCESS)
+        return fail(c, rc, "MPI_Allgather", -1, 0);
+    int good = c->shared && c4pi_shared_open(c->shared, ids, c->base.host_ranks), all = 0;
+    rc = MPI_Allreduce(&good, &all, 1, MPI_INT, MPI_MIN, host);
+    if (rc != MPI_SUCCESS)
+        return fail(c, rc, "MPI_Allreduce", -1, 0);
+    if (all) {
+        c4pi_shared_close_fd(c->shared);
+        return C4P_OK;
+    }
+    c4pi_log(c->base.port, C4P_LOG_INFO,
+             "the ranks of this host cannot share memory: large messages go through MPI");
+    c4pi_shared_free(c->shared);
+    c->shared = NULL;
+    return C4P_OK;
+}
+
+static c4p_status_t
+set_up_shared(mpi_comm_t *c, MPI_Comm host, uint64_t bytes)
+{
+    size_t len = (size_t)c->base.host_ranks * sizeof(c4pi_shared_id_t);
+    if (!bytes || c->base.host_ranks == 1)
+        return C4P_OK;
+    c4pi_shared_id_t *ids = c4pi_alloc(c->base.port, len);
+    if (!ids)
+        return no_memory(c, "the ranks of this host", len, c->base.rank);
+    c->shared = c4pi_shared_new(c->base.msgs, c->base.rank, bytes);
+    c4p_status_t st = share_pools(c, host, ids);
+    c4pi_free(c->base.port, ids, len);
+    return st;
+}
+
 /* Who shares this host, and are there enough CPUs for them? */
 static c4p_status_t
-find_host(mpi_comm_t *c)
+find_host(mpi_comm_t *c, const c4p_opts_t *opts)
 {
     MPI_Comm host;
     uint64_t mine[C4PI_CPU_WORDS], all[C4PI_CPU_WORDS];
@@ -801,6 +888,9 @@ find_host(mpi_comm_t *c)
     rc = MPI_Allreduce(mine, all, C4PI_CPU_WORDS, MPI_UINT64_T, MPI_BOR, host);
     if (rc != MPI_SUCCESS)
         return fail(c, rc, "MPI_Allreduce", -1, 0);
+    c4p_status_t st = set_up_shared(c, host, opts->shared_bytes);
+    if (st != C4P_OK)
+        return st;
     MPI_Comm_free(&host);
     for (int i = 0; i < C4PI_CPU_WORDS; i++)
         cpus += __builtin_popcountll(all[i]);
@@ -812,26 +902,28 @@ find_host(mpi_comm_t *c)
 static c4p_status_t
 check_same_sizes(mpi_comm_t *c, const c4p_opts_t *opts)
 {
-    static const char *const names[3] = {"C4PY_SMALL_BYTES", "C4PY_CREDIT_BYTES",
-                                         "the size of the envelope"};
-    uint64_t values[3] = {c->base.small_bytes, opts->credit_bytes, sizeof(c4pi_env_t)};
-    uint64_t mine[6], most[6]; /* the largest of x, and of ~x: the smallest */
+    enum { N = 4 };
+    static const char *const names[N] = {"C4PY_SMALL_BYTES", "C4PY_CREDIT_BYTES",
+                                         "C4PY_SHARED_BYTES", "the size of the envelope"};
+    uint64_t values[N] = {c->base.small_bytes, opts->credit_bytes, opts->shared_bytes,
+                          sizeof(c4pi_env_t)};
+    uint64_t mine[2 * N], most[2 * N]; /* the largest of x, and of ~x: the smallest */
 
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < N; i++) {
         mine[i] = values[i];
-        mine[i + 3] = ~values[i];
+        mine[i + N] = ~values[i];
     }
-    int rc = MPI_Allreduce(mine, most, 6, MPI_UINT64_T, MPI_MAX, c->small);
+    int rc = MPI_Allreduce(mine, most, 2 * N, MPI_UINT64_T, MPI_MAX, c->small);
     if (rc != MPI_SUCCESS)
         return fail(c, rc, "MPI_Allreduce", -1, 0);
-    for (int i = 0; i < 3; i++) {
-        if (most[i] == ~most[i + 3])
+    for (int i = 0; i < N; i++) {
+        if (most[i] == ~most[i + N])
             continue;
         if (c->base.rank == 0)
             c4pi_log(c->base.port, C4P_LOG_ERROR,
                      "the ranks disagree on %s: it is between %llu and %llu; set it alike on all "
                      "of them",
-                     names[i], (unsigned long long)~most[i + 3], (unsigned long long)most[i]);
+                     names[i], (unsigned long long)~most[i + N], (unsigned long long)most[i]);
         return C4P_ERR_MISMATCH;
     }
     return C4P_OK;
@@ -898,7 +990,7 @@ set_up(mpi_comm_t *c, const c4p_opts_t *opts, const void *host_comm)
     set_tags(c);
     base->small_bytes = within(opts->small_bytes, DEFAULT_SMALL, MIN_SMALL, MAX_SMALL);
     c->slot_bytes = base->small_bytes > MIN_SLOT ? base->small_bytes : MIN_SLOT;
-    if ((st = find_host(c)) != C4P_OK || (st = check_same_sizes(c, opts)) != C4P_OK)
+    if ((st = check_same_sizes(c, opts)) != C4P_OK || (st = find_host(c, opts)) != C4P_OK)
         return st;
     return ring_new(c, within(opts->ring_slots, DEFAULT_RING, 2, 4096));
 }

@@ -196,13 +196,35 @@ a_large_small_limit_changes_nothing(void)
 }
 
 static void
+memory_shared_by_the_host_changes_nothing(void)
+{
+    c4p_opts_t opts = usual_opts();
+    opts.shared_bytes = 64 << 20;
+    exchange_all_sizes(&opts);
+}
+
+/* Some messages find a place in it, those between them do not: they still arrive in order. */
+static void
+too_little_shared_memory_changes_nothing(void)
+{
+    c4p_opts_t opts = usual_opts();
+    opts.shared_bytes = 160 << 10;
+    exchange_all_sizes(&opts);
+    opts.small_bytes = 128;
+    opts.ring_slots = 2;
+    exchange_all_sizes(&opts);
+}
+
+static void
 count_release(void *ctx)
 {
     ++*(int *)ctx;
 }
 
+/* Segments for good, which are written again when they were released, or lent ones, written again
+ * as soon as the call has returned. */
 static void
-exchange_segments(const c4p_opts_t *opts)
+exchange_segments(const c4p_opts_t *opts, bool lend)
 {
     static const size_t heads[] = {0, 1, 100, 3000, 3968, 5000, 100000};
     static const size_t tails[] = {0, 1, 64, 1000, 4000, 100000};
@@ -219,11 +241,11 @@ exchange_segments(const c4p_opts_t *opts)
                 c4p_msg_t *msg = make(&node, number, heads[h]);
                 fill(data, number, heads[h], (uint64_t)count * tails[t]);
                 for (int i = 0; i < count; i++, attached++)
-                    CHECK_OK(c4p_msg_attach(msg, data + (size_t)i * tails[t], tails[t],
-                                            count_release, &released));
+                    CHECK_OK((lend ? c4p_msg_lend : c4p_msg_attach)(
+                        msg, data + (size_t)i * tails[t], tails[t], count_release, &released));
                 c4pi_flow_send(node.flow, (node.rank + 1) % node.num_ranks, msg);
                 number++;
-                while (!c4pi_flow_drained(node.flow)) /* the data is written again */
+                while (!lend && !c4pi_flow_drained(node.flow))
                     c4pi_flow_poll(node.flow, 16);
                 CHECK_EQ(attached, released);
             }
@@ -238,7 +260,7 @@ static void
 segments_arrive_joined_and_are_released(void)
 {
     c4p_opts_t opts = usual_opts();
-    exchange_segments(&opts);
+    exchange_segments(&opts, false);
 }
 
 static void
@@ -246,15 +268,34 @@ segments_do_so_with_the_smallest_small_limit(void)
 {
     c4p_opts_t opts = usual_opts();
     opts.small_bytes = 128;
-    exchange_segments(&opts);
+    exchange_segments(&opts, false);
 }
 
 static void
-one_message_goes_to_many_ranks_from_one_buffer(void)
+segments_do_so_through_shared_memory(void)
 {
     c4p_opts_t opts = usual_opts();
+    opts.shared_bytes = 32 << 20;
+    exchange_segments(&opts, false);
+}
+
+static void
+lent_memory_is_free_when_send_returns(void)
+{
+    c4p_opts_t opts = usual_opts();
+    exchange_segments(&opts, true);
+    opts.shared_bytes = 32 << 20;
+    exchange_segments(&opts, true);
+    opts.shared_bytes = 200 << 10; /* partly */
+    opts.credit_bytes = 1;         /* small ones wait for credit */
+    exchange_segments(&opts, true);
+}
+
+static void
+one_message_to_many_ranks(const c4p_opts_t *opts)
+{
     node_t node;
-    node_start(&node, &opts, MPI_COMM_WORLD);
+    node_start(&node, opts, MPI_COMM_WORLD);
     for (uint64_t number = 0; number < 20; number++) {
         c4p_msg_t *msg = make(&node, number, sizes[NUM_SIZES - 1 - number]);
         for (int dest = 0; dest < node.num_ranks; dest++)
@@ -265,6 +306,15 @@ one_message_goes_to_many_ranks_from_one_buffer(void)
     poll_until(&node, 20 * (uint64_t)(node.num_ranks - 1));
     poll_until_drained(&node);
     node_stop(&node);
+}
+
+static void
+one_message_goes_to_many_ranks_from_one_buffer(void)
+{
+    c4p_opts_t opts = usual_opts();
+    one_message_to_many_ranks(&opts);
+    opts.shared_bytes = 32 << 20;
+    one_message_to_many_ranks(&opts);
 }
 
 /* Every rank sends to every other; sizes such that large ones stand between small ones all the
@@ -303,6 +353,14 @@ a_storm_between_all_ranks_arrives_once_and_in_order(void)
 {
     c4p_opts_t opts = usual_opts();
     storm(&opts, 3000);
+}
+
+static void
+a_storm_through_shared_memory_does_too(void)
+{
+    c4p_opts_t opts = usual_opts();
+    opts.shared_bytes = 1 << 20; /* often full */
+    storm(&opts, 2000);
 }
 
 static void
@@ -416,10 +474,12 @@ ranks_with_different_limits_refuse_to_start(void)
 }
 
 TEST_CASES(every_size_arrives_whole_and_in_order, tiny_limits_change_nothing,
-           a_large_small_limit_changes_nothing, segments_arrive_joined_and_are_released,
-           segments_do_so_with_the_smallest_small_limit,
-           one_message_goes_to_many_ranks_from_one_buffer,
+           a_large_small_limit_changes_nothing, memory_shared_by_the_host_changes_nothing,
+           too_little_shared_memory_changes_nothing, segments_arrive_joined_and_are_released,
+           segments_do_so_with_the_smallest_small_limit, segments_do_so_through_shared_memory,
+           lent_memory_is_free_when_send_returns, one_message_goes_to_many_ranks_from_one_buffer,
            a_storm_between_all_ranks_arrives_once_and_in_order,
+           a_storm_through_shared_memory_does_too,
            a_storm_with_little_credit_and_a_short_ring_does_too,
            more_large_messages_than_may_be_posted_at_once_arrive,
            two_runtimes_on_communicators_of_the_host_do_not_mix, the_host_of_all_ranks_is_known,

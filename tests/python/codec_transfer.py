@@ -16,6 +16,9 @@ except ImportError:
 SIZES = (0, 1, 255, 256, 1023, 1024, 4032, 4096, 4097, 16383, 16384, 65536, 1 << 20, (1 << 20) + 1)
 
 
+kept = []
+
+
 def digest(data):
     return hashlib.sha256(data).hexdigest()
 
@@ -63,6 +66,26 @@ class Store(Chare):
         channel = Channel(self, peer)
         got = [channel.recv() for _ in range(count)]
         done([digest(item) for item in got])
+
+    @coro
+    def stream_one_buffer(self, peer, count):
+        """Send the same array again and again, written to between the sends."""
+        channel = Channel(self, peer)
+        values = np.empty(30_000)
+        for i in range(count):
+            values[:] = i
+            channel.send(values)
+        values[:] = -1.0
+
+    def answer(self, done):
+        """Send an array to a future, return it, and write to it at once."""
+        values = self.mine = np.full(30_000, 5.0)
+        done(values)
+        values[:] = 6.0
+        return values
+
+    def spoil(self):
+        self.mine[:] = -1.0
 
     @coro
     def stream(self, peer, items):
@@ -161,6 +184,33 @@ def test_arrays(far):
         )
 
 
+def test_many_kept(far):
+    """More than the ranks of a host have room for in the memory that they share."""
+    for i in range(60):
+        far.take(np.full(40_000, float(i)))
+    got = far.give_back(ret=True).get()
+    check([v[0] for v in got] == [float(i) for i in range(60)], "in order")
+    check(all((v == v[0]).all() for v in got), "each as it was sent")
+    kept.extend(got)  # alive when the job ends
+
+
+def test_one_buffer(near, far):
+    """Not only calls capture: channels, futures and results do, too."""
+    done = Future()
+    near.listen(far, 20, done)
+    far.stream_one_buffer(near, 20)
+    equal(
+        done.get(),
+        [digest(np.full(30_000, float(i))) for i in range(20)],
+        "an array sent on a channel",
+    )
+    done = Future()
+    result = far.answer(done, ret=True)
+    far.spoil()
+    check((done.get() == 5.0).all(), "sent to a future")
+    check((result.get() == 6.0).all(), "returned")
+
+
 def test_views(far, remote):
     far.keep_slice(np.arange(100_000.0))
     for i in range(20):  # what was received must not be recycled under the slice
@@ -256,11 +306,13 @@ def main(args):
         test_sizes(far)
         if np is not None:
             test_arrays(far)
+            test_many_kept(far)
             test_views(far, rank != 0)
             test_star_arguments(far)
         test_refusals(far)
     test_channels(Chare(Store, onPE=0), Chare(Store, onPE=last))
     if np is not None:
+        test_one_buffer(Chare(Store, onPE=0), Chare(Store, onPE=last))
         test_broadcast(Array(Shared, 4 * charm.numPes()))
     finish(200)
 

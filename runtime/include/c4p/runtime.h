@@ -48,6 +48,9 @@ typedef struct c4p_opts {
                               tests; default 0 */
     uint32_t bcast_log;    /**< C4PY_BCAST_LOG; broadcasts kept per collection before a release is
                               negotiated; default 64 */
+    uint64_t shared_bytes; /**< C4PY_SHARED_BYTES; memory per rank through which large messages
+                              reach ranks of the same host; taken as it is used; default 128 MiB;
+                              C4PY_SHARED_BYTES=0 sends them through MPI */
 } c4p_opts_t;
 
 /** Defaults for everything: zero means "the default" in each field. */

@@ -161,6 +161,28 @@ each_kind_of_damage_is_named(void)
     end();
 }
 
+static void
+a_placed_message_is_announced_by_its_place(void)
+{
+    size_t len;
+    uint64_t place = 1;
+    begin();
+    c4p_msg_t *msg = make(5000, 0, 0);
+    c4p_msg_t *out = c4pi_announce_make_placed(&msgs, msg, (uint64_t)1 << 40, &len);
+    CHECK_EQ(5000, out->env.len);
+    CHECK_EQ(C4PI_FLAG_LARGE, out->env.flags);
+    CHECK(c4pi_announce_is_placed(out, len, &place));
+    CHECK_EQ((uint64_t)1 << 40, place);
+    CHECK(!c4pi_announce_is_placed(out, len - 1, &place));
+    CHECK_STR_HAS("number of parts", c4pi_announce_check(out, len, LARGEST_TAG));
+    c4pi_msg_drop(out);
+    out = c4pi_announce_make(&msgs, msg, 12, ROOM, &len);
+    CHECK(!c4pi_announce_is_placed(out, len, &place));
+    c4pi_msg_drop(out);
+    c4pi_msg_drop(msg);
+    end();
+}
+
 /* Random bytes: what is accepted adds up; nothing beyond the bytes is read (sanitizers tell). */
 static void
 random_bytes_are_never_accepted_wrongly(void)
@@ -189,4 +211,5 @@ random_bytes_are_never_accepted_wrongly(void)
 
 TEST_CASES(a_plain_message_is_one_part, a_short_head_travels_with_the_announcement,
            a_head_without_room_is_a_part_and_empty_segments_are_none, what_is_made_is_accepted,
-           each_kind_of_damage_is_named, random_bytes_are_never_accepted_wrongly)
+           each_kind_of_damage_is_named, a_placed_message_is_announced_by_its_place,
+           random_bytes_are_never_accepted_wrongly)

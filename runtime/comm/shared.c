@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* shared.c: see shared.h.
+ *
+ * A pool is a head of one page, then blocks, each of a class: a power of two and a page. A block
+ * starts with a line that says whose it is and links it, then comes the message as everywhere else:
+ * local part, envelope, payload. The owner carves blocks from the pool's end or takes them from its
+ * free lists; whoever drops a received message pushes the block to the list `returned` of its pool,
+ * from where the owner takes them all at once (Treiber, "Systems Programming: Coping with
+ * Parallelism", 1986; taking all leaves no ABA problem). */
+#define _GNU_SOURCE
+#include "comm/shared.h"
+
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/map.h"
+
+enum { HEAD_BYTES = 4096, FIRST_CLASS = 8192, SLACK = 4096, CLASSES = 20, LARGEST_PART = 4 };
+
+/* The first page of a pool. */
+typedef struct pool_head {
+    uint64_t secret;
+    _Alignas(64) _Atomic(uint64_t) returned; /* place of a block; 0: none */
+} pool_head_t;
+
+/* The first line of a block. */
+typedef struct block {
+    uint64_t next; /* place of another block in the same list; 0: none */
+    uint32_t cls;
+    uint32_t owner; /* which of the host's ranks */
+} block_t;
+
+enum { BLOCK_LINE = 64 };
+_Static_assert(sizeof(block_t) <= BLOCK_LINE, "the message starts the second line of a block");
+
+typedef struct pool {
+    char *base;
+    uint64_t bytes;
+} pool_t;
+
+struct c4pi_shared {
+    c4pi_msgs_t *msgs;
+    int fd;
+    c4pi_shared_id_t id;
+    char *base; /* of this rank's pool */
+    uint64_t top, free[CLASSES];
+    uint64_t taken; /* messages of other ranks that are alive here */
+    pool_t *pools;  /* of all ranks of this host; NULL until opened */
+    int count, me;
+    c4pi_map_t places; /* rank -> 1 + index in pools */
+};
+
+static void give_back(void *ctx, c4p_msg_t *msg);
+
+/* ---- pools ------------------------------------------------------------------------------------ */
+
+static void *
+map(int fd, uint64_t bytes)
+{
+    void *base = mmap(NULL, (size_t)bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    return base == MAP_FAILED ? NULL : base;
+}
+
+c4pi_shared_t *
+c4pi_shared_new(c4pi_msgs_t *msgs, int rank, uint64_t bytes)
+{
+    c4pi_shared_t *shared = c4pi_calloc(msgs->port, sizeof *shared);
+    if (!shared)
+        return NULL;
+    *shared = (c4pi_shared_t){.msgs = msgs, .top = HEAD_BYTES};
+    shared->id = (c4pi_shared_id_t){.secret = msgs->port->ops->random_u64(msgs->port) ^
+                                              c4pi_now_ns(msgs->port),
+                                    .bytes = bytes & ~(uint64_t)(HEAD_BYTES - 1),
+                                    .rank = rank,
+                                    .pid = (int32_t)getpid()};
+    c4pi_map_init(&shared->places, msgs->port);
+    shared->fd = shared->id.fd = memfd_create("c4py", MFD_CLOEXEC);
+    if (shared->fd >= 0 && ftruncate(shared->fd, (off_t)shared->id.bytes) == 0)
+        shared->base = map(shared->fd, shared->id.bytes);
+    if (!shared->base) {
+        c4pi_shared_free(shared);
+        return NULL;
+    }
+    pool_head_t *head = (pool_head_t *)(void *)shared->base;
+    head->secret = shared->id.secret;
+    atomic_init(&head->returned, 0);
+    return shared;
+}
+
+void
+c4pi_shared_id(const c4pi_shared_t *shared, c4pi_shared_id_t *id_out)
+{
+    *id_out = shared->id;
+}
+
+static char *
+open_pool(const c4pi_shared_id_t *id)
+{
+    char path[64];
+    struct stat info;
+    char *base = NULL;
+
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)id->pid, (int)id->fd);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    if (fd < 0)
+        return NULL;
+    if (fstat(fd, &info) == 0 && (uint64_t)info.st_size == id->bytes)
+        base = map(fd, id->bytes);
+    close(fd);
+    if (base && ((const pool_head_t *)(void *)base)->secret != id->secret) {
+        munmap(base, (size_t)id->bytes); /* another process of this number, in another container */
+        return NULL;
+    }
+    return base;
+}
+
+bool
+c4pi_shared_open(c4pi_shared_t *shared, const c4pi_shared_id_t *ids, int count)
+{
+    shared->pools = c4pi_calloc(shared->msgs->port, (size_t)count * sizeof *shared->pools);
+    if (!shared->pools)
+        return false;
+    shared->count = count;
+    for (int i = 0; i < count; i++) {
+        bool mine = ids[i].rank == shared->id.rank;
+        if (mine)
+            shared->me = i;
+        if (ids[i].bytes < HEAD_BYTES)
+            return false;
+        shared->pools[i] =
+            (pool_t){.base = mine ? shared->base : open_pool(&ids[i]), .bytes = ids[i].bytes};
+        if (!shared->pools[i].base ||
+            c4pi_map_put(&shared->places, (uint64_t)ids[i].rank, &shared->pools[i]) != C4P_OK)
+            return false;
+    }
+    shared->msgs->give_back = give_back;
+    shared->msgs->give_back_ctx = shared;
+    return true;
+}
+
+void
+c4pi_shared_close_fd(c4pi_shared_t *shared)
+{
+    if (shared->fd >= 0)
+        close(shared->fd);
+    shared->fd = -1;
+}
+
+void
+c4pi_shared_free(c4pi_shared_t *shared)
+{
+    if (!shared)
+        return;
+    c4pi_port_t *port = shared->msgs->port;
+    c4pi_shared_close_fd(shared);
+    for (int i = 0; i < shared->count && !shared->taken; i++)
+        if (shared->pools[i].base && shared->pools[i].base != shared->base)
+            munmap(shared->pools[i].base, (size_t)shared->pools[i].bytes);
+    if (shared->base && !shared->taken)
+        munmap(shared->base, (size_t)shared->id.bytes);
+    if (shared->msgs->give_back_ctx == shared)
+        shared->msgs->give_back = NULL;
+    c4pi_map_fini(&shared->places);
+    c4pi_free(port, shared->pools, (size_t)shared->count * sizeof *shared->pools);
+    c4pi_free(port, shared, sizeof *shared);
+}
+
+/* ---- blocks ----------------------------------------------------------------------------------- */
+
+static inline block_t *
+block_at(char *base, uint64_t place)
+{
+    return (block_t *)(void *)(base + place);
+}
+
+static inline c4p_msg_t *
+block_msg(block_t *block)
+{
+    return (c4p_msg_t *)(void *)((char *)block + BLOCK_LINE);
+}
+
+static uint64_t
+class_bytes(uint32_t cls)
+{
+    return ((uint64_t)FIRST_CLASS << cls) + SLACK;
+}
+
+static uint32_t
+class_of(uint64_t bytes)
+{
+    return bytes <= class_bytes(0) ? 0 : 64 - (uint32_t)__builtin_clzll(bytes - SLACK - 1) - 13;
+}
+_Static_assert(FIRST_CLASS == 1 << 13, "class_of() knows the smallest class");
+
+/* What others have given back is free again. */
+static void
+collect_returned(c4pi_shared_t *shared)
+{
+    pool_head_t *head = (pool_head_t *)(void *)shared->base;
+    uint64_t place = atomic_exchange_explicit(&head->returned, 0, memory_order_acquire);
+    while (place) {
+        block_t *block = block_at(shared->base, place);
+        uint64_t next = block->next;
+        block->next = shared->free[block->cls];
+        shared->free[block->cls] = place;
+        place = next;
+    }
+}
+
+/* The place of a block for so many bytes; 0: no room. */
+static uint64_t
+block_get(c4pi_shared_t *shared, uint64_t bytes)
+{
+    uint32_t cls = class_of(bytes);
+    uint64_t cap = class_bytes(cls);
+
+    if (cls >= CLASSES || cap > shared->id.bytes / LARGEST_PART + SLACK)
+        return 0;
+    if (!shared->free[cls])
+        collect_returned(shared);
+    uint64_t place = shared->free[cls];
+    if (place) {
+        shared->free[cls] = block_at(shared->base, place)->next;
+        return place;
+    }
+    if (cap > shared->id.bytes - shared->top)
+        return 0;
+    place = shared->top;
+    shared->top += cap;
+    *block_at(shared->base, place) = (block_t){.cls = cls, .owner = (uint32_t)shared->me};
+    return place;
+}
+
+/* msgs->give_back: the last owner dropped a message that c4pi_shared_take() made. */
+static void
+give_back(void *ctx, c4p_msg_t *msg)
+{
+    c4pi_shared_t *shared = ctx;
+    block_t *block = (block_t *)(void *)((char *)msg - BLOCK_LINE);
+    char *base = shared->pools[block->owner].base;
+    pool_head_t *head = (pool_head_t *)(void *)base;
+    uint64_t place = (uint64_t)((char *)block - base);
+    uint64_t first = atomic_load_explicit(&head->returned, memory_order_relaxed);
+
+    shared->taken--;
+    do {
+        block->next = first;
+    } while (!atomic_compare_exchange_weak_explicit(&head->returned, &first, place,
+                                                    memory_order_release, memory_order_relaxed));
+}
+
+/* ---- messages --------------------------------------------------------------------------------- */
+
+bool
+c4pi_shared_put(c4pi_shared_t *shared, int dest, const c4p_msg_t *msg, uint64_t *place_out)
+{
+    if (!c4pi_map_get(&shared->places, (uint64_t)dest) || msg->env.len > shared->id.bytes)
+        return false;
+    uint64_t place = block_get(shared, BLOCK_LINE + sizeof *msg + msg->env.len);
+    if (!place)
+        return false;
+    c4p_msg_t *copy = block_msg(block_at(shared->base, place));
+    copy->env = msg->env;
+    c4pi_msg_copy_payload(copy + 1, msg);
+    *place_out = place;
+    return true;
+}
+
+c4p_msg_t *
+c4pi_shared_take(c4pi_shared_t *shared, int source, uint64_t place)
+{
+    const pool_t *pool = c4pi_map_get(&shared->places, (uint64_t)source);
+    if (!pool || place < HEAD_BYTES || place % HEAD_BYTES || place >= pool->bytes)
+        return NULL;
+    c4p_msg_t *msg = block_msg(block_at(pool->base, place));
+    if (msg->env.len > pool->bytes - place)
+        return NULL;
+    shared->taken++;
+    return c4pi_msg_adopt(shared->msgs, msg);
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* shared.h: memory that the ranks of one host share, for the bodies of large messages. Each rank
+ * has a pool of its own, which the others map. A sender takes a block of its pool, puts the whole
+ * message there and tells the receiver its place; the receiver uses the message where it lies and
+ * gives the block back when it is done, without a message. So a body is copied once, by its sender.
+ *
+ * A pool is anonymous memory (memfd_create(2)), opened by the others through /proc: it needs no
+ * room in a file system, leaves nothing behind, and takes memory for what was used of it only.
+ * Knows no MPI: the caller exchanges what the ranks must know about each other. */
+#ifndef C4PI_SHARED_H
+#define C4PI_SHARED_H
+
+#include "msg/msg.h"
+
+typedef struct c4pi_shared c4pi_shared_t;
+
+/* What the other ranks of the host need for mapping this rank's pool. Plain data. */
+typedef struct c4pi_shared_id {
+    uint64_t secret; /* stands in the pool too: is it really that one? */
+    uint64_t bytes;  /* 0: this rank has none */
+    int32_t rank, pid, fd, spare;
+} c4pi_shared_id_t;
+
+/* A pool of `bytes` for this rank. NULL if the system does not provide one: nothing is lost but
+ * speed. The caller frees it. */
+c4pi_shared_t *c4pi_shared_new(c4pi_msgs_t *msgs, int rank, uint64_t bytes);
+void c4pi_shared_id(const c4pi_shared_t *shared, c4pi_shared_id_t *id_out);
+
+/* Map the pools of all ranks of this host, ids[0..count), of which one is this rank. False if one
+ * of them cannot be mapped; then nobody may use them (the ranks agree on that). */
+bool c4pi_shared_open(c4pi_shared_t *shared, const c4pi_shared_id_t *ids, int count);
+/* After everybody has opened everything: the pools need no descriptors any more. */
+void c4pi_shared_close_fd(c4pi_shared_t *shared);
+
+/* Unmaps, unless messages in the pools are still alive. NULL is fine. */
+void c4pi_shared_free(c4pi_shared_t *shared);
+
+/* Copy msg, segments and all, into a block for rank `dest`. False if dest is on another host or
+ * there is no room; then nothing happened. *place_out is for c4pi_shared_take(). msg stays the
+ * caller's. */
+bool c4pi_shared_put(c4pi_shared_t *shared, int dest, const c4p_msg_t *msg, uint64_t *place_out);
+
+/* The message that rank `source` has put there, as one of ours with one owner; dropping it gives
+ * the block back to its rank. NULL if there can be none at this place. */
+c4p_msg_t *c4pi_shared_take(c4pi_shared_t *shared, int source, uint64_t place);
+
+#endif
