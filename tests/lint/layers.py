@@ -7,7 +7,7 @@ import common
 
 LAYERS = ["base", "msg", "comm", "core", "svc", "lb", "api"]
 MAY_INCLUDE_MPI = {
-    "runtime/comm/comm_mpi.c",
+    "runtime/comm/comm_mpi_int.h",
     "runtime/api/mpi_init.c",
     "runtime/include/c4p/mpi.h",
 }

@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* comm_mpi_life.c: start and end of the MPI back end: communicators, who shares the host, sizes
+ * that all ranks must agree on; an end that loses nothing and leaves MPI to the host as it was. */
+#include "comm/comm_mpi_int.h"
+
+#include <string.h>
+
+#include "comm/launch.h"
+
+enum {
+    DEFAULT_SMALL = 4032, /* stays under the eager limit of shared memory */
+    MIN_SMALL = 128,
+    MAX_SMALL = 65472,
+    DEFAULT_RING = 64,
+    MIN_SLOT = 1024, /* room for the longest announcement */
+    POLL_AT_ONCE = 16
+};
+
+/* ---- end ------------------------------------------------------------------------------------------ */
+
+/* Poll until the request is done. */
+static c4p_status_t
+poll_until(mpi_comm_t *c, MPI_Request *req, const char *what)
+{
+    for (;;) {
+        int done = 0, did = 0;
+        int rc = MPI_Test(req, &done, MPI_STATUS_IGNORE);
+        if (rc != MPI_SUCCESS)
+            return c4pi_mpi_fail(c, rc, what, -1, 0);
+        if (done)
+            return C4P_OK;
+        c4p_status_t st = c4pi_mpi_poll(&c->base, POLL_AT_ONCE, &did);
+        if (st != C4P_OK)
+            return st;
+        if (!did && c->base.oversubscribed)
+            c->base.port->ops->yield(c->base.port);
+    }
+}
+
+/* Receive until nothing that any rank sent is on its way. Nobody sends meanwhile, so equal sums
+ * mean that. */
+static c4p_status_t
+finish_drain(mpi_comm_t *c)
+{
+    for (;;) {
+        uint64_t mine[2] = {c->small_sent, c->small_received}, all[2] = {0, 0};
+        MPI_Request req;
+        int rc = MPI_Iallreduce(mine, all, 2, MPI_UINT64_T, MPI_SUM, c->small, &req);
+        if (rc != MPI_SUCCESS)
+            return c4pi_mpi_fail(c, rc, "MPI_Iallreduce", -1, 0);
+        c4p_status_t st = poll_until(c, &req, "MPI_Iallreduce");
+        if (st != C4P_OK)
+            return st;
+        if (all[0] == all[1])
+            return C4P_OK;
+    }
+}
+
+static c4p_status_t
+finish_requests(mpi_comm_t *c)
+{
+    while (c->num_reqs || c->holds.count) {
+        int did = 0;
+        c4p_status_t st = c4pi_mpi_poll(&c->base, POLL_AT_ONCE, &did);
+        if (st != C4P_OK)
+            return st;
+    }
+    return C4P_OK;
+}
+
+/* Take back the posted receives. */
+static c4p_status_t
+ring_cancel(mpi_comm_t *c)
+{
+    for (uint32_t i = 0; i < c->ring_size; i++) {
+        if (c->ring_req[i] == MPI_REQUEST_NULL)
+            continue;
+        int rc = MPI_Cancel(&c->ring_req[i]);
+        if (rc == MPI_SUCCESS)
+            rc = MPI_Wait(&c->ring_req[i], MPI_STATUS_IGNORE);
+        if (rc != MPI_SUCCESS)
+            return c4pi_mpi_fail(c, rc, "MPI_Cancel", -1, 0);
+    }
+    return C4P_OK;
+}
+
+static c4p_status_t
+mpi_finish(c4pi_comm_t *comm)
+{
+    mpi_comm_t *c = (mpi_comm_t *)comm;
+    MPI_Request req;
+    c4p_status_t st;
+
+    if ((st = finish_drain(c)) != C4P_OK || (st = finish_requests(c)) != C4P_OK)
+        return st;
+    int rc = MPI_Ibarrier(c->small, &req);
+    if (rc != MPI_SUCCESS)
+        return c4pi_mpi_fail(c, rc, "MPI_Ibarrier", -1, 0);
+    if ((st = poll_until(c, &req, "MPI_Ibarrier")) != C4P_OK || (st = ring_cancel(c)) != C4P_OK)
+        return st;
+    MPI_Comm_free(&c->bulk);
+    MPI_Comm_free(&c->small);
+    c->finished = true;
+    return C4P_OK;
+}
+
+/* Drop what was not delivered, and the ring's buffers if MPI does not write to them any more. */
+static void
+free_messages(mpi_comm_t *c, bool ring_is_ours)
+{
+    size_t at = 0;
+    uint64_t key;
+    void *value;
+
+    while (at = 0, c4pi_map_next(&c->holds, &at, &key, &value)) {
+        hold_t *hold = value;
+        c4p_msg_t *msg;
+        while ((msg = c4pi_fifo_pop(&hold->fifo)) != NULL) {
+            incoming_t *in = msg->where;
+            if (in && in->complete)
+                c4pi_msg_drop(in->msg); /* an incomplete one is still MPI's to write to */
+            c4pi_msg_drop(msg);
+        }
+        (void)c4pi_map_remove(&c->holds, key);
+    }
+    for (uint32_t i = 0; ring_is_ours && i < c->ring_size; i++)
+        if (c->ring_msg[i])
+            c4pi_msg_drop(c->ring_msg[i]);
+}
+
+static void
+mpi_free(c4pi_comm_t *comm)
+{
+    mpi_comm_t *c = (mpi_comm_t *)comm;
+    c4pi_port_t *port = comm->port;
+    int finalized = 0;
+    bool ring_is_ours = c->finished;
+
+    MPI_Finalized(&finalized);
+    if (!c->finished && !c->broken && !finalized && c->ring_req && c->ring_msg)
+        ring_is_ours = ring_cancel(c) == C4P_OK;
+    free_messages(c, ring_is_ours);
+    if (c->we_initialised && c->finished && !finalized)
+        MPI_Finalize();
+    c4pi_pool_fini(&c->incoming_pool);
+    c4pi_pool_fini(&c->hold_pool);
+    c4pi_map_fini(&c->holds);
+    c4pi_shared_free(c->shared);
+    c4pi_free(port, c->owners, c->cap_reqs * sizeof *c->owners);
+    c4pi_free(port, c->reqs, c->cap_reqs * sizeof *c->reqs);
+    c4pi_free(port, c->ring_msg, c->ring_size * sizeof *c->ring_msg);
+    c4pi_free(port, c->ring_req, c->ring_size * sizeof(MPI_Request));
+    c4pi_free(port, c, sizeof *c);
+}
+
+/* ---- start ---------------------------------------------------------------------------------------- */
+
+static const c4pi_comm_ops_t mpi_ops = {
+    .send = c4pi_mpi_send,
+    .poll = c4pi_mpi_poll,
+    .sends_pending = c4pi_mpi_sends_pending,
+    .finish = mpi_finish,
+    .abort = c4pi_mpi_abort,
+    .free_comm = mpi_free,
+};
+
+static c4p_status_t
+init_mpi(mpi_comm_t *c, const void *host_comm)
+{
+    int initialised = 0, finalised = 0, provided = 0;
+
+    MPI_Initialized(&initialised);
+    MPI_Finalized(&finalised);
+    if (finalised || (host_comm && !initialised)) {
+        c4pi_log(c->base.port, C4P_LOG_ERROR,
+                 finalised
+                     ? "MPI has been finalised already: create the runtime before MPI_Finalize"
+                     : "MPI is not initialised: call MPI_Init before creating the runtime on a "
+                       "communicator");
+        return C4P_ERR_STATE;
+    }
+    if (initialised)
+        return C4P_OK;
+    c4pi_launch_prepare(c->base.port);
+    int rc = MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &provided);
+    if (rc != MPI_SUCCESS)
+        return c4pi_mpi_fail(c, rc, "MPI_Init_thread", -1, 0);
+    c->we_initialised = true;
+    return C4P_OK;
+}
+
+static c4p_status_t
+check_alone(mpi_comm_t *c)
+{
+    char version[MPI_MAX_LIBRARY_VERSION_STRING] = "";
+    int len = 0;
+
+    MPI_Get_library_version(version, &len);
+    version[strcspn(version, ",\n")] = 0;
+    return c4pi_launch_check_alone(c->base.port, version);
+}
+
+static c4p_status_t
+dup_comm(mpi_comm_t *c, MPI_Comm from, MPI_Comm *to)
+{
+    int rc = MPI_Comm_dup(from, to);
+    if (rc != MPI_SUCCESS)
+        return c4pi_mpi_fail(c, rc, "MPI_Comm_dup", -1, 0);
+    rc = MPI_Comm_set_errhandler(*to, MPI_ERRORS_RETURN);
+    return rc == MPI_SUCCESS ? C4P_OK : c4pi_mpi_fail(c, rc, "MPI_Comm_set_errhandler", -1, 0);
+}
+
+/* Exchange what the ranks of this host must know for using each other's pools, and agree on whether
+ * all of them can. */
+static c4p_status_t
+share_pools(mpi_comm_t *c, MPI_Comm host, c4pi_shared_id_t *ids)
+{
+    c4pi_shared_id_t mine = {.bytes = 0};
+    if (c->shared)
+        c4pi_shared_id(c->shared, &mine);
+    int rc = MPI_Allgather(&mine, sizeof mine, MPI_BYTE, ids, sizeof mine, MPI_BYTE, host);
+    if (rc != MPI_SUCCESS)
+        return c4pi_mpi_fail(c, rc, "MPI_Allgather", -1, 0);
+    int good = c->shared && c4pi_shared_open(c->shared, ids, c->base.host_ranks), all = 0;
+    rc = MPI_Allreduce(&good, &all, 1, MPI_INT, MPI_MIN, host);
+    if (rc != MPI_SUCCESS)
+        return c4pi_mpi_fail(c, rc, "MPI_Allreduce", -1, 0);
+    if (all) {
+        c4pi_shared_close_fd(c->shared);
+        return C4P_OK;
+    }
+    c4pi_log(c->base.port, C4P_LOG_INFO,
+             "the ranks of this host cannot share memory: large messages go through MPI");
+    c4pi_shared_free(c->shared);
+    c->shared = NULL;
+    return C4P_OK;
+}
+
+static c4p_status_t
+set_up_shared(mpi_comm_t *c, MPI_Comm host, uint64_t bytes)
+{
+    size_t len = (size_t)c->base.host_ranks * sizeof(c4pi_shared_id_t);
+    if (!bytes || c->base.host_ranks == 1)
+        return C4P_OK;
+    c4pi_shared_id_t *ids = c4pi_alloc(c->base.port, len);
+    if (!ids)
+        return c4pi_mpi_no_memory(c, "the ranks of this host", len, c->base.rank);
+    c->shared = c4pi_shared_new(c->base.msgs, c->base.rank, bytes);
+    c4p_status_t st = share_pools(c, host, ids);
+    c4pi_free(c->base.port, ids, len);
+    return st;
+}
+
+/* Who shares this host, and are there enough CPUs for them? */
+static c4p_status_t
+find_host(mpi_comm_t *c, const c4p_opts_t *opts)
+{
+    MPI_Comm host;
+    uint64_t mine[C4PI_CPU_WORDS], all[C4PI_CPU_WORDS];
+    int cpus = 0;
+
+    int rc = MPI_Comm_split_type(c->small, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &host);
+    if (rc != MPI_SUCCESS)
+        return c4pi_mpi_fail(c, rc, "MPI_Comm_split_type", -1, 0);
+    MPI_Comm_rank(host, &c->base.host_rank);
+    MPI_Comm_size(host, &c->base.host_ranks);
+    c4pi_launch_cpus(mine);
+    rc = MPI_Allreduce(mine, all, C4PI_CPU_WORDS, MPI_UINT64_T, MPI_BOR, host);
+    if (rc != MPI_SUCCESS)
+        return c4pi_mpi_fail(c, rc, "MPI_Allreduce", -1, 0);
+    c4p_status_t st = set_up_shared(c, host, opts->shared_bytes);
+    if (st != C4P_OK)
+        return st;
+    MPI_Comm_free(&host);
+    for (int i = 0; i < C4PI_CPU_WORDS; i++)
+        cpus += __builtin_popcountll(all[i]);
+    c->base.oversubscribed = cpus > 0 && c->base.host_ranks > cpus;
+    return C4P_OK;
+}
+
+/* Sizes that both ends of a message must agree on. */
+static c4p_status_t
+check_same_sizes(mpi_comm_t *c, const c4p_opts_t *opts)
+{
+    enum { N = 4 };
+    static const char *const names[N] = {"C4PY_SMALL_BYTES", "C4PY_CREDIT_BYTES",
+                                         "C4PY_SHARED_BYTES", "the size of the envelope"};
+    uint64_t values[N] = {c->base.small_bytes, opts->credit_bytes, opts->shared_bytes,
+                          sizeof(c4pi_env_t)};
+    uint64_t mine[2 * N], most[2 * N]; /* the largest of x, and of ~x: the smallest */
+
+    for (int i = 0; i < N; i++) {
+        mine[i] = values[i];
+        mine[i + N] = ~values[i];
+    }
+    int rc = MPI_Allreduce(mine, most, 2 * N, MPI_UINT64_T, MPI_MAX, c->small);
+    if (rc != MPI_SUCCESS)
+        return c4pi_mpi_fail(c, rc, "MPI_Allreduce", -1, 0);
+    for (int i = 0; i < N; i++) {
+        if (most[i] == ~most[i + N])
+            continue;
+        if (c->base.rank == 0)
+            c4pi_log(c->base.port, C4P_LOG_ERROR,
+                     "the ranks disagree on %s: it is between %llu and %llu; set it alike on all "
+                     "of them",
+                     names[i], (unsigned long long)~most[i + N], (unsigned long long)most[i]);
+        return C4P_ERR_MISMATCH;
+    }
+    return C4P_OK;
+}
+
+static c4p_status_t
+ring_new(mpi_comm_t *c, uint32_t size)
+{
+    if (c->base.num_ranks == 1)
+        return C4P_OK;
+    c->ring_req = c4pi_calloc(c->base.port, size * sizeof(MPI_Request));
+    c->ring_msg = c4pi_calloc(c->base.port, size * sizeof *c->ring_msg);
+    c->ring_size = size;
+    if (!c->ring_req || !c->ring_msg)
+        return c4pi_mpi_no_memory(c, "the ring of receives", size, c->base.rank);
+    for (uint32_t i = 0; i < size; i++)
+        c->ring_req[i] = MPI_REQUEST_NULL;
+    c->ring_unposted = size;
+    return c4pi_mpi_ring_repost(c);
+}
+
+static void
+set_tags(mpi_comm_t *c)
+{
+    int *upper = NULL, found = 0;
+    MPI_Comm_get_attr(c->bulk, MPI_TAG_UB, &upper, &found);
+    int limit = found ? *upper : 32767;
+    c->tag_mask = 1;
+    while (c->tag_mask <= (uint32_t)limit / 2)
+        c->tag_mask = 2 * c->tag_mask + 1;
+}
+
+static uint32_t
+within(uint32_t value, uint32_t deflt, uint32_t low, uint32_t high)
+{
+    if (value == 0)
+        return deflt;
+    return value < low ? low : value > high ? high : value;
+}
+
+static c4p_status_t
+set_up(mpi_comm_t *c, const c4p_opts_t *opts, const void *host_comm)
+{
+    c4p_status_t st;
+    c4pi_comm_t *base = &c->base;
+
+    if ((st = init_mpi(c, host_comm)) != C4P_OK)
+        return st;
+    MPI_Comm from = host_comm ? *(const MPI_Comm *)host_comm : MPI_COMM_WORLD;
+    MPI_Comm_rank(from, &base->rank);
+    MPI_Comm_size(from, &base->num_ranks);
+    if (!host_comm && base->num_ranks == 1 && (st = check_alone(c)) != C4P_OK)
+        return st;
+    base->port->rank = base->rank;
+    base->port->num_ranks = base->num_ranks;
+    if (base->num_ranks > C4P_MAX_RANKS) {
+        c4pi_log(base->port, C4P_LOG_ERROR, "%d ranks are more than the %d that are possible",
+                 base->num_ranks, C4P_MAX_RANKS);
+        return C4P_ERR_LIMIT;
+    }
+    if ((st = dup_comm(c, from, &c->small)) != C4P_OK ||
+        (st = dup_comm(c, from, &c->bulk)) != C4P_OK)
+        return st;
+    set_tags(c);
+    base->small_bytes = within(opts->small_bytes, DEFAULT_SMALL, MIN_SMALL, MAX_SMALL);
+    c->slot_bytes = base->small_bytes > MIN_SLOT ? base->small_bytes : MIN_SLOT;
+    if ((st = check_same_sizes(c, opts)) != C4P_OK || (st = find_host(c, opts)) != C4P_OK)
+        return st;
+    return ring_new(c, within(opts->ring_slots, DEFAULT_RING, 2, 4096));
+}
+
+/* After a failed start, which all ranks see alike but for lack of memory. */
+static void
+undo_set_up(mpi_comm_t *c, c4p_status_t st)
+{
+    if (!c->broken && st != C4P_ERR_NOMEM) {
+        if (c->bulk != MPI_COMM_NULL)
+            MPI_Comm_free(&c->bulk);
+        if (c->small != MPI_COMM_NULL)
+            MPI_Comm_free(&c->small);
+        c->finished = true;
+    }
+    mpi_free(&c->base);
+}
+
+c4p_status_t
+c4pi_comm_mpi_new(c4pi_port_t *port, c4pi_msgs_t *msgs, const c4p_opts_t *opts,
+                  const void *host_comm, c4pi_comm_t **comm_out)
+{
+    mpi_comm_t *c = c4pi_calloc(port, sizeof *c);
+    if (!c)
+        return C4P_ERR_NOMEM;
+    c->base = (c4pi_comm_t){.ops = &mpi_ops, .port = port, .msgs = msgs};
+    c->small = c->bulk = MPI_COMM_NULL;
+    c4pi_map_init(&c->holds, port);
+    c4pi_pool_init(&c->hold_pool, port, sizeof(hold_t), 16);
+    c4pi_pool_init(&c->incoming_pool, port, sizeof(incoming_t), 32);
+
+    c4p_status_t st = set_up(c, opts, host_comm);
+    if (st != C4P_OK) {
+        undo_set_up(c, st);
+        return st;
+    }
+    *comm_out = &c->base;
+    return C4P_OK;
+}
