@@ -392,6 +392,7 @@ c4pe_codec_traverse(c4pe_state_t *st, visitproc visit, void *arg)
     c4pe_codec_t *codec = st->codec;
     if (!codec)
         return 0;
+    Py_VISIT(codec->trash);
     Py_VISIT(codec->coder_of);
     Py_VISIT(codec->dtype_bytes);
     Py_VISIT(codec->dtype_of);
@@ -410,6 +411,7 @@ c4pe_codec_clear(c4pe_state_t *st)
     if (!codec)
         return;
     codec->last_type = NULL;
+    Py_CLEAR(codec->trash);
     Py_CLEAR(codec->coder_of);
     Py_CLEAR(codec->dtype_bytes);
     Py_CLEAR(codec->dtype_of);

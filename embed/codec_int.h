@@ -107,6 +107,7 @@ typedef struct c4pe_codec {
     PyObject *loads_names; /* ("buffers",) */
     PyObject *protocol;    /* int */
     bool out_of_band;      /* the protocol has buffers */
+    PyObject *trash; /* list of what is to be dropped outside of the transport; NULL: nothing */
     PyObject *s_typecode, *s_frombytes, *s_append, *s_hasobject;
 } c4pe_codec_t;
 
@@ -122,6 +123,7 @@ void c4pe_writer_init(c4pe_writer_t *w, c4pe_state_t *st, unsigned flags);
 void c4pe_writer_fini(c4pe_writer_t *w);
 /* Room for n more bytes at w->buf + w->len; -1 with MemoryError. */
 int c4pe_writer_grow(c4pe_writer_t *w, size_t n);
+void c4pe_codec_empty_trash(c4pe_state_t *st);
 /* A piece whose place is written at the end of the stream. owner is kept. */
 int c4pe_writer_piece(c4pe_writer_t *w, int how, const void *data, size_t len, PyObject *owner);
 /* Forget all pieces but the first `keep`. */

@@ -6,8 +6,40 @@
 /* ---- the stream --------------------------------------------------------------------------------- */
 
 void
+c4pe_codec_empty_trash(c4pe_state_t *st)
+{
+    PyObject *list = st->codec->trash;
+    st->codec->trash = NULL;
+    Py_XDECREF(list);
+}
+
+/* c4p_fn_t */
+static void
+empty_trash(c4p_rt_t *Py_UNUSED(rt), void *ctx)
+{
+    c4pe_codec_empty_trash(ctx);
+}
+
+/* Drop a reference soon: before something else is packed, or from the scheduler. */
+static void
+bury(c4pe_state_t *st, PyObject *owner)
+{
+    c4pe_codec_t *codec = st->codec;
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    if (!codec->trash && st->rt && c4p_post(st->rt, empty_trash, st) == C4P_OK)
+        codec->trash = PyList_New(0);
+    if (codec->trash)
+        (void)PyList_Append(codec->trash, owner);
+    Py_DECREF(owner);
+    PyErr_Restore(type, value, traceback);
+}
+
+void
 c4pe_writer_init(c4pe_writer_t *w, c4pe_state_t *st, unsigned flags)
 {
+    if (st->codec->trash)
+        c4pe_codec_empty_trash(st);
     w->st = st;
     w->buf = w->few_bytes;
     w->len = 0;
@@ -160,11 +192,30 @@ copy_strided(c4pe_writer_t *w, const c4pe_piece_t *piece, void *to)
     return err;
 }
 
+/* Does dropping the last reference run code of the program's? */
+static bool
+is_harmless(const c4pe_codec_t *codec, PyObject *owner)
+{
+    PyTypeObject *type = Py_TYPE(owner);
+    if (type == codec->npy.array) {
+        const c4pe_ndarray_t *a = (const c4pe_ndarray_t *)owner;
+        return !a->weakrefs && (!a->base || Py_TYPE(a->base) == codec->payload_type);
+    }
+    return type == &PyBytes_Type || type == &PyUnicode_Type || type == &PyByteArray_Type;
+}
+
+/* From inside the transport: a destructor, which may send, must not run now. */
 static void
 release_owner(void *ctx)
 {
-    if (Py_IsInitialized())
-        Py_DECREF((PyObject *)ctx);
+    PyObject *owner = ctx;
+    if (!Py_IsInitialized())
+        return;
+    c4pe_state_t *st = Py_REFCNT(owner) == 1 ? c4pe_codec_state_of(NULL) : NULL;
+    if (st && !is_harmless(st->codec, owner))
+        bury(st, owner);
+    else
+        Py_DECREF(owner);
 }
 
 static void

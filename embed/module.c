@@ -346,6 +346,7 @@ module_settings(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 static PyMethodDef module_methods[] = {
     {"bind", FN(module_bind), VARKW, NULL},
     {"_end_by_signal", c4pe_signals_end, METH_VARARGS, NULL},
+    {"_before_fork", c4pe_process_before_fork, METH_NOARGS, NULL},
     {"_after_fork", c4pe_process_after_fork, METH_NOARGS, NULL},
     {"init", FN(c4pe_life_init), VARKW, NULL},
     {"start", c4pe_life_start, METH_NOARGS, NULL},

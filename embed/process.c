@@ -96,11 +96,26 @@ int
 c4pe_process_watch_forks(PyObject *module)
 {
     PyObject *os = PyImport_ImportModule("os");
-    PyObject *hook = os ? PyObject_GetAttrString(module, "_after_fork") : NULL;
-    int result = hook ? call_with(os, "register_at_fork", "after_in_child", hook) : -1;
-    Py_XDECREF(hook);
+    PyObject *before = os ? PyObject_GetAttrString(module, "_before_fork") : NULL;
+    PyObject *after = before ? PyObject_GetAttrString(module, "_after_fork") : NULL;
+    int result = after ? call_with(os, "register_at_fork", "before", before) : -1;
+    if (result == 0)
+        result = call_with(os, "register_at_fork", "after_in_child", after);
+    Py_XDECREF(after);
+    Py_XDECREF(before);
     Py_XDECREF(os);
     return result;
+}
+
+/* What was received may lie in memory that other ranks reach too: the child gets a copy, not a
+ * window. */
+PyObject *
+c4pe_process_before_fork(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    c4pe_state_t *st = c4pe_state_of_module(module);
+    if (st->rt != NULL && c4p_before_fork(st->rt) != C4P_OK)
+        return PyErr_NoMemory();
+    Py_RETURN_NONE;
 }
 
 PyObject *

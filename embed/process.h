@@ -20,7 +20,8 @@ void c4pe_process_await_end(void);
 void c4pe_process_print_by_lines(void);
 /* Let children made by os.fork() know that they have no runtime. 0; -1 with an exception. */
 int c4pe_process_watch_forks(PyObject *module);
-PyObject *c4pe_process_after_fork(PyObject *module, PyObject *ignored); /* _after_fork() */
+PyObject *c4pe_process_before_fork(PyObject *module, PyObject *ignored); /* _before_fork() */
+PyObject *c4pe_process_after_fork(PyObject *module, PyObject *ignored);  /* _after_fork() */
 /* A method returned in a child: end it, rather than go back to the scheduler. Prints the exception
  * that is set. */
 C4P_NORETURN void c4pe_process_leave_child(int status);

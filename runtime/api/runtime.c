@@ -67,6 +67,12 @@ c4p_start(c4p_rt_t *rt)
     return c4pi_start_result(rt);
 }
 
+c4p_status_t
+c4p_before_fork(c4p_rt_t *rt)
+{
+    return rt ? c4pi_flow_before_fork(rt->flow) : C4P_ERR_ARG;
+}
+
 void
 c4p_free(c4p_rt_t *rt)
 {

@@ -29,6 +29,8 @@ typedef struct c4pi_comm_ops {
     /* All ranks, after everything sent was delivered: stop receiving, free the communicators. Polls
      * inside. */
     c4p_status_t (*finish)(c4pi_comm_t *comm);
+    /* The process is about to fork: see c4p_before_fork(). May be NULL. */
+    bool (*before_fork)(c4pi_comm_t *comm);
     /* End all ranks at once with this exit status. Does not return in the real back end. */
     void (*abort)(c4pi_comm_t *comm, int exit_status);
     /* Free after finish, or in an error path without it. */

@@ -153,6 +153,13 @@ mpi_free(c4pi_comm_t *comm)
     c4pi_free(port, c, sizeof *c);
 }
 
+static bool
+mpi_before_fork(c4pi_comm_t *comm)
+{
+    mpi_comm_t *c = (mpi_comm_t *)comm;
+    return !c->shared || c4pi_shared_before_fork(c->shared);
+}
+
 /* ---- start ---------------------------------------------------------------------------------------- */
 
 static const c4pi_comm_ops_t mpi_ops = {
@@ -160,6 +167,7 @@ static const c4pi_comm_ops_t mpi_ops = {
     .poll = c4pi_mpi_poll,
     .sends_pending = c4pi_mpi_sends_pending,
     .finish = mpi_finish,
+    .before_fork = mpi_before_fork,
     .abort = c4pi_mpi_abort,
     .free_comm = mpi_free,
 };
@@ -225,10 +233,8 @@ share_pools(mpi_comm_t *c, MPI_Comm host, c4pi_shared_id_t *ids)
     rc = MPI_Allreduce(&good, &all, 1, MPI_INT, MPI_MIN, host);
     if (rc != MPI_SUCCESS)
         return c4pi_mpi_fail(c, rc, "MPI_Allreduce", -1, 0);
-    if (all) {
-        c4pi_shared_close_fd(c->shared);
+    if (all)
         return C4P_OK;
-    }
     c4pi_log(c->base.port, C4P_LOG_INFO,
              "the ranks of this host cannot share memory: large messages go through MPI");
     c4pi_shared_free(c->shared);
@@ -284,9 +290,9 @@ check_same_sizes(mpi_comm_t *c, const c4p_opts_t *opts)
 {
     enum { N = 4 };
     static const char *const names[N] = {"C4PY_SMALL_BYTES", "C4PY_CREDIT_BYTES",
-                                         "C4PY_SHARED_BYTES", "the size of the envelope"};
+                                         "C4PY_SHARED_BYTES", "the layout of messages"};
     uint64_t values[N] = {c->base.small_bytes, opts->credit_bytes, opts->shared_bytes,
-                          sizeof(c4pi_env_t)};
+                          sizeof(c4pi_env_t) << 16 | sizeof(c4p_msg_t)};
     uint64_t mine[2 * N], most[2 * N]; /* the largest of x, and of ~x: the smallest */
 
     for (int i = 0; i < N; i++) {

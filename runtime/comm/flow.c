@@ -570,6 +570,13 @@ c4pi_flow_abort(c4pi_flow_t *flow, int exit_status)
     flow->comm->ops->abort(flow->comm, exit_status);
 }
 
+c4p_status_t
+c4pi_flow_before_fork(c4pi_flow_t *flow)
+{
+    const c4pi_comm_ops_t *ops = flow->comm->ops;
+    return !ops->before_fork || ops->before_fork(flow->comm) ? C4P_OK : C4P_ERR_NOMEM;
+}
+
 c4pi_comm_t *
 c4pi_flow_comm(c4pi_flow_t *flow)
 {

@@ -22,6 +22,8 @@ typedef struct c4pi_flow c4pi_flow_t;
 c4p_status_t c4pi_flow_new(c4pi_port_t *port, c4pi_msgs_t *msgs, c4pi_comm_t *comm,
                            const c4p_opts_t *opts, c4pi_flow_t **flow_out);
 void c4pi_flow_free(c4pi_flow_t *flow);
+/* See c4p_before_fork(). */
+c4p_status_t c4pi_flow_before_fork(c4pi_flow_t *flow);
 void c4pi_flow_set_deliver(c4pi_flow_t *flow, c4pi_deliver_fn_t deliver, void *ctx);
 
 /* Send to another rank (never to itself). Takes over one owner of msg, whose envelope is complete
@@ -45,9 +47,10 @@ void c4pi_flow_flush(c4pi_flow_t *flow);
 /* True while a batch is open. */
 bool c4pi_flow_has_open(const c4pi_flow_t *flow);
 
-/* A turn of the scheduler begins, with something to run or without. In each turn the first few small
- * messages to a destination go at once, so that a handler that sends a little and then computes for
- * long delays nobody; later ones are batched. Without anything to run all go at once. */
+/* A turn of the scheduler begins, with something to run or without. In each turn the first few
+ * small messages to a destination go at once, so that a handler that sends a little and then
+ * computes for long delays nobody; later ones are batched. Without anything to run all go at once.
+ */
 enum { C4PI_FLOW_AT_ONCE = 4 };
 void c4pi_flow_set_busy(c4pi_flow_t *flow, bool busy);
 

@@ -10,37 +10,50 @@
 #define _GNU_SOURCE
 #include "comm/shared.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/map.h"
 
-enum { HEAD_BYTES = 4096, FIRST_CLASS = 8192, SLACK = 4096, CLASSES = 20, LARGEST_PART = 4 };
+enum {
+    HEAD_BYTES = 4096, /* a page */
+    FIRST_CLASS = 8192,
+    SLACK = 4096,
+    CLASSES = 20,
+    LARGEST_PART = 4,   /* a message takes at most this part of a pool */
+    LARGER_CLASSES = 3, /* so much larger a block may be than it need be, before there is no room */
+    BLOCK_LINE = 64
+};
 
 /* The first page of a pool. */
 typedef struct pool_head {
     uint64_t secret;
     _Alignas(64) _Atomic(uint64_t) returned; /* place of a block; 0: none */
 } pool_head_t;
+_Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "a lock would be each process's own");
 
 /* The first line of a block. */
 typedef struct block {
     uint64_t next; /* place of another block in the same list; 0: none */
     uint32_t cls;
-    uint32_t owner; /* which of the host's ranks */
+    uint32_t owner;  /* which of the host's ranks */
+    uint64_t backed; /* owner: bytes that surely have memory */
+    /* While the message lives: its receiver's. */
+    struct block *newer, *older;
+    bool detached; /* memory of the receiver alone lies here, see c4pi_shared_before_fork() */
 } block_t;
-
-enum { BLOCK_LINE = 64 };
 _Static_assert(sizeof(block_t) <= BLOCK_LINE, "the message starts the second line of a block");
 
 typedef struct pool {
     char *base;
-    uint64_t bytes;
+    c4pi_shared_id_t id;
 } pool_t;
 
 struct c4pi_shared {
@@ -49,10 +62,11 @@ struct c4pi_shared {
     c4pi_shared_id_t id;
     char *base; /* of this rank's pool */
     uint64_t top, free[CLASSES];
-    uint64_t taken; /* messages of other ranks that are alive here */
-    pool_t *pools;  /* of all ranks of this host; NULL until opened */
+    uint64_t out;    /* blocks that are not in a free list */
+    block_t *guests; /* with messages of other ranks that are alive here, newest first */
+    pool_t *pools;   /* of all ranks of this host; NULL until opened */
     int count, me;
-    c4pi_map_t places; /* rank -> 1 + index in pools */
+    c4pi_map_t places; /* rank -> its pool */
 };
 
 static void give_back(void *ctx, c4p_msg_t *msg);
@@ -63,7 +77,18 @@ static void *
 map(int fd, uint64_t bytes)
 {
     void *base = mmap(NULL, (size_t)bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    return base == MAP_FAILED ? NULL : base;
+    if (base == MAP_FAILED)
+        return NULL;
+    (void)madvise(base, (size_t)bytes, MADV_DONTDUMP);
+    return base;
+}
+
+/* A file of this size would be a signal, and not an error. */
+static bool
+may_be_so_large(uint64_t bytes)
+{
+    struct rlimit limit;
+    return getrlimit(RLIMIT_FSIZE, &limit) == 0 && bytes <= limit.rlim_cur;
 }
 
 c4pi_shared_t *
@@ -72,14 +97,15 @@ c4pi_shared_new(c4pi_msgs_t *msgs, int rank, uint64_t bytes)
     c4pi_shared_t *shared = c4pi_calloc(msgs->port, sizeof *shared);
     if (!shared)
         return NULL;
-    *shared = (c4pi_shared_t){.msgs = msgs, .top = HEAD_BYTES};
+    *shared = (c4pi_shared_t){.msgs = msgs, .fd = -1, .top = HEAD_BYTES};
     shared->id = (c4pi_shared_id_t){.secret = msgs->port->ops->random_u64(msgs->port) ^
                                               c4pi_now_ns(msgs->port),
                                     .bytes = bytes & ~(uint64_t)(HEAD_BYTES - 1),
                                     .rank = rank,
                                     .pid = (int32_t)getpid()};
     c4pi_map_init(&shared->places, msgs->port);
-    shared->fd = shared->id.fd = memfd_create("c4py", MFD_CLOEXEC);
+    if (shared->id.bytes && may_be_so_large(shared->id.bytes))
+        shared->fd = shared->id.fd = memfd_create("c4py", MFD_CLOEXEC);
     if (shared->fd >= 0 && ftruncate(shared->fd, (off_t)shared->id.bytes) == 0)
         shared->base = map(shared->fd, shared->id.bytes);
     if (!shared->base) {
@@ -98,19 +124,28 @@ c4pi_shared_id(const c4pi_shared_t *shared, c4pi_shared_id_t *id_out)
     *id_out = shared->id;
 }
 
-static char *
-open_pool(const c4pi_shared_id_t *id)
+/* The file behind another rank's pool, while that rank lives; -1: it cannot be opened. */
+static int
+open_file(const c4pi_shared_id_t *id)
 {
     char path[64];
     struct stat info;
-    char *base = NULL;
-
     snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)id->pid, (int)id->fd);
-    int fd = open(path, O_RDWR | O_CLOEXEC);
+    int fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd >= 0 && (fstat(fd, &info) != 0 || (uint64_t)info.st_size != id->bytes)) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+static char *
+open_pool(const c4pi_shared_id_t *id)
+{
+    int fd = open_file(id);
     if (fd < 0)
         return NULL;
-    if (fstat(fd, &info) == 0 && (uint64_t)info.st_size == id->bytes)
-        base = map(fd, id->bytes);
+    char *base = map(fd, id->bytes);
     close(fd);
     if (base && ((const pool_head_t *)(void *)base)->secret != id->secret) {
         munmap(base, (size_t)id->bytes); /* another process of this number, in another container */
@@ -132,8 +167,7 @@ c4pi_shared_open(c4pi_shared_t *shared, const c4pi_shared_id_t *ids, int count)
             shared->me = i;
         if (ids[i].bytes < HEAD_BYTES)
             return false;
-        shared->pools[i] =
-            (pool_t){.base = mine ? shared->base : open_pool(&ids[i]), .bytes = ids[i].bytes};
+        shared->pools[i] = (pool_t){.base = mine ? shared->base : open_pool(&ids[i]), .id = ids[i]};
         if (!shared->pools[i].base ||
             c4pi_map_put(&shared->places, (uint64_t)ids[i].rank, &shared->pools[i]) != C4P_OK)
             return false;
@@ -144,24 +178,17 @@ c4pi_shared_open(c4pi_shared_t *shared, const c4pi_shared_id_t *ids, int count)
 }
 
 void
-c4pi_shared_close_fd(c4pi_shared_t *shared)
-{
-    if (shared->fd >= 0)
-        close(shared->fd);
-    shared->fd = -1;
-}
-
-void
 c4pi_shared_free(c4pi_shared_t *shared)
 {
     if (!shared)
         return;
     c4pi_port_t *port = shared->msgs->port;
-    c4pi_shared_close_fd(shared);
-    for (int i = 0; i < shared->count && !shared->taken; i++)
+    if (shared->fd >= 0)
+        close(shared->fd);
+    for (int i = 0; i < shared->count && !shared->guests; i++)
         if (shared->pools[i].base && shared->pools[i].base != shared->base)
-            munmap(shared->pools[i].base, (size_t)shared->pools[i].bytes);
-    if (shared->base && !shared->taken)
+            munmap(shared->pools[i].base, (size_t)shared->pools[i].id.bytes);
+    if (shared->base && !shared->guests)
         munmap(shared->base, (size_t)shared->id.bytes);
     if (shared->msgs->give_back_ctx == shared)
         shared->msgs->give_back = NULL;
@@ -170,7 +197,7 @@ c4pi_shared_free(c4pi_shared_t *shared)
     c4pi_free(port, shared, sizeof *shared);
 }
 
-/* ---- blocks ----------------------------------------------------------------------------------- */
+/* ---- blocks of one's own ---------------------------------------------------------------------- */
 
 static inline block_t *
 block_at(char *base, uint64_t place)
@@ -208,8 +235,51 @@ collect_returned(c4pi_shared_t *shared)
         uint64_t next = block->next;
         block->next = shared->free[block->cls];
         shared->free[block->cls] = place;
+        shared->out--;
         place = next;
     }
+}
+
+/* From the list of a class; 0: empty. */
+static uint64_t
+take_free(c4pi_shared_t *shared, uint32_t cls)
+{
+    uint64_t place = shared->free[cls];
+    if (place)
+        shared->free[cls] = block_at(shared->base, place)->next;
+    return place;
+}
+
+/* Memory for the first `bytes` of a block, so that writing there cannot fail. */
+static bool
+back(c4pi_shared_t *shared, uint64_t place, uint64_t backed, uint64_t bytes)
+{
+    int rc = 0;
+    if (bytes <= backed)
+        return true;
+    do {
+        rc = fallocate(shared->fd, 0, (off_t)place, (off_t)bytes);
+    } while (rc != 0 && errno == EINTR);
+    return rc == 0 || errno == EOPNOTSUPP || errno == ENOSYS;
+}
+
+/* A new block from the end of the pool; 0: no room. What was cut up for other sizes is one again
+ * when all of it is free. */
+static uint64_t
+carve(c4pi_shared_t *shared, uint32_t cls, uint64_t bytes)
+{
+    uint64_t cap = class_bytes(cls);
+    if (cap > shared->id.bytes - shared->top && shared->out == 0) {
+        shared->top = HEAD_BYTES;
+        memset(shared->free, 0, sizeof shared->free);
+    }
+    uint64_t place = shared->top;
+    if (cap > shared->id.bytes - place || !back(shared, place, 0, bytes))
+        return 0;
+    shared->top += cap;
+    *block_at(shared->base, place) =
+        (block_t){.cls = cls, .owner = (uint32_t)shared->me, .backed = bytes};
+    return place;
 }
 
 /* The place of a block for so many bytes; 0: no room. */
@@ -217,23 +287,71 @@ static uint64_t
 block_get(c4pi_shared_t *shared, uint64_t bytes)
 {
     uint32_t cls = class_of(bytes);
-    uint64_t cap = class_bytes(cls);
-
-    if (cls >= CLASSES || cap > shared->id.bytes / LARGEST_PART + SLACK)
+    if (cls >= CLASSES || class_bytes(cls) > shared->id.bytes / LARGEST_PART + SLACK)
         return 0;
     if (!shared->free[cls])
         collect_returned(shared);
-    uint64_t place = shared->free[cls];
-    if (place) {
-        shared->free[cls] = block_at(shared->base, place)->next;
-        return place;
-    }
-    if (cap > shared->id.bytes - shared->top)
+    uint64_t place = take_free(shared, cls);
+    if (!place)
+        place = carve(shared, cls, bytes);
+    for (uint32_t more = cls + 1; !place && more <= cls + LARGER_CLASSES && more < CLASSES; more++)
+        place = take_free(shared, more);
+    if (!place)
         return 0;
-    place = shared->top;
-    shared->top += cap;
-    *block_at(shared->base, place) = (block_t){.cls = cls, .owner = (uint32_t)shared->me};
+    block_t *block = block_at(shared->base, place);
+    shared->out++;
+    if (!back(shared, place, block->backed, bytes)) {
+        block->next = shared->free[block->cls];
+        shared->free[block->cls] = place;
+        shared->out--;
+        return 0;
+    }
+    if (bytes > block->backed)
+        block->backed = bytes;
     return place;
+}
+
+/* ---- guests: blocks of others, with messages that live here ----------------------------------- */
+
+static void
+guest_add(c4pi_shared_t *shared, block_t *block)
+{
+    block->detached = false;
+    block->newer = NULL;
+    block->older = shared->guests;
+    if (block->older)
+        block->older->newer = block;
+    shared->guests = block;
+}
+
+static void
+guest_remove(c4pi_shared_t *shared, block_t *block)
+{
+    if (block->newer)
+        block->newer->older = block->older;
+    else
+        shared->guests = block->older;
+    if (block->older)
+        block->older->newer = block->newer;
+}
+
+/* Let the pool show through again where memory of this process lay. False in a child of the process
+ * that took the message, or if the block's rank is gone: then it is lost to its pool. */
+static bool
+attach_again(const c4pi_shared_t *shared, const pool_t *pool, block_t *block)
+{
+    uint32_t cls = block->cls;
+    uint64_t place = (uint64_t)((char *)block - pool->base);
+    if (shared->id.pid != (int32_t)getpid())
+        return false;
+    int fd = pool->base == shared->base ? shared->fd : open_file(&pool->id);
+    if (fd < 0)
+        return false;
+    void *at = mmap(block, (size_t)class_bytes(cls), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+                    fd, (off_t)place);
+    if (fd != shared->fd)
+        close(fd);
+    return at != MAP_FAILED;
 }
 
 /* msgs->give_back: the last owner dropped a message that c4pi_shared_take() made. */
@@ -242,16 +360,47 @@ give_back(void *ctx, c4p_msg_t *msg)
 {
     c4pi_shared_t *shared = ctx;
     block_t *block = (block_t *)(void *)((char *)msg - BLOCK_LINE);
-    char *base = shared->pools[block->owner].base;
-    pool_head_t *head = (pool_head_t *)(void *)base;
-    uint64_t place = (uint64_t)((char *)block - base);
-    uint64_t first = atomic_load_explicit(&head->returned, memory_order_relaxed);
+    const pool_t *pool = &shared->pools[block->owner];
 
-    shared->taken--;
+    guest_remove(shared, block);
+    if (block->detached && !attach_again(shared, pool, block))
+        return;
+    pool_head_t *head = (pool_head_t *)(void *)pool->base;
+    uint64_t place = (uint64_t)((char *)block - pool->base);
+    uint64_t first = atomic_load_explicit(&head->returned, memory_order_relaxed);
     do {
         block->next = first;
     } while (!atomic_compare_exchange_weak_explicit(&head->returned, &first, place,
                                                     memory_order_release, memory_order_relaxed));
+}
+
+/* Put memory of this process, with the same contents, where a block of a pool was. */
+static bool
+detach(c4pi_msgs_t *msgs, block_t *block)
+{
+    size_t used = BLOCK_LINE + sizeof(c4p_msg_t) + (size_t)block_msg(block)->env.len;
+    void *copy = c4pi_alloc(msgs->port, used);
+    if (!copy)
+        return false;
+    memcpy(copy, block, used);
+    void *at = mmap(block, (size_t)class_bytes(block->cls), PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+    if (at != MAP_FAILED) {
+        memcpy(block, copy, used);
+        block->detached = true;
+    }
+    c4pi_free(msgs->port, copy, used);
+    return at != MAP_FAILED;
+}
+
+bool
+c4pi_shared_before_fork(c4pi_shared_t *shared)
+{
+    bool all = true;
+    for (block_t *block = shared->guests; block; block = block->older)
+        if (!block->detached && !detach(shared->msgs, block))
+            all = false;
+    return all;
 }
 
 /* ---- messages --------------------------------------------------------------------------------- */
@@ -267,6 +416,7 @@ c4pi_shared_put(c4pi_shared_t *shared, int dest, const c4p_msg_t *msg, uint64_t 
     c4p_msg_t *copy = block_msg(block_at(shared->base, place));
     copy->env = msg->env;
     c4pi_msg_copy_payload(copy + 1, msg);
+    atomic_thread_fence(memory_order_release); /* before the announcement */
     *place_out = place;
     return true;
 }
@@ -275,11 +425,13 @@ c4p_msg_t *
 c4pi_shared_take(c4pi_shared_t *shared, int source, uint64_t place)
 {
     const pool_t *pool = c4pi_map_get(&shared->places, (uint64_t)source);
-    if (!pool || place < HEAD_BYTES || place % HEAD_BYTES || place >= pool->bytes)
+    if (!pool || place < HEAD_BYTES || place % HEAD_BYTES || place >= pool->id.bytes)
         return NULL;
-    c4p_msg_t *msg = block_msg(block_at(pool->base, place));
-    if (msg->env.len > pool->bytes - place)
+    atomic_thread_fence(memory_order_acquire);
+    block_t *block = block_at(pool->base, place);
+    c4p_msg_t *msg = block_msg(block);
+    if (msg->env.len > pool->id.bytes - place)
         return NULL;
-    shared->taken++;
+    guest_add(shared, block);
     return c4pi_msg_adopt(shared->msgs, msg);
 }

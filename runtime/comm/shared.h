@@ -29,8 +29,11 @@ void c4pi_shared_id(const c4pi_shared_t *shared, c4pi_shared_id_t *id_out);
 /* Map the pools of all ranks of this host, ids[0..count), of which one is this rank. False if one
  * of them cannot be mapped; then nobody may use them (the ranks agree on that). */
 bool c4pi_shared_open(c4pi_shared_t *shared, const c4pi_shared_id_t *ids, int count);
-/* After everybody has opened everything: the pools need no descriptors any more. */
-void c4pi_shared_close_fd(c4pi_shared_t *shared);
+
+/* This process is about to fork: give the received messages that are alive memory of its own, in
+ * the same places, so that parent and child do not see each other's writes and reference counts.
+ * False if there was no memory for some. */
+bool c4pi_shared_before_fork(c4pi_shared_t *shared);
 
 /* Unmaps, unless messages in the pools are still alive. NULL is fine. */
 void c4pi_shared_free(c4pi_shared_t *shared);

@@ -226,8 +226,38 @@ c4p_msg_lend(c4p_msg_t *msg, const void *data, size_t len, void (*release)(void 
 {
     c4p_status_t st = c4p_msg_attach(msg, data, len, release, ctx);
     if (st == C4P_OK)
-        msg->extra->lent = true;
+        msg->extra->lent = msg->extra->segments[msg->extra->num_segments - 1].lent = true;
     return st;
+}
+
+static void
+drop_message(void *ctx)
+{
+    c4pi_msg_drop(ctx);
+}
+
+c4p_status_t
+c4pi_msg_copy_lent(c4p_msg_t **msg)
+{
+    c4p_msg_t *m = *msg;
+    if (m->refs > 1) /* others see its segments too */
+        return c4pi_msg_flatten(msg);
+    for (uint32_t i = 0; i < m->extra->num_segments; i++) {
+        c4pi_segment_t *segment = &m->extra->segments[i], old = *segment;
+        if (!old.lent)
+            continue;
+        c4p_msg_t *copy = c4pi_msg_alloc(m->home, old.len); /* only as memory */
+        if (!copy)
+            return C4P_ERR_NOMEM;
+        if (old.len)
+            memcpy(copy + 1, old.data, old.len);
+        *segment = (c4pi_segment_t){
+            .data = copy + 1, .len = old.len, .release = drop_message, .ctx = copy};
+        if (old.release)
+            old.release(old.ctx);
+    }
+    m->extra->lent = false;
+    return C4P_OK;
 }
 
 void

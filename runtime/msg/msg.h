@@ -21,12 +21,13 @@ typedef struct c4pi_segment {
     size_t len;
     void (*release)(void *ctx);
     void *ctx;
+    bool lent; /* the caller's again when the call that sends returns */
 } c4pi_segment_t;
 
 /* What a message has only rarely, allocated on demand. */
 typedef struct c4pi_msg_extra {
     uint32_t num_segments, cap_segments;
-    bool lent;         /* a segment is the caller's again when the call that sends returns */
+    bool lent;         /* some segment is */
     size_t inline_len; /* payload bytes in the block itself; the rest of env.len is in segments */
     c4pi_segment_t *segments;
 } c4pi_msg_extra_t;
@@ -123,12 +124,15 @@ c4p_status_t c4pi_msg_flatten(c4p_msg_t **msg);
  * messages of objects. */
 void c4pi_msg_copy_payload(void *to, const c4p_msg_t *msg);
 
-/* To be called where a message is kept beyond the call that sends it: lent segments are copied. As
- * c4pi_msg_flatten(). */
+c4p_status_t c4pi_msg_copy_lent(c4p_msg_t **msg); /* the slow part of own */
+
+/* To be called where a message is kept beyond the call that sends it: lent segments are copied, and
+ * the message with them if it has other owners. C4P_OK, or C4P_ERR_NOMEM with everything still
+ * valid. */
 static inline c4p_status_t
 c4pi_msg_own(c4p_msg_t **msg)
 {
-    return (*msg)->extra && (*msg)->extra->lent ? c4pi_msg_flatten(msg) : C4P_OK;
+    return (*msg)->extra && (*msg)->extra->lent ? c4pi_msg_copy_lent(msg) : C4P_OK;
 }
 
 /* Make *msg fit to be sent by its owner: a copy of its own if others own it too (what is queued,

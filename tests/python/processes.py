@@ -11,6 +11,11 @@ import time
 from charm4py import *
 from checks import check, equal, finish
 
+try:
+    import numpy as np
+except ImportError:
+    np = None
+
 
 def in_child(queue):
     queue.put(os.getpid())
@@ -72,6 +77,37 @@ class Worker(Chare):
             return None
         return exit_status(pid)
 
+    def keep(self, values):
+        self.values = values
+
+    def take(self, values):
+        pass
+
+    def forks_with_arrays(self, how):
+        """A child that writes to what this rank has received, or drops it, or reads it later."""
+        self.ready, self.go = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            if how == "writes":
+                self.values[:] = -7.0
+            elif how == "drops":
+                self.values = None
+            else:
+                os.read(self.ready, 1)
+                os._exit(0 if (self.values == 1.0).all() else 9)
+            os._exit(0)
+        self.child = pid
+        if how == "reads":
+            self.values = None
+        else:
+            self.status = exit_status(pid)
+
+    def what_is_left(self):
+        if self.values is None:
+            os.write(self.go, b"x")
+            return exit_status(self.child)
+        return self.status, float(self.values.min()), float(self.values.max())
+
     @coro
     def forks_in_coroutine(self):
         pid = os.fork()
@@ -94,6 +130,13 @@ def main(args):
     worker = Group(Worker)[charm.numPes() - 1]
     for said in worker.calls_from_thread(ret=True).get():
         check("by the main thread only" in said, f"a call in another thread: {said}")
+    if np is not None:
+        for how, want in (("writes", (0, 1.0, 1.0)), ("drops", (0, 1.0, 1.0)), ("reads", 0)):
+            worker.keep(np.ones(100_000), awaitable=True).get()
+            worker.forks_with_arrays(how, awaitable=True).get()
+            for _ in range(20):  # into memory that was given back, if any was
+                worker.take(np.full(100_000, 99.0), awaitable=True).get()
+            equal(worker.what_is_left(ret=True).get(), want, f"a child {how} what was received")
     equal(worker.forks("returns", ret=True).get(), 0, "a child that returns from the method")
     equal(worker.forks("exits", ret=True).get(), 7, "a child that exits")
     equal(worker.forks("raises", ret=True).get(), 1, "a child that fails")

@@ -112,6 +112,13 @@ C4P_API bool c4p_exiting(const c4p_rt_t *rt);
  * return. */
 C4P_API C4P_NORETURN void c4p_abort(c4p_rt_t *rt, int exit_status, const char *text);
 
+/**
+ * In a process that is about to fork: give received messages that are still held memory of this
+ * process alone, so that parent and child do not see each other's changes. The child must not use
+ * the runtime. Returns C4P_OK; C4P_ERR_NOMEM if some are still shared.
+ */
+C4P_API c4p_status_t c4p_before_fork(c4p_rt_t *rt);
+
 /** Destroy the runtime: after c4p_run() returned, on all ranks. Finalises MPI if c4p_init()
  * initialised it. NULL is fine. Collective. */
 C4P_API void c4p_free(c4p_rt_t *rt);

@@ -4,6 +4,9 @@
  */
 #include "comm/shared.h"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "base/port_sim.h"
 #include "support/test.h"
 
@@ -26,8 +29,6 @@ begin(uint64_t bytes)
     }
     for (int i = 0; i < 2; i++)
         CHECK(c4pi_shared_open(shared[i], ids, 2));
-    for (int i = 0; i < 2; i++)
-        c4pi_shared_close_fd(shared[i]);
 }
 
 static void
@@ -142,6 +143,92 @@ a_full_pool_refuses_until_blocks_come_back(void)
     end();
 }
 
+/* What was cut up for small messages serves large ones when all of it is free, and free larger
+ * blocks serve smaller messages. */
+static void
+a_pool_is_not_cut_up_for_ever(void)
+{
+    static c4p_msg_t *got[2000];
+    int n = 0;
+    begin(16 * MIB);
+    while (n < 2000 && (got[n] = pass(5000)) != NULL)
+        n++;
+    CHECK(n > 1000 && n < 2000);
+    CHECK(pass(MIB) == NULL);
+    for (int i = 0; i < n; i++)
+        c4p_msg_free(got[i]);
+    for (n = 0; (got[n] = pass(MIB)) != NULL;)
+        n++;
+    CHECK(n >= 12);
+    check(got[3], MIB);
+    c4p_msg_free(got[3]);
+    c4p_msg_t *small = pass(400000); /* no room but in a block for 1 MiB */
+    CHECK(small != NULL);
+    check(small, 400000);
+    c4p_msg_free(small);
+    c4p_msg_t *large = pass(MIB);
+    check(large, MIB);
+    c4p_msg_free(large);
+    for (int i = 0; i < n; i++)
+        if (i != 3)
+            c4p_msg_free(got[i]);
+    end();
+}
+
+/* A child has what its parent had: neither sees the other's changes, and a block that the parent
+ * gives back may be used again while the child still reads. */
+static void
+a_child_gets_a_copy(void)
+{
+    int status = -1, go[2], said[2];
+    char byte = 0;
+    begin(16 * MIB);
+    CHECK_EQ(0, pipe(go));
+    CHECK_EQ(0, pipe(said));
+    c4p_msg_t *kept = pass(100000), *dropped = pass(100000);
+    uint8_t *data = c4p_msg_data(kept);
+    CHECK(c4pi_shared_before_fork(shared[1]));
+    pid_t pid = fork();
+    if (pid == 0) {
+        data[5] = 1; /* was byte_at(5) */
+        c4p_msg_free(kept);
+        if (read(go[0], &byte, 1) != 1)
+            _exit(2);
+        const uint8_t *theirs = c4p_msg_data(dropped);
+        for (size_t i = 0; i < 100000; i++)
+            if (theirs[i] != byte_at(i))
+                _exit(3);
+        _exit(0);
+    }
+    c4p_msg_free(dropped);
+    c4p_msg_t *next = make(0, 100000);
+    uint64_t place;
+    memset(c4p_msg_data(next), 0xee, 100000);
+    for (int i = 0; i < 20; i++) { /* into the block that was given back, too */
+        CHECK(c4pi_shared_put(shared[0], 11, next, &place));
+        c4p_msg_free(c4pi_shared_take(shared[1], 10, place));
+    }
+    c4pi_msg_drop(next);
+    CHECK_EQ(1, write(go[1], "x", 1));
+    CHECK_EQ(pid, waitpid(pid, &status, 0));
+    CHECK_EQ(0, status);
+    check(kept, 100000);
+    CHECK(c4pi_shared_before_fork(shared[1])); /* a second time: nothing to do */
+    c4p_msg_free(kept);
+    c4p_msg_t *got[4];
+    for (int i = 0; i < 4; i++) { /* both blocks are back in the pool, and shared */
+        got[i] = pass(100000);
+        check(got[i], 100000);
+    }
+    for (int i = 0; i < 4; i++)
+        c4p_msg_free(got[i]);
+    for (int i = 0; i < 2; i++) {
+        close(go[i]);
+        close(said[i]);
+    }
+    end();
+}
+
 static void
 both_directions_do_not_mix(void)
 {
@@ -222,6 +309,7 @@ a_message_outlives_the_pool(void)
 }
 
 TEST_CASES(what_is_put_is_taken_whatever_its_length, segments_arrive_in_one_piece,
-           a_full_pool_refuses_until_blocks_come_back, both_directions_do_not_mix,
+           a_full_pool_refuses_until_blocks_come_back, a_pool_is_not_cut_up_for_ever,
+           a_child_gets_a_copy, both_directions_do_not_mix,
            what_is_too_large_or_goes_elsewhere_is_refused, a_place_that_is_none_is_refused,
            a_pool_of_another_process_is_not_taken_for_it, a_message_outlives_the_pool)

@@ -591,9 +591,21 @@ lent_memory_is_copied_where_a_message_is_kept(void)
     CHECK_EQ(0, released);
     CHECK_OK(c4p_msg_lend(msg, data + 3, 3, count_release, &released));
     CHECK_OK(c4pi_msg_own(&msg));
-    CHECK_EQ(2, released);
-    memset(data, 'x', sizeof data);
-    CHECK_MEM_EQ("abcdefghi", c4p_msg_data(msg), 9);
+    CHECK_EQ(same, msg);
+    CHECK_EQ(1, released); /* only what was lent */
+    memset(data + 3, 'x', 3);
+    c4p_msg_t *flat = c4pi_msg_copy(&msgs, msg);
+    CHECK_MEM_EQ("abcdefghi", c4p_msg_data(flat), 9);
+    c4p_msg_free(flat);
+    c4p_msg_keep(msg); /* with other owners: a message of its own */
+    CHECK_OK(c4p_msg_lend(msg, data, 2, count_release, &released));
+    c4p_msg_t *theirs = msg;
+    CHECK_OK(c4pi_msg_own(&msg));
+    CHECK(msg != theirs);
+    CHECK_MEM_EQ("abcdefghide", c4p_msg_data(msg), 11);
+    CHECK_EQ(1, released);
+    c4p_msg_free(theirs);
+    CHECK_EQ(3, released);
     CHECK_OK(c4pi_msg_own(&other)); /* has none */
     c4p_msg_free(msg);
     c4p_msg_free(other);
