@@ -3,10 +3,20 @@
 #include <c4p/future.h>
 #include <c4p/send.h>
 
+#include "core/newborn.h"
 #include "core/route.h"
 #include "svc/handler.h"
 
-/* Arguments of a send: everything that can be known here is checked before anything is counted. */
+static c4p_status_t
+look_closer(const c4pi_coll_t *coll, c4p_key_t key)
+{
+    if (coll->kind == C4P_KIND_GROUP)
+        return C4P_ERR_RANGE;
+    return c4pi_newborn_find(coll, key) ? C4P_ERR_BUSY : C4P_OK;
+}
+
+/* Arguments of a send: everything that can be known here is checked before anything is counted.
+ * C4P_ERR_BUSY: nothing is wrong, but it has to wait for an insertion. */
 static c4p_status_t
 check(c4p_rt_t *rt, c4p_ref_t to, c4p_entry_t entry, c4pi_coll_t **coll_out)
 {
@@ -17,8 +27,35 @@ check(c4p_rt_t *rt, c4p_ref_t to, c4p_entry_t entry, c4pi_coll_t **coll_out)
         return to.coll && c4pi_coll_creator(to.coll) < rt->num_ranks ? C4P_OK : C4P_ERR_RANGE;
     if (entry >= coll->type->num_entries)
         return C4P_ERR_NOT_FOUND;
-    if (coll->kind == C4P_KIND_GROUP && (to.key.w[0] >= (uint64_t)rt->num_ranks || to.key.w[1]))
+    if (coll->guarded && (to.key.w[0] >= coll->unguarded_below || to.key.w[1]))
+        return look_closer(coll, to.key);
+    return C4P_OK;
+}
+
+static void
+address(c4p_rt_t *rt, c4p_msg_t *msg, c4p_ref_t to, c4p_entry_t entry, c4p_future_t reply)
+{
+    msg->env.kind = C4PI_USER;
+    msg->env.entry = entry;
+    msg->env.coll = to.coll;
+    msg->env.key = to.key;
+    msg->env.reference = reply;
+    msg->env.source = (uint32_t)rt->rank & 0xffffff;
+}
+
+/* The element is being inserted from here. */
+static c4p_status_t
+call_newborn(c4pi_coll_t *coll, c4p_ref_t to, c4p_entry_t entry, c4p_msg_t *msg, c4p_future_t reply)
+{
+    c4p_rt_t *rt = coll->rt;
+    if (reply && c4p_future_rank(reply) >= rt->num_ranks)
         return C4P_ERR_RANGE;
+    c4p_status_t st = c4pi_msg_prepare(&msg);
+    if (st != C4P_OK)
+        return st;
+    address(rt, msg, to, entry, reply);
+    c4pi_count_created(rt);
+    c4pi_fifo_push(&c4pi_newborn_find(coll, to.key)->held, msg);
     return C4P_OK;
 }
 
@@ -30,7 +67,7 @@ c4p_call(c4p_rt_t *rt, c4p_ref_t to, c4p_entry_t entry, c4p_msg_t *msg, c4p_futu
         return C4P_ERR_ARG;
     c4p_status_t st = check(rt, to, entry, &coll);
     if (st != C4P_OK)
-        return st;
+        return st == C4P_ERR_BUSY ? call_newborn(coll, to, entry, msg, reply) : st;
     if (reply && c4p_future_rank(reply) >= rt->num_ranks)
         return C4P_ERR_RANGE;
     if (msg->extra && coll && c4pi_elem_find(coll, to.key)) { /* stays here: in one piece */
@@ -39,12 +76,7 @@ c4p_call(c4p_rt_t *rt, c4p_ref_t to, c4p_entry_t entry, c4p_msg_t *msg, c4p_futu
     }
     if ((st = c4pi_msg_prepare(&msg)) != C4P_OK)
         return st;
-    msg->env.kind = C4PI_USER;
-    msg->env.entry = entry;
-    msg->env.coll = to.coll;
-    msg->env.key = to.key;
-    msg->env.reference = reply;
-    msg->env.source = (uint32_t)rt->rank & 0xffffff;
+    address(rt, msg, to, entry, reply);
     c4pi_route_new(rt, msg);
     return C4P_OK;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/location.h"
+#include "core/newborn.h"
 
 typedef struct home_memo {
     c4p_key_t key;
@@ -37,6 +38,8 @@ c4pi_coll_new(c4p_rt_t *rt, const c4pi_coll_t *proto, c4pi_coll_t **coll_out)
     c4pi_keymap_init(&coll->elems, rt->port);
     c4pi_keymap_init(&coll->locs, rt->port);
     c4pi_keymap_init(&coll->homes, rt->port);
+    c4pi_keymap_init(&coll->newborns, rt->port);
+    c4pi_coll_guard(coll);
     coll->first_nonce = (uint32_t)rt->opts.counter_base;
     if (!coll->first_nonce)
         coll->first_nonce = 1;
@@ -52,6 +55,14 @@ c4pi_coll_new(c4p_rt_t *rt, const c4pi_coll_t *proto, c4pi_coll_t **coll_out)
     }
     *coll_out = coll;
     return C4P_OK;
+}
+
+void
+c4pi_coll_guard(c4pi_coll_t *coll)
+{
+    bool group = coll->kind == C4P_KIND_GROUP;
+    coll->guarded = group || coll->newborns.count;
+    coll->unguarded_below = group ? (uint64_t)coll->rt->num_ranks : 0;
 }
 
 static void
@@ -78,10 +89,12 @@ c4pi_coll_free(c4pi_coll_t *coll)
             coll->type->desc.destroy(rt, object, coll->type->desc.ctx);
     }
     c4pi_loc_free_all(coll);
+    c4pi_newborn_free_all(coll);
     forget_homes(coll);
     c4pi_keymap_fini(&coll->elems);
     c4pi_keymap_fini(&coll->locs);
     c4pi_keymap_fini(&coll->homes);
+    c4pi_keymap_fini(&coll->newborns);
     c4pi_free(rt->port, coll->vec, coll->vec_cap * sizeof *coll->vec);
     c4p_msg_free(coll->args);
     c4pi_map_remove(&rt->colls, coll->id);

@@ -82,7 +82,9 @@ struct c4pi_coll {
     c4p_rt_t *rt;
     c4p_coll_t id;
     c4p_coll_kind_t kind;
+    bool guarded; /* a send by index looks closer, see c4pi_coll_guard() */
     c4pi_type_t *type;
+    uint64_t unguarded_below;
     int root; /* its creator: numbers broadcasts, closes reductions */
     int ndims;
     bool dense;
@@ -98,8 +100,9 @@ struct c4pi_coll {
     uint32_t count, vec_cap;
     uint32_t removals; /* ever; a walk that sees it change starts again */
 
-    c4pi_keymap_t locs;  /* location entries, see location.h */
-    c4pi_keymap_t homes; /* remembered answers of a user's placement map */
+    c4pi_keymap_t locs;     /* location entries, see location.h */
+    c4pi_keymap_t homes;    /* remembered answers of a user's placement map */
+    c4pi_keymap_t newborns; /* insertions from here that are under way, see newborn.h */
     uint32_t first_nonce, next_nonce;
 
     struct c4pi_bcast *bcast; /* svc */
@@ -133,6 +136,11 @@ c4pi_coll_find(c4p_rt_t *rt, c4p_coll_t id)
  * Registers it in rt->colls. */
 c4p_status_t c4pi_coll_new(c4p_rt_t *rt, const c4pi_coll_t *proto, c4pi_coll_t **coll_out);
 void c4pi_coll_free(c4pi_coll_t *coll); /* destroys the objects of its elements */
+
+/* Newborns came or went. A send looks closer at its key if the collection is guarded and the key is
+ * not below `unguarded_below`: at all keys while there are newborns, and in a group at those that
+ * are no ranks. So a send by a common key has one test for both. */
+void c4pi_coll_guard(c4pi_coll_t *coll);
 
 /* The home of an index: a pure function, the same on every rank. -1 and a log line when a user's
  * map answers no rank. */

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/newborn.h"
+
 /* ---- plain sending ---------------------------------------------------------------------------- */
 
 void
@@ -59,6 +61,19 @@ c4pi_park_stranger(c4p_rt_t *rt, c4p_msg_t *msg)
     c4pi_count_processed(rt);
 }
 
+/* A call from here to an index that is being inserted from here. */
+static bool
+wait_in_line(c4p_rt_t *rt, c4p_msg_t *msg)
+{
+    if (msg->env.kind != C4PI_USER || (int)msg->env.source != rt->rank)
+        return false;
+    c4pi_coll_t *coll = c4pi_coll_find(rt, msg->env.coll);
+    c4pi_newborn_t *newborn = c4pi_newborn_find(coll, msg->env.key);
+    if (newborn)
+        c4pi_fifo_push(&newborn->held, msg);
+    return newborn != NULL;
+}
+
 void
 c4pi_claim_strangers(c4p_rt_t *rt, c4p_coll_t id)
 {
@@ -68,7 +83,8 @@ c4pi_claim_strangers(c4p_rt_t *rt, c4p_coll_t id)
     for (c4p_msg_t *msg; (msg = c4pi_fifo_pop(held)) != NULL;) {
         rt->num_strangers--;
         c4pi_count_created(rt);
-        rt->on_kind[msg->env.kind](rt, msg);
+        if (!wait_in_line(rt, msg))
+            rt->on_kind[msg->env.kind](rt, msg);
     }
     c4pi_free(rt->port, held, sizeof *held);
 }

@@ -37,7 +37,8 @@ c4pi_route_new(c4p_rt_t *rt, c4p_msg_t *msg)
 /* Keep a message for a collection that this rank has not heard of, until c4pi_claim_strangers().
  * Counted as processed meanwhile. */
 void c4pi_park_stranger(c4p_rt_t *rt, c4p_msg_t *msg);
-/* The collection is known now: handle its parked messages. */
+/* The collection is known now: handle its parked messages. Calls of this rank's own behind an
+ * insertion of its own wait for that, see newborn.h. */
 void c4pi_claim_strangers(c4p_rt_t *rt, c4p_coll_t id);
 
 /* An element arrived or was made here: what was held for it is delivered. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/dispatch.h"
+#include "core/newborn.h"
 #include "core/route.h"
 #include "svc/bcast.h"
 #include "svc/reduce.h"
@@ -331,8 +332,8 @@ on_new(c4p_rt_t *rt, c4p_msg_t *msg)
 
 /* ---- insertion -------------------------------------------------------------------------------- */
 
-/* Where an insertion stands: its envelope's entry field. */
-enum { AT_INSERTER, AT_ROOT, AT_HOME };
+/* Where an insertion or deletion stands: its envelope's entry field. */
+enum { AT_INSERTER, AT_ROOT, AT_HOME, AT_ELEMENT };
 
 /* What an insertion carries before the constructor's arguments. */
 typedef struct insert_body {
@@ -386,12 +387,16 @@ insert_here(c4pi_coll_t *coll, c4p_msg_t *msg)
     ack->env.coll = coll->id;
     ack->env.key = elem->key;
     ack->env.hint_nonce = body->ticket;
+    ack->env.source = body->inserter & 0xffffff;
     int inserter = (int)body->inserter;
     c4p_key_t key = elem->key;
     c4pi_msg_drop(msg);
-    c4pi_send_to(rt, inserter, ack);
     c4pi_reduce_settle(coll);
     c4pi_release_held(coll, key);
+    /* Now may follow what the inserter sent after the insertion. What it sent before may still be
+     * on its way from the home to here: if that is the inserter, the acknowledgement goes behind
+     * it. */
+    c4pi_send_to(rt, inserter == rt->rank ? c4pi_home_or_die(coll, key) : inserter, ack);
 }
 
 static void
@@ -413,12 +418,55 @@ run_insert(c4p_rt_t *rt, c4p_msg_t *item)
     c4pi_count_processed(rt);
 }
 
+/* On its way to the root, counted twice meanwhile. */
+static void
+insert_leaves(c4pi_coll_t *coll, c4p_msg_t *msg)
+{
+    c4p_rt_t *rt = coll->rt;
+    msg->env.entry = AT_ROOT;
+    c4pi_send_to(rt, coll->root, msg);
+    c4pi_count_processed(rt);
+}
+
+static void
+destroy_leaves(c4pi_coll_t *coll, c4p_msg_t *msg)
+{
+    c4p_rt_t *rt = coll->rt;
+    c4pi_send_to(rt, coll->root, msg);
+    c4pi_count_processed(rt);
+}
+
+/* The line behind an insertion moves on, up to the next insertion. */
+static void
+born(c4pi_coll_t *coll, c4pi_newborn_t *newborn)
+{
+    for (c4p_msg_t *msg; (msg = c4pi_fifo_pop(&newborn->held)) != NULL;) {
+        if (msg->env.kind == C4PI_INSERT) { /* it may be made at once, and the line end with it */
+            insert_leaves(coll, msg);
+            return;
+        }
+        if (msg->env.kind == C4PI_DESTROY)
+            destroy_leaves(coll, msg);
+        else
+            c4pi_route(coll->rt, msg);
+    }
+    c4pi_newborn_forget(coll, newborn);
+}
+
 static void
 on_insert_ack(c4p_rt_t *rt, c4p_msg_t *msg)
 {
+    int inserter = (int)msg->env.source;
+    if (inserter != rt->rank) {
+        c4pi_send_to(rt, inserter, msg);
+        c4pi_count_processed(rt);
+        return;
+    }
     c4pi_coll_t *coll = c4pi_coll_find(rt, msg->env.coll);
-    c4pi_bcast_arrived(coll, msg->env.key, (c4pi_version_t){msg->env.hint_nonce, 0});
+    c4p_key_t key = msg->env.key;
+    c4pi_bcast_arrived(coll, key, (c4pi_version_t){msg->env.hint_nonce, 0});
     c4pi_msg_drop(msg);
+    born(coll, c4pi_newborn_find(coll, key));
     c4pi_count_processed(rt);
 }
 
@@ -503,7 +551,6 @@ insert_at_root(c4pi_coll_t *coll, c4p_msg_t *msg)
 static void
 insert_at_inserter(c4pi_coll_t *coll, c4p_msg_t *msg)
 {
-    c4p_rt_t *rt = coll->rt;
     insert_body_t *body = body_of(msg);
     c4pi_loc_t *stale = c4pi_loc_find(coll, msg->env.key);
     if (stale && !stale->flags && !stale->held.count)
@@ -515,9 +562,13 @@ insert_at_inserter(c4pi_coll_t *coll, c4p_msg_t *msg)
     if (!body->member)
         coll->grow->issued++;
     c4pi_bcast_departed(coll, msg->env.key, (c4pi_version_t){body->ticket, 0}, body->bcast_next);
-    msg->env.entry = AT_ROOT;
-    c4pi_send_to(rt, coll->root, msg);
-    c4pi_count_processed(rt);
+    c4pi_newborn_t *before = c4pi_newborn_find(coll, msg->env.key);
+    if (before) { /* its deletion and calls to it may wait there, too */
+        c4pi_fifo_push(&before->held, msg);
+        return;
+    }
+    c4pi_newborn_expect(coll, msg->env.key);
+    insert_leaves(coll, msg);
 }
 
 static void
@@ -664,17 +715,6 @@ c4pi_grow_done(c4p_rt_t *rt, c4p_coll_t id)
 
 /* ---- deletion --------------------------------------------------------------------------------- */
 
-/* Home: does an insertion of this index wait for the death of what is there? */
-static bool
-insertion_waits(c4pi_coll_t *coll, c4p_key_t key)
-{
-    const c4pi_loc_t *loc = c4pi_loc_find(coll, key);
-    for (const c4p_msg_t *msg = loc ? loc->held.head : NULL; msg; msg = msg->next)
-        if (msg->env.kind == C4PI_INSERT)
-            return true;
-    return false;
-}
-
 static void
 on_destroy(c4p_rt_t *rt, c4p_msg_t *msg)
 {
@@ -683,9 +723,13 @@ on_destroy(c4p_rt_t *rt, c4p_msg_t *msg)
         c4pi_park_stranger(rt, msg);
         return;
     }
-    if (msg->env.entry == AT_ROOT && rt->rank != coll->root) {
-        c4pi_send_to(rt, coll->root, msg); /* waited here for the collection */
-        c4pi_count_processed(rt);
+    if (msg->env.entry == AT_INSERTER) {
+        c4pi_newborn_t *newborn = c4pi_newborn_find(coll, msg->env.key);
+        msg->env.entry = AT_ROOT;
+        if (newborn)
+            c4pi_fifo_push(&newborn->held, msg);
+        else
+            destroy_leaves(coll, msg);
         return;
     }
     if (msg->env.entry == AT_ROOT) {
@@ -696,17 +740,13 @@ on_destroy(c4p_rt_t *rt, c4p_msg_t *msg)
         return;
     }
     if (msg->env.entry == AT_HOME && msg->env.hops == 0) {
-        if (insertion_waits(coll, msg->env.key)) { /* it is meant for what is to come */
-            c4pi_fifo_push(&c4pi_loc_find(coll, msg->env.key)->held, msg);
-            return;
-        }
         c4pi_elem_t *elem = c4pi_elem_find(coll, msg->env.key);
         c4pi_loc_t *loc = elem ? NULL : c4pi_loc_find(coll, msg->env.key);
         if (elem)
             elem->flags |= C4PI_ELEM_DYING;
         else if (loc && (loc->flags & C4PI_LOC_HOME))
             c4pi_loc_set(loc, C4PI_LOC_DYING);
-        msg->env.entry = AT_INSERTER; /* marked; from here on it looks for the element */
+        msg->env.entry = AT_ELEMENT; /* marked; from here on it looks for the element */
     }
     c4pi_route(rt, msg);
 }
@@ -718,11 +758,9 @@ c4pi_grow_destroy(c4p_rt_t *rt, c4p_ref_t ref)
     msg->env.kind = C4PI_DESTROY;
     msg->env.coll = ref.coll;
     msg->env.key = ref.key;
-    msg->env.entry = AT_ROOT;
+    msg->env.entry = AT_INSERTER;
     msg->env.source = (uint32_t)rt->rank & 0xffffff;
-    /* not before this rank's own insertions, which wait here for a collection not yet heard of */
-    bool known = c4pi_coll_find(rt, ref.coll) != NULL;
-    c4pi_send_to(rt, known ? c4pi_coll_creator(ref.coll) : rt->rank, msg);
+    c4pi_send_to(rt, rt->rank, msg);
 }
 
 void

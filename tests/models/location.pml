@@ -11,7 +11,11 @@
  *
  * Checked: sendings of a message are bounded (HOPS), so nothing circles; at the end nothing is held but what waits for a creation, all pointers
  * are gone and the home's entry is right; a message is given up only if the incarnation that was there when it was sent, or that its
- * sender had asked for by then, has died.
+ * sender had asked for by then, has died; it is delivered to no earlier one.
+ *
+ * Rank 1, the maker, asks for the later incarnations, as a program does that deletes an index and inserts it again: the former one
+ * may still live then, and the creation waits at the home for its death. What the maker sends from then on stays with the maker until it
+ * hears that the new one has been made; so does a further creation.
  *
  * Links keep the order of each pair of ranks; -DUNORDERED: none. -DIMMORTAL: the chare never dies. -DHOME_LEARNS: a statement may reach the
  * home earlier than by its update.
@@ -29,8 +33,10 @@
  *   -DTOMBSTONE      the same, but the home remembers a death until the arrival of that same epoch was reported
  *   -DDEAD_JUDGES    on the answer "dead", what is held is given up where it is
  *   -DDEAD_SPLITS    on the answer "dead", what has a hint of a later incarnation than the one asked about stays held
- *   -DNO_MARK        a rank does not mark what it sends between asking for a creation and the home's having done it
- *   -DMAKER_NO_HINT  with -DNO_MARK: instead it uses no cache meanwhile
+ *   -DNO_KEEP        what the maker sends after asking for a creation goes at once
+ *   -DMAKER_NO_HINT  with -DNO_KEEP: but it uses no cache meanwhile
+ *   -DMARK           with -DNO_KEEP: but it carries a mark, for which the home keeps it where it would give it up
+ *   -DKEEP_TO_HOME   it goes when the home has taken up the creation, which may still wait for a death
  *   -DNO_DEAD_MARK   with -DUNORDERED: the rank where the chare died does not remember it until the home knows */
 #ifndef NR
 #define NR 3 /* ranks: 3 or 4 */
@@ -58,7 +64,7 @@
 #define INC(v) ((v) / EP)
 #define SENDER(q) (1 + (q) % 2)
 
-mtype = { MSG, OBJ, UPDATE, ACK, QUERY, REPLY, DEAD_REPLY, DEAD, DEAD_ACK, DO };
+mtype = { MSG, OBJ, UPDATE, ACK, QUERY, REPLY, DEAD_REPLY, DEAD, DEAD_ACK, DO, MADE };
 #ifndef LINK
 #define LINK 5
 #endif
@@ -76,6 +82,8 @@ bool alive = 1;
 /* A creation: somebody wants it; the demand is on its way to the home; it waits there for a death. */
 bool making = 0, asking = 0, waiting = 0;
 byte born = 1, died = 0;
+/* The maker: the incarnation that it last heard of. */
+byte heard = 1;
 
 /* Statements that are or were true. */
 byte stv[NG + NI], str[NG + NI], ns = 1;
@@ -86,21 +94,29 @@ byte pv[NR], pr[NR], dv[NR], asked[NR], hv = 0, hr = 0;
 bool tomb[(NI + 1) * EP], seen[(NI + 1) * EP];
 #endif
 
-/* Messages: state, hint, sendings, where, incarnation meant, sent by one who had asked for a creation. */
+/* Messages: state, hint, sendings, where, incarnation meant. */
 #define UNSENT 0
 #define FLYING 1
 #define HELD 2
 #define ROUTING 3
 #define DELIVERED 4
 #define GIVEN_UP 5
+#define KEPT 6 /* by the maker */
 byte ms[NM], mh[NM], mk[NM], mw[NM], mi[NM];
+#ifdef MARK
 bool marked[NM];
+#define MARKED(q) marked[q]
+#define UNMARK(q) marked[q] = 0
+#else
+#define MARKED(q) false
+#define UNMARK(q) skip
+#endif
 
 /* Scratch, 0 between steps. */
 byte a, b, x, y, z, i, j, kv, kr;
 mtype kind, other;
 
-inline end_of(q, state) { ms[q] = state; mh[q] = 0; mk[q] = 0; mw[q] = 0; mi[q] = 0; marked[q] = 0 }
+inline end_of(q, state) { ms[q] = state; mh[q] = 0; mk[q] = 0; mw[q] = 0; mi[q] = 0; UNMARK(q) }
 
 inline give_up(q) { assert(died >= mi[q]); end_of(q, GIVEN_UP) }
 
@@ -150,8 +166,8 @@ inline route_home(q) {
     :: hv > 0 && mh[q] > hv -> hold(HOME, q)
     :: hv > 0 && mh[q] <= hv -> forward(HOME, hr, q, hv)
 #endif
-    :: hv == 0 && mh[q] > 0 && !marked[q] -> give_up(q)
-    :: hv == 0 && (mh[q] == 0 || marked[q]) -> mh[q] = 0; hold(HOME, q)
+    :: hv == 0 && mh[q] > 0 && !MARKED(q) -> give_up(q)
+    :: hv == 0 && (mh[q] == 0 || MARKED(q)) -> mh[q] = 0; hold(HOME, q)
     fi
 }
 
@@ -183,7 +199,7 @@ inline route_all() {
     :: j < NM && ms[j] == ROUTING ->
         x = mw[j];
         if
-        :: at == x -> end_of(j, DELIVERED)
+        :: at == x -> assert(mi[j] <= born); end_of(j, DELIVERED)
         :: at != x && x == HOME -> route_home(j)
         :: at != x && x != HOME -> route_away(x, j)
         fi;
@@ -228,21 +244,25 @@ inline migrate(me, to) {
     at = AWAY
 }
 
-inline die(me) {
-    alive = 0; died++;
-    if
-    :: me == HOME
-    :: me != HOME ->
-#if defined(UNORDERED) && !defined(NO_DEAD_MARK)
-        dv[me] = ver;
-#endif
-        PUT(me, HOME, DEAD, ver, 0)
-    fi;
-    at = AWAY
+/* The maker hears that incarnation k was made: what it kept goes. */
+inline made(k) {
+    heard = k; j = 0;
+    do
+    :: j < NM -> if :: ms[j] == KEPT -> ms[j] = ROUTING; mw[j] = MAKER :: else fi; j++
+    :: j >= NM -> break
+    od;
+    j = 0
+}
+
+inline tell_maker(me, k) {
+    if :: me == MAKER -> made(k) :: me != MAKER -> PUT(me, MAKER, MADE, k, 0) fi
 }
 
 /* The home creates, when nothing is left of the last incarnation. */
 inline make() {
+#ifdef KEEP_TO_HOME
+    if :: !waiting -> tell_maker(HOME, born + 1) :: else fi;
+#endif
     if
     :: at == HOME || hv > 0 -> waiting = 1
     :: else ->
@@ -255,10 +275,27 @@ inline make() {
         select(z : 0 .. NR - 1);
         say(ver, z);
         if
-        :: z == HOME -> arrive(HOME)
+        :: z == HOME ->
+            arrive(HOME);
+#ifndef KEEP_TO_HOME
+            tell_maker(HOME, born)
+#endif
         :: z != HOME -> hv = ver; hr = z; PUT(HOME, z, DO, ver, 0); unhold(HOME)
         fi;
         z = 0
+    fi
+}
+
+inline die(me) {
+    alive = 0; died++;
+    if
+    :: me == HOME -> at = AWAY; if :: waiting -> make() :: else fi
+    :: me != HOME ->
+#if defined(UNORDERED) && !defined(NO_DEAD_MARK)
+        dv[me] = ver;
+#endif
+        PUT(me, HOME, DEAD, ver, 0);
+        at = AWAY
     fi
 }
 
@@ -375,7 +412,12 @@ inline receive() {
     if
     :: kind == MSG -> ms[x] = ROUTING; mw[x] = b
     :: kind == OBJ -> on_obj()
-    :: kind == DO -> arrive(b)
+    :: kind == DO ->
+        arrive(b);
+#ifndef KEEP_TO_HOME
+        tell_maker(b, INC(x))
+#endif
+    :: kind == MADE -> made(x)
     :: kind == UPDATE -> on_update()
     :: kind == ACK -> if :: ACKNOWLEDGES -> pv[b] = 0; pr[b] = 0 :: else fi
     :: kind == DEAD -> on_dead()
@@ -391,11 +433,16 @@ inline receive() {
 }
 
 inline send(q) {
-#ifndef NO_MARK
-    marked[q] = (making && SENDER(q) == MAKER);
-#endif
     mi[q] = born + (making && SENDER(q) == MAKER -> 1 : 0);
-    ms[q] = ROUTING; mw[q] = SENDER(q)
+#ifdef MARK
+    marked[q] = (heard < mi[q] && SENDER(q) == MAKER);
+#endif
+    if
+#ifndef NO_KEEP
+    :: SENDER(q) == MAKER && heard < mi[q] -> ms[q] = KEPT
+#endif
+    :: else -> ms[q] = ROUTING; mw[q] = SENDER(q)
+    fi
 }
 
 inline check_end() {
@@ -411,7 +458,7 @@ inline check_end() {
     :: x < NR -> assert(pv[x] == 0 && asked[x] == 0 && dv[x] == 0); x++
     :: x >= NR -> break
     od;
-    assert(!making && (!alive || at != AWAY));
+    assert(!making && heard == born && (!alive || at != AWAY));
     assert(alive && at != HOME -> hv == ver && hr == at : hv == 0)
 }
 
@@ -434,7 +481,7 @@ init {
 #if NM > 2
         :: ms[2] == UNSENT -> send(2)
 #endif
-        :: !alive && !making && born < NI -> making = 1; asking = 1
+        :: !making && heard == born && born < NI -> making = 1; asking = 1
 #ifdef HOME_LEARNS
         :: hv > 0 -> know(HOME); if :: kv > hv -> hv = kv; hr = kr; unhold(HOME) :: else fi; kv = 0; kr = 0
 #endif

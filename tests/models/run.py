@@ -27,6 +27,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 LOST = "ms[x]=="
 CIRCLES = "mk["
 WRONGLY_DEAD = "died>=mi["
+TOO_OLD = "<=born"
+NEVER_MADE = "!(making)"
 TO_ITSELF = "kr!=x"
 TOO_EARLY = "queued[i]==0"
 NEVER_DONE = "done=="
@@ -34,6 +36,8 @@ MEANINGS = {
     LOST: "a message is held for ever",
     CIRCLES: "a message is sent too often",
     WRONGLY_DEAD: "a message to a living chare is given up",
+    NEVER_MADE: "a creation waits for ever",
+    TOO_OLD: "a message reaches an earlier incarnation than the one it was meant for",
     TO_ITSELF: "a message is sent to the rank where it is",
     TOO_EARLY: "the end is announced while there is work",
     NEVER_DONE: "a reduction does not complete",
@@ -77,7 +81,7 @@ VARIANTS = [
     Variant("location.no-hold", "-DNO_HOLD -DHOPS=60", CIRCLES),
     Variant("location.no-query", "-DNO_QUERY", LOST),
     Variant("location.no-epoch", "-DNO_EPOCH", LOST),
-    Variant("location.no-nonce", "-DNO_NONCE", LOST),
+    Variant("location.no-nonce", "-DNO_NONCE", NEVER_MADE),
     Variant("location.no-pointer", "-DNO_POINTER", LOST),
     Variant("location.early-drop", "-DEARLY_DROP", LOST),
     Variant("location.any-ack", "-DNM=1 -DNG=4 -DNI=1 -DANY_ACK", LOST),
@@ -86,8 +90,10 @@ VARIANTS = [
     Variant("location.tombstone", "-DTOMBSTONE", LOST),
     Variant("location.dead-judges", "-DDEAD_JUDGES", WRONGLY_DEAD),
     Variant("location.dead-splits", "-DDEAD_SPLITS", LOST),
-    Variant("location.no-mark", "-DNO_MARK", WRONGLY_DEAD),
-    Variant("location.maker-no-hint", "-DNO_MARK -DMAKER_NO_HINT", WRONGLY_DEAD),
+    Variant("location.no-keep", "-DNO_KEEP", TOO_OLD),
+    Variant("location.maker-no-hint", "-DNO_KEEP -DMAKER_NO_HINT", TOO_OLD),
+    Variant("location.mark", "-DNO_KEEP -DMARK", TOO_OLD),
+    Variant("location.keep-to-home", "-DKEEP_TO_HOME", TOO_OLD),
     Variant("location.no-dead-mark", "-DNM=1 -DUNORDERED -DNO_DEAD_MARK", LOST),
     Variant("qd.four-counters", "-DVARIANT=3 -DBUDGET=4"),
     Variant("qd.one-wave", "-DVARIANT=1", TOO_EARLY),

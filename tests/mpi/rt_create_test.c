@@ -494,6 +494,91 @@ an_index_can_be_deleted_and_inserted_again(void)
     rts_close(rt);
 }
 
+/* A rank that deletes, inserts again and sends, all at once, reaches the new element: each call
+ * exactly once, wherever rank, root, home, and the former and the new place are. */
+static void
+what_is_sent_after_an_insertion_finds_the_new_element(void)
+{
+    enum { ROUNDS = 24, CALLS = 3 };
+    c4p_rt_t *rt = rts_open(NULL);
+    c4p_type_t type = rts_type(rt, "Heir");
+    c4p_entry_t call = rts_entry(rt, type, "count", count_call);
+    int me = c4p_rank(rt), ranks = c4p_num_ranks(rt);
+    c4p_coll_t coll;
+    rts_wait_t answers;
+
+    CHECK_OK(c4p_start(rt));
+    empty_array(rt, type, 1, &coll);
+    for (int round = 0; round < ROUNDS; round++) {
+        int64_t mine = 10 * me + round % 2; /* two indices, of different homes */
+        c4p_index_t index = {1, {mine}};
+        c4p_ref_t ref = rts_ref(coll, mine);
+        c4p_future_t answer = rts_future(rt, 1, &answers);
+        for (int again = 0; again < 1 + round % 3; again++) {
+            if (round > 1 || again)
+                CHECK_OK(c4p_destroy(rt, ref));
+            CHECK_OK(c4p_insert(rt, coll, &index, (round / 2 + again + me) % ranks,
+                                rts_number(rt, 100 * round + again)));
+        }
+        for (int i = 0; i < CALLS; i++)
+            CHECK_OK(c4p_send(rt, ref, call, rts_number(rt, mine)));
+        CHECK_OK(c4p_call(rt, ref, call, rts_number(rt, mine), answer));
+        rts_settle(rt);
+        CHECK_EQ(1, answers.values);
+        CHECK_EQ(0, answers.errors);
+        for (rts_obj_t *obj = rts_world.objs; obj; obj = obj->next) {
+            if (obj->index.at[0] % 2 != round % 2)
+                continue;
+            CHECK_EQ(100 * round + round % 3, obj->given); /* the last one asked for */
+            CHECK_EQ(CALLS + 1, obj->count);
+            CHECK_EQ((CALLS + 1) * obj->index.at[0], obj->sum);
+        }
+        rts_wait_end(&answers);
+    }
+    CHECK_EQ(2 * ranks, rts_sum(rts_world.alive));
+    rts_close(rt);
+}
+
+static void
+append_digit(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
+{
+    rts_obj_t *obj = object;
+    (void)rt, (void)ctx;
+    obj->sum = 10 * obj->sum + rts_number_in(msg);
+}
+
+/* Calls of one rank before and after its insertion arrive in the order sent: indices of all homes,
+ * made there or elsewhere. */
+static void
+an_insertion_does_not_disturb_the_order_of_calls(void)
+{
+    enum { N = 16 };
+    c4p_rt_t *rt = rts_open(NULL);
+    c4p_type_t type = rts_type(rt, "Cell");
+    c4p_entry_t call = rts_entry(rt, type, "append", append_digit);
+    int me = c4p_rank(rt), ranks = c4p_num_ranks(rt);
+    c4p_coll_t coll;
+
+    CHECK_OK(c4p_start(rt));
+    empty_array(rt, type, 1, &coll);
+    rts_settle(rt);
+    for (int64_t i = 0; i < N; i++) {
+        c4p_index_t index = {1, {1000 * me + i}};
+        c4p_ref_t ref = rts_ref(coll, index.at[0]);
+        int place = i % 4 ? -1 : (int)(i / 4) % ranks;
+        for (int64_t digit = 1; digit <= 5; digit++) {
+            if (digit == 3)
+                CHECK_OK(c4p_insert(rt, coll, &index, place, NULL));
+            CHECK_OK(c4p_send(rt, ref, call, rts_number(rt, digit)));
+        }
+    }
+    rts_settle(rt);
+    CHECK_EQ(N * ranks, rts_sum(rts_world.alive));
+    for (rts_obj_t *obj = rts_world.objs; obj; obj = obj->next)
+        CHECK_EQ(12345, obj->sum);
+    rts_close(rt);
+}
+
 /* An element that deletes itself finishes its method first. */
 static void
 destroy_me(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
@@ -529,4 +614,6 @@ TEST_CASES(every_rank_makes_a_group_with_a_member_on_each_rank,
            creation_is_complete_when_the_last_constructor_says_so,
            elements_are_inserted_from_any_rank_with_any_index,
            a_message_may_come_before_its_element, reductions_close_after_done_inserting,
-           an_index_can_be_deleted_and_inserted_again, an_element_may_delete_itself)
+           an_index_can_be_deleted_and_inserted_again,
+           what_is_sent_after_an_insertion_finds_the_new_element,
+           an_insertion_does_not_disturb_the_order_of_calls, an_element_may_delete_itself)

@@ -27,6 +27,18 @@ WORLD(churn, "insert, delete and insert again, with messages under way",
                   [OP_DESTROY] = 6,
                   [OP_DONE] = 1},
       .budget = 150, .sets = 1 << SET_SPARSE | 1 << SET_DENSE | 1 << SET_MAPPED, .late = 30);
+WORLD(replace, "delete, insert and send, all from one rank at once",
+      .weights = {[OP_SEND] = 8,
+                  [OP_CALL] = 2,
+                  [OP_SHOUT] = 1,
+                  [OP_CONTRIBUTE] = 2,
+                  [OP_MIGRATE] = 5,
+                  [OP_REPLACE] = 6,
+                  [OP_DESTROY] = 2,
+                  [OP_INSERT] = 2,
+                  [OP_DONE] = 1},
+      .budget = 120, .sets = 1 << SET_SPARSE | 1 << SET_DENSE | 1 << SET_MAPPED, .late = 30,
+      .large = 30);
 WORLD(
     shout, "broadcasts while elements move, come and go",
     .weights = {[OP_SEND] = 4, [OP_SHOUT] = 5, [OP_MIGRATE] = 5, [OP_INSERT] = 3, [OP_DESTROY] = 3},

@@ -104,14 +104,30 @@ MUTANTS = [
     (
         "destroy-overtakes-insert",
         "svc/grow.c",
-        "        if (insertion_waits(coll, msg->env.key)) {",
-        "        if (false) {",
+        "        msg->env.entry = AT_ROOT;\n        if (newborn)",
+        "        msg->env.entry = AT_ROOT;\n        if (false)",
+    ),
+    (
+        "call-overtakes-insert",
+        "api/send.c",
+        "    return c4pi_newborn_find(coll, key) ? C4P_ERR_BUSY : C4P_OK;",
+        "    return C4P_OK;",
+    ),
+    (
+        "stranger-overtakes-insert",
+        "core/route.c",
+        "        if (!wait_in_line(rt, msg))",
+        "        (void)wait_in_line;",
     ),
     (
         "destroy-before-collection",
         "svc/grow.c",
-        "    c4pi_send_to(rt, known ? c4pi_coll_creator(ref.coll) : rt->rank, msg);",
-        "    (void)known;\n    c4pi_send_to(rt, c4pi_coll_creator(ref.coll), msg);",
+        "    msg->env.entry = AT_INSERTER;\n    msg->env.source = (uint32_t)rt->rank & 0xffffff;\n"
+        "    c4pi_send_to(rt, rt->rank, msg);\n}\n\nvoid\nc4pi_grow_destroy_now",
+        "    msg->env.entry = AT_INSERTER;\n    msg->env.source = (uint32_t)rt->rank & 0xffffff;\n"
+        "    if (!c4pi_coll_find(rt, ref.coll))\n        msg->env.entry = AT_ROOT;\n"
+        "    c4pi_send_to(rt, msg->env.entry ? c4pi_coll_creator(ref.coll) : rt->rank, msg);\n}\n\n"
+        "void\nc4pi_grow_destroy_now",
     ),
     (
         "constructor-skipped",

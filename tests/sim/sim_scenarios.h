@@ -6,8 +6,8 @@
 #include "sim/sim_driver.h"
 
 /* mix.c */
-extern const sim_scenario_t sim_storm, sim_churn, sim_shout, sim_await, sim_reduce, sim_create,
-    sim_quiet, sim_mix, sim_exit;
+extern const sim_scenario_t sim_storm, sim_churn, sim_replace, sim_shout, sim_await, sim_reduce,
+    sim_create, sim_quiet, sim_mix, sim_exit;
 /* stall.c */
 extern const sim_scenario_t sim_stall, sim_patient;
 /* small.c */

@@ -31,6 +31,7 @@ typedef enum op {
     OP_QUIET, /* ask for quiescence */
     OP_CREATE,
     OP_EXIT,
+    OP_REPLACE, /* delete an element, insert its index again, and send to that */
     NUM_OPS
 } op_t;
 
@@ -81,6 +82,7 @@ typedef struct member {
     bool by_member;       /* inserted by a member of its set */
     int inserter;         /* rank */
     uint32_t inserted_at; /* the inserter's clock then */
+    struct member *after; /* inserted after it, while it was still to come */
     uint32_t phase;
     bool destroy_asked;
     int destroyer;
@@ -96,7 +98,7 @@ typedef struct slot {
     c4p_index_t index;
     c4p_key_t key;
     member_t *now;                /* the incarnation that was constructed last */
-    member_t *coming;             /* inserted, not yet constructed */
+    member_t *coming;             /* inserted, not yet constructed; then its `after` */
     uint32_t moves;               /* of all incarnations */
     uint32_t destroys;            /* asked for, ever */
     uint32_t next_seq[MAX_RANKS]; /* notes from each rank */
@@ -143,9 +145,10 @@ typedef struct note {
     note_state_t state;
     uint32_t len;
     uint32_t seq;
-    uint32_t moves;    /* the slot's, when sent */
-    bool must_arrive;  /* its target lived, and no death was asked for */
-    uint32_t destroys; /* the slot's, when sent */
+    uint32_t moves;      /* the slot's, when sent */
+    bool must_arrive;    /* its target lived, and no death was asked for */
+    uint32_t not_before; /* member: its sender had asked for that one, to be made after others */
+    uint32_t destroys;   /* the slot's, when sent */
     uint32_t phase;
     uint32_t runs_left; /* to all ranks: how many */
     uint32_t ran_on;    /* bits */
@@ -284,7 +287,8 @@ extern const c4p_type_desc_t world_type;
 set_t *world_set_of(world_t *w, c4p_coll_t id);
 slot_t *world_slot_of(set_t *set, c4p_key_t key);
 member_t *world_member_new(world_t *w, slot_t *slot);
-const char *world_name(const slot_t *slot); /* for reports, in a static buffer */
+member_t *world_last_coming(const slot_t *slot); /* or NULL */
+const char *world_name(const slot_t *slot);      /* for reports, in a static buffer */
 bool world_alive(const member_t *member);
 
 /* ---- world_run.c: what arrives ------------------------------------------------------------------ */

@@ -50,9 +50,20 @@ world_member_new(world_t *w, slot_t *slot)
     member_t *member = &w->members[w->num_members];
     *member = (member_t){
         .slot = slot, .id = w->num_members++, .state = M_COMING, .rank = -1, .phase = w->phase};
-    SIM_CHECK(w->job, "scenario", !slot->coming, "%s is inserted twice", world_name(slot));
-    slot->coming = member;
+    member_t *last = world_last_coming(slot);
+    SIM_CHECK(w->job, "scenario", !last || last->destroy_asked, "%s is inserted twice",
+              world_name(slot));
+    *(last ? &last->after : &slot->coming) = member;
     return member;
+}
+
+member_t *
+world_last_coming(const slot_t *slot)
+{
+    member_t *last = slot->coming;
+    while (last && last->after)
+        last = last->after;
+    return last;
 }
 
 /* What the runtime believes of an element that is being made. */
@@ -129,7 +140,7 @@ construct(c4p_rt_t *rt, c4p_ref_t self, c4p_msg_t *args, void *ctx, void **objec
     actor_t *actor = actor_new(w, rt, member);
     if (!actor)
         return C4P_ERR_NOMEM;
-    slot->coming = NULL;
+    slot->coming = member->after;
     slot->now = member;
     slot->moves += member->inserted;
     member->state = M_LIVE;

@@ -190,12 +190,17 @@ void
 world_send(world_t *w, c4p_rt_t *rt, slot_t *slot, bool call)
 {
     note_t *note = note_new(w, rt, slot, 0);
-    member_t *now = slot->now, *coming = slot->coming;
+    member_t *now = slot->now, *coming = world_last_coming(slot);
     note->seq = slot->next_seq[rt->rank];
     note->moves = slot->moves;
     note->destroys = slot->destroys;
-    note->must_arrive =
-        world_alive(now) ? !now->destroy_asked : !now && coming && !coming->destroy_asked;
+    note->must_arrive = world_alive(now)
+                            ? !now->destroy_asked
+                            : !now && coming && !coming->destroy_asked && coming == slot->coming;
+    if (coming && coming->inserted && coming->inserter == rt->rank) {
+        note->must_arrive = !coming->destroy_asked;
+        note->not_before = coming->id;
+    }
     c4p_ref_t to = {slot->set->id, slot->key};
     c4p_future_t reply = 0;
     if (call) {
@@ -425,27 +430,40 @@ insert(world_t *w, c4p_rt_t *rt)
         world_insert(w, rt, slot);
 }
 
-static void
-destroy(world_t *w, c4p_rt_t *rt)
+/* Returns whether it was done. */
+static bool
+destroy(world_t *w, c4p_rt_t *rt, slot_t *slot)
 {
-    slot_t *slot = any_slot(w);
     if (!slot || slot->set->coll_kind != C4P_KIND_ARRAY)
-        return;
-    member_t *member = slot->coming;
+        return false;
+    member_t *member = world_last_coming(slot);
     if (member && !(member->inserted && member->inserter == rt->rank))
-        return;
+        return false;
     if (!member && world_alive(slot->now))
         member = slot->now;
     if (!member || member->destroy_asked)
-        return;
+        return false;
     c4p_ref_t ref = {slot->set->id, slot->key};
     SIM_SAY(w->job, rt->rank, "DESTROY member %u %s", member->id, world_name(slot));
     if (!done(w, rt, c4p_destroy(rt, ref), "c4p_destroy"))
-        return;
+        return false;
     member->destroy_asked = true;
     member->destroyer = rt->rank;
     member->destroy_phase = w->phase;
     slot->destroys++;
+    return true;
+}
+
+/* What is sent now must find the new one. */
+static void
+replace(world_t *w, c4p_rt_t *rt)
+{
+    slot_t *slot = any_slot(w);
+    if (w->num_members > MAX_MEMBERS - 20 || !destroy(w, rt, slot))
+        return;
+    world_insert(w, rt, slot);
+    for (uint32_t n = sim_choose(w->job, 3); n > 0; n--)
+        world_send(w, rt, slot, sim_choose(w->job, 4) == 3);
 }
 
 void
@@ -616,7 +634,10 @@ act_once(world_t *w, c4p_rt_t *rt, member_t *member)
         insert(w, rt);
         return;
     case OP_DESTROY:
-        destroy(w, rt);
+        (void)destroy(w, rt, any_slot(w));
+        return;
+    case OP_REPLACE:
+        replace(w, rt);
         return;
     case OP_DONE:
         some_done(w, rt);

@@ -174,12 +174,23 @@ read_note(world_t *w, c4p_rt_t *rt, c4p_msg_t *msg)
     return note;
 }
 
+/* Only the way by the home leads to it: it was always there, made with its set or inserted. */
+static bool
+never_moved(c4p_rt_t *rt, const member_t *member)
+{
+    const slot_t *slot = member->slot;
+    if (!member->inserted)
+        return slot->moves == 0;
+    return slot->moves == 1 &&
+           c4pi_coll_home(c4pi_coll_find(rt, slot->set->id), slot->key) == rt->rank;
+}
+
 static void
-check_order(world_t *w, const note_t *note)
+check_order(world_t *w, c4p_rt_t *rt, const member_t *member, const note_t *note)
 {
     slot_t *slot = note->slot;
     uint32_t *seen = &slot->seen_seq[note->source];
-    SIM_CHECK(w->job, "P2", note->seq + 1 > *seen || slot->moves,
+    SIM_CHECK(w->job, "P2", note->seq + 1 > *seen || !never_moved(rt, member),
               "note %d of rank %d to %s, which never moved, comes after note %d", (int)note->seq,
               note->source, world_name(slot), (int)*seen - 1);
     if (note->seq + 1 > *seen)
@@ -199,7 +210,10 @@ world_run_note(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
     SIM_CHECK(w->job, "P3", msg->env.hops <= moves + 1,
               "note %u to %s was forwarded %u times, and its target moved %u times", id,
               world_name(member->slot), msg->env.hops, moves);
-    check_order(w, note);
+    SIM_CHECK(w->job, "P1", member->id >= note->not_before,
+              "note %u to %s, sent after its insertion, runs at an earlier incarnation", id,
+              world_name(member->slot));
+    check_order(w, rt, member, note);
     SIM_SAY(w->job, rt->rank, "RUN note %u at %s", id, world_name(member->slot));
     note->state = NOTE_RUN;
     note->ran_by = member->id;

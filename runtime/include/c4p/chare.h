@@ -131,7 +131,8 @@ C4P_API c4p_status_t c4p_chare_new(c4p_rt_t *rt, c4p_type_t type, int rank, c4p_
                                    c4p_future_t created, c4p_ref_t *ref_out);
 
 /** Insert one element into an array, on `rank` or (-1) where the map says. An index that exists
- * already ends the job with a report. */
+ * already, and that this rank has not deleted before, ends the job with a report. What this rank
+ * does to the index afterwards waits until the element has been made. */
 C4P_API c4p_status_t c4p_insert(c4p_rt_t *rt, c4p_coll_t coll, const c4p_index_t *index, int rank,
                                 c4p_msg_t *args);
 /** The initial insertions, here and causally before this call elsewhere, are complete: reductions
