@@ -377,7 +377,9 @@ def main(args):
             [9, 16, 5],
             "async def and others",
         )
-        raises(LookupError, pool.map, async_fails, [1, 2], chunksize=size, text="no 1")
+        # Which one of several failures is raised is not promised; the workers race.
+        error = raises(LookupError, pool.map, async_fails, [1, 2], chunksize=size)
+        check(error.args in (("no 1",), ("no 2",)), "one of those that failed")
 
     # Arguments by reference are for calls, not for tasks.
     users.by_reference(True, awaitable=True).get()
