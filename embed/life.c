@@ -336,6 +336,28 @@ c4pe_life_finish(PyObject *module, PyObject *Py_UNUSED(ignored))
     Py_RETURN_NONE;
 }
 
+enum { MAX_EXITS = 100 };
+
+/* exit() again and again: the program catches the exception that leaves the method and goes on in a
+ * loop. The exit was accepted, so a coroutine simply gets no more turns; everything else cannot be
+ * left. 0 if the coroutine was let run in spite of that. */
+static int
+leave_endless_loop(c4pe_state_t *st, int code)
+{
+    c4pe_coro_t *coro = c4pe_coro_need(st, "exit()");
+    if (coro != NULL)
+        return c4pe_coro_suspend(coro, C4PE_WAIT_TIMER, NULL);
+    PyErr_Clear();
+    char text[400], where[200];
+    PyOS_snprintf(
+        text, sizeof(text),
+        "charm.exit() was called %d times, but the program catches the SystemExit that it "
+        "raises and goes on: %s\n  hint: use 'except Exception', or leave the method",
+        MAX_EXITS, c4pe_coro_here(st, where, sizeof(where)));
+    c4pe_process_flush();
+    c4p_abort(st->rt, code > 0 && code < 126 ? code : 1, text);
+}
+
 PyObject *
 c4pe_life_exit(PyObject *module, PyObject *args)
 {
@@ -348,6 +370,8 @@ c4pe_life_exit(PyObject *module, PyObject *args)
     if (!st->exiting)
         c4p_exit(st->rt, code);
     st->exiting = true;
+    if (++st->num_exits > MAX_EXITS && leave_endless_loop(st, code) < 0)
+        return NULL;
     Py_RETURN_NONE;
 }
 

@@ -178,7 +178,8 @@ system_exit_code(PyObject *exc)
 static void
 exit_orderly(c4pe_state_t *st, PyObject *exc)
 {
-    int code = system_exit_code(exc);
+    /* When the end is decided the exception may be that of a call which is refused for that. */
+    int code = st->exiting ? 0 : system_exit_code(exc);
     if (!st->exiting && st->rt != NULL)
         c4p_exit(st->rt, code);
     st->exiting = true;

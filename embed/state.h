@@ -161,6 +161,7 @@ struct c4pe_state {
     bool forked;         /* this is a child process: no runtime, and no way back into it */
     bool finished;       /* the runtime has ended and cannot start again */
     bool making;         /* a chare is being made: its __new__ may run */
+    uint32_t num_exits;  /* how often the program called exit() */
     uint32_t no_suspend; /* not 0 in a constructor that runs inline: it must not suspend */
     int rank, num_ranks; /* -1 before init() */
 

@@ -46,6 +46,50 @@ class Ender(Chare):
     def all_at_once(self):
         charm.exit(6)
 
+    # The exit is accepted when charm.exit() is called, whatever becomes of its exception.
+    def swallows(self):
+        try:
+            charm.exit(8)
+        except BaseException:
+            pass
+        print("the method goes on")
+        self.thisProxy[self.thisIndex].noop_must_not_run()
+
+    def noop_must_not_run(self):
+        print("this line must not be reached")
+
+    @coro
+    def coroutine_swallows(self):
+        try:
+            charm.exit(8)
+        except BaseException:
+            pass
+        charm.sleep(0)
+        print("this line must not be reached")
+
+    async def async_swallows(self):
+        try:
+            charm.exit(8)
+        except BaseException:
+            pass
+        await charm.sleep(0)
+        print("this line must not be reached")
+
+    @coro
+    def coroutine_swallows_all(self):
+        while True:
+            try:
+                charm.exit(8)
+            except BaseException:
+                pass
+
+    def swallows_all(self):
+        while True:
+            try:
+                charm.exit(8)
+            except BaseException:
+                pass
+
 
 def task(code):
     exit(code)
@@ -63,7 +107,7 @@ def timer(code):
 def main(args):
     case = args[1]
     last = charm.numPes() - 1
-    e = Chare(Ender, onPE=last)
+    e = Array(Ender, 2)[1] if "swallows" in case else Chare(Ender, onPE=last)
     g = Group(Ender)
     if case == "main":
         exit()
@@ -116,6 +160,14 @@ def main(args):
         e.seen_first()
     elif case == "all_at_once":
         g.all_at_once()
+    elif case.endswith(("swallows", "swallows_all")):
+        getattr(e, case)()
+    elif case == "call_after_exit":
+        try:
+            charm.exit(8)
+        except SystemExit:
+            g.noop(awaitable=True).get()
+        print("this line must not be reached")
     elif case == "messages_left":
         for _ in range(1000):
             g.noop()
