@@ -206,6 +206,15 @@ module_in_coroutine(PyObject *module, PyObject *Py_UNUSED(ignored))
     return PyBool_FromLong(c4pe_coro_current(c4pe_state_of_module(module)) != NULL);
 }
 
+/* How calls that have to wait do so here; the numbers stand in _c4py.pyi. */
+static PyObject *
+module_wait_kind(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    c4pe_state_t *st = c4pe_state_of_module(module);
+    bool waits = c4pe_coro_current(st) != NULL && st->no_suspend == 0;
+    return PyLong_FromLong(!waits ? 0 : c4pe_await_wanted(st) ? 2 : 1);
+}
+
 static PyObject *
 module_class_add(PyObject *module, PyObject *args)
 {
@@ -366,6 +375,7 @@ static PyMethodDef module_methods[] = {
     {"set_option", module_set_option, METH_VARARGS, NULL},
     {"context", module_context, METH_NOARGS, NULL},
     {"in_coroutine", module_in_coroutine, METH_NOARGS, NULL},
+    {"wait_kind", module_wait_kind, METH_NOARGS, NULL},
     {"class_add", module_class_add, METH_VARARGS, NULL},
     {"class_registered", module_class_registered, METH_O, NULL},
     {"group_new", module_group_new, METH_VARARGS, NULL},

@@ -122,6 +122,9 @@ def context() -> tuple[str, str] | None:
 def in_coroutine() -> bool:
     """True where suspending is possible."""
 
+def wait_kind() -> Literal[0, 1, 2]:
+    """0: nothing can wait here; 1: in a coroutine, calls block it; 2: in an ``async def``, they return awaitables."""
+
 def build_info() -> dict[str, str]:
     """Build facts for --info: compiler, mpi, python, greenlet, numpy, ..."""
 

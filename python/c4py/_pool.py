@@ -57,6 +57,9 @@ _PORTION = 2e-3
 #: How many nested maps run on one stack.
 _MAX_DEPTH = 24
 
+# What _c4py.wait_kind() says: calls block the coroutine, or return something to await.
+_BLOCKS, _AWAITS = 1, 2
+
 _depth: contextvars.ContextVar[int] = contextvars.ContextVar("c4py_pool_depth", default=0)
 
 
@@ -138,26 +141,29 @@ class Pool:
         iterable: Iterable[Any],
         chunksize: int = 1,
         ncores: int = -1,
-    ) -> list[Any]:
+    ) -> Any:
         """Call func with every item, by tasks, and return the results in the order of the items.
 
         func: the function; an item that is a tuple becomes several arguments (with chunksize 1).
         chunksize: how many items make one task; worth it when a call takes only microseconds.
         ncores: run at most so many tasks of this call at a time; negative: no limit.
 
-        Blocks the coroutine that calls it; raises NotThreadedError outside one. An exception of a
-        task is raised here; the tasks that have not started are dropped then. Any rank may call it,
-        tasks too.
+        Blocks the coroutine that calls it; in an ``async def``: ``await charm.pool.map(...)``.
+        Raises NotThreadedError outside coroutines. An exception of a task is raised here; the tasks
+        that have not started are dropped then. Any rank may call it, tasks too.
         """
+        waiting = _c4py.wait_kind()
         if (
             chunksize == 1
             and ncores == -1
             and self._works
             and getattr(func, CORO_MARK, False)
             and _depth.get() < _MAX_DEPTH
-            and _c4py.in_coroutine()
+            and waiting == _BLOCKS
         ):
             return self._map_here(func, iterable if type(iterable) is list else listed(iterable))
+        if waiting == _AWAITS:
+            return self._submit_async(map_tasks, func, iterable, chunksize, ncores, False)
         job = self._submit(map_tasks, func, iterable, chunksize, ncores, None)
         return self._wait(job)
 
@@ -178,8 +184,10 @@ class Pool:
 
     def submit(
         self, tasks: Iterable[tuple[Callable[..., Any], Any]], chunksize: int = 1, ncores: int = -1
-    ) -> list[Any]:
+    ) -> Any:
         """Like `map` for a list of (function, item) pairs: each item goes to its own function."""
+        if _c4py.wait_kind() == _AWAITS:
+            return self._submit_async(pair_tasks, None, tasks, chunksize, ncores, False)
         job = self._submit(pair_tasks, None, tasks, chunksize, ncores, None)
         return self._wait(job)
 

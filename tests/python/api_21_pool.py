@@ -182,6 +182,15 @@ async def async_fails(x):
     raise LookupError(f"no {x}")
 
 
+async def fib_await(n):
+    return n if n < 2 else sum(await charm.pool.map(fib_await, [n - 1, n - 2]))
+
+
+async def fib_mixed(n):
+    """The tasks below are coroutine functions, which a worker would run on the caller's own stack."""
+    return n if n < 2 else sum(await charm.pool.map(fib, [n - 1, n - 2]))
+
+
 @coro
 def forgotten(x):
     charm.sleep(0)
@@ -219,6 +228,19 @@ class User(Chare):
             charm.pool.map(fib, [n, n]),
             charm.pool.map(add, [(n, 1)]),
         )
+
+    async def awaits(self, n):
+        return (
+            await charm.pool.map(square, range(n)),
+            await charm.pool.map(fib, [n, n]),
+            await charm.pool.submit([(add, (n, 1))]),
+        )
+
+    async def awaits_failure(self):
+        try:
+            await charm.pool.map(fails_on_13, [13])
+        except ValueError as error:
+            return str(error)
 
     def plain(self):
         try:
@@ -368,6 +390,10 @@ def main(args):
     want = ([i * i for i in range(9)], [34, 34], [10])
     equal(users.use(9, ret=True).get(), [want] * ranks, "from every rank")
     equal(users.plain(ret=True).get(), ["refused"] * ranks, "map needs a coroutine")
+    equal(users.awaits(9, ret=True).get(), [want] * ranks, "awaited on every rank")
+    equal(users.awaits_failure(ret=True).get(), ["unlucky 13"] * ranks, "awaited failure")
+    equal(pool.map(fib_await, [8, 1]), [21, 1], "async tasks that await the pool")
+    equal(pool.map(fib_mixed, [8, 1], chunksize=2), [21, 1], "the same, two in one task")
 
     # async def functions, also several in one task.
     for size in (1, 2, 5):
@@ -407,7 +433,7 @@ def main(args):
         127,
         "a tree of tasks that nobody waits for, all before quiescence",
     )
-    finish(75)
+    finish(79)
 
 
 def make_generator(x):
