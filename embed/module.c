@@ -10,6 +10,7 @@
 #include "future.h"
 #include "life.h"
 #include "process.h"
+#include "reducer.h"
 #include "signals.h"
 #include "when.h"
 
@@ -261,7 +262,8 @@ module_load_proxy(PyObject *module, PyObject *bytes)
 static PyObject *
 module_load_reducer(PyObject *module, PyObject *name)
 {
-    return c4pe_reducer_builtin(c4pe_state_of_module(module), name);
+    c4pe_state_t *st = c4pe_state_of_module(module);
+    return PyTuple_Check(name) ? c4pe_reducer_tuple(st, name) : c4pe_reducer_builtin(st, name);
 }
 
 static PyObject *
@@ -292,6 +294,12 @@ static PyObject *
 module_reducer_builtin(PyObject *module, PyObject *name)
 {
     return c4pe_reducer_builtin(c4pe_state_of_module(module), name);
+}
+
+static PyObject *
+module_reducer_tuple(PyObject *module, PyObject *parts)
+{
+    return c4pe_reducer_tuple(c4pe_state_of_module(module), parts);
 }
 
 static PyObject *
@@ -387,6 +395,7 @@ static PyMethodDef module_methods[] = {
     {"_load_proxy", module_load_proxy, METH_O, NULL},
     {"_load_reducer", module_load_reducer, METH_O, NULL},
     {"reducer_builtin", module_reducer_builtin, METH_O, NULL},
+    {"reducer_tuple", module_reducer_tuple, METH_O, NULL},
     {"reducer_add", FN(module_reducer_add), VARKW, NULL},
     {"contribute", module_contribute, METH_VARARGS, NULL},
     {"detect_quiescence", module_detect_quiescence, METH_O, NULL},

@@ -6,7 +6,7 @@
 #include "coroutine.h"
 #include "future.h"
 #include "reduce_data.h"
-#include "reducer.h"
+#include "reduce_part.h"
 
 #include <string.h>
 
@@ -60,9 +60,47 @@ decode_parts(c4pe_state_t *st, const c4p_blob_t *parts, size_t n, PyObject **nam
     return values;
 }
 
+static PyObject *combine_values(c4pe_state_t *st, PyObject *name, PyObject *values);
+
+/* The i-th items of all values. */
+static PyObject *
+column(PyObject *values, Py_ssize_t at)
+{
+    Py_ssize_t n = PyList_GET_SIZE(values);
+    PyObject *items = PyList_New(n);
+    for (Py_ssize_t i = 0; items != NULL && i < n; i++) {
+        PyObject *item = PySequence_GetItem(PyList_GET_ITEM(values, i), at);
+        if (item == NULL)
+            Py_CLEAR(items);
+        else
+            PyList_SET_ITEM(items, i, item);
+    }
+    return items;
+}
+
+/* Values that are tuples: part by part. */
+static PyObject *
+combine_parts(c4pe_state_t *st, PyObject *names, PyObject *values)
+{
+    Py_ssize_t n = PyTuple_GET_SIZE(names);
+    PyObject *all = PyTuple_New(n);
+    for (Py_ssize_t i = 0; all != NULL && i < n; i++) {
+        PyObject *items = column(values, i);
+        PyObject *part = items ? combine_values(st, PyTuple_GET_ITEM(names, i), items) : NULL;
+        Py_XDECREF(items);
+        if (part == NULL)
+            Py_CLEAR(all);
+        else
+            PyTuple_SET_ITEM(all, i, part);
+    }
+    return all;
+}
+
 static PyObject *
 combine_values(c4pe_state_t *st, PyObject *name, PyObject *values)
 {
+    if (PyTuple_Check(name))
+        return combine_parts(st, name, values);
     PyObject *found = PyDict_GetItemWithError(st->reducers, name); /* borrowed */
     if (found == NULL)
         return PyErr_Occurred()
@@ -147,114 +185,47 @@ give_named(const contribution_t *c)
     return give_encoded(c, msg, C4P_OP_CUSTOM);
 }
 
-/* A number of any type, numpy's too: integers stay integers, so that all members agree. */
-static int
-read_number(PyObject *obj, c4p_dtype_t *dtype_out, int64_t *i_out, double *d_out)
-{
-    PyObject *integer = PyIndex_Check(obj) ? PyNumber_Index(obj) : NULL;
-    if (integer != NULL) {
-        *dtype_out = C4P_INT64;
-        *i_out = PyLong_AsLongLong(integer);
-        Py_DECREF(integer);
-    } else {
-        PyErr_Clear(); /* arrays of one float have an __index__ that fails */
-        *dtype_out = C4P_FLOAT64;
-        *d_out = PyFloat_AsDouble(obj);
-    }
-    return PyErr_Occurred() ? -1 : 0;
-}
-
-/* (value, location) for minloc and maxloc. */
-static int
-give_location(const contribution_t *c)
-{
-    struct {
-        union {
-            int64_t i;
-            double d;
-        } value;
-        int64_t location;
-    } item;
-    c4p_reduce_t how = {.op = c->reducer->op, .dtype = C4P_FLOAT64};
-    if (!PyTuple_Check(c->data) || PyTuple_GET_SIZE(c->data) != 2 ||
-        !PyIndex_Check(PyTuple_GET_ITEM(c->data, 1))) {
-        PyErr_Format(PyExc_TypeError, "%U needs a tuple (number, location as an int), not %R",
-                     c->reducer->name, c->data);
-        return -1;
-    }
-    PyObject *location = PyNumber_Index(PyTuple_GET_ITEM(c->data, 1));
-    if (location == NULL)
-        return -1;
-    item.location = PyLong_AsLongLong(location);
-    Py_DECREF(location);
-    if (PyErr_Occurred() ||
-        read_number(PyTuple_GET_ITEM(c->data, 0), &how.dtype, &item.value.i, &item.value.d) < 0)
-        return -1;
-    return give(c, &how, &item, sizeof(item));
-}
-
-static bool
-is_logical(c4p_op_t op)
-{
-    return op == C4P_OP_AND || op == C4P_OP_OR || op == C4P_OP_XOR;
-}
-
-/* Has the runtime a loop for this operation on these items? Otherwise Python does it, as numpy
- * would. */
-static bool
-combines_in_c(c4p_op_t op, c4p_dtype_t dtype)
-{
-    bool is_complex = dtype == C4P_COMPLEX64 || dtype == C4P_COMPLEX128;
-    bool is_float = dtype == C4P_FLOAT32 || dtype == C4P_FLOAT64;
-    switch (op) {
-    case C4P_OP_SUM:
-    case C4P_OP_PRODUCT:
-    case C4P_OP_SUM_ORDERED:
-        return dtype != C4P_BOOL;
-    case C4P_OP_MIN:
-    case C4P_OP_MAX:
-        return dtype != C4P_BOOL && !is_complex;
-    case C4P_OP_SUM_COMPENSATED:
-        return is_float;
-    case C4P_OP_BIT_AND:
-    case C4P_OP_BIT_OR:
-    case C4P_OP_BIT_XOR:
-        return dtype != C4P_BOOL && !is_complex && !is_float;
-    default:
-        return is_logical(op);
-    }
-}
-
-/* Operations that exist in Python, too. */
-static bool
-combines_in_python(c4p_op_t op)
-{
-    return op == C4P_OP_SUM || op == C4P_OP_PRODUCT || op == C4P_OP_MIN || op == C4P_OP_MAX ||
-           is_logical(op);
-}
-
 static int
 give_typed(const contribution_t *c)
 {
     c4pe_typed_t typed;
-    c4p_op_t op = c->reducer->op;
-    int kind = c4pe_typed_get(c->data, &typed);
-    int result = -1;
-    if (kind > 0 && is_logical(op) && c4pe_typed_to_bool(&typed) < 0)
-        kind = -1;
-    if (kind > 0 && combines_in_c(op, typed.dtype)) {
-        c4p_reduce_t how = {.op = op,
+    int kind = c4pe_part_get(c->reducer, c->data, &typed);
+    int result = kind;
+    if (kind > 0) {
+        c4p_reduce_t how = {.op = c->reducer->op,
                             .dtype = typed.dtype,
                             .meta = typed.meta,
                             .meta_len = (uint64_t)typed.meta_len};
         result = give(c, &how, typed.data, typed.len);
-    } else if (kind >= 0 && combines_in_python(op)) {
+    } else if (kind == 0) {
         result = give_named(c);
-    } else if (kind >= 0) {
-        PyErr_Format(PyExc_TypeError, "the reducer %U cannot combine %s", c->reducer->name,
-                     Py_TYPE(c->data)->tp_name);
     }
     c4pe_typed_release(&typed);
+    return result;
+}
+
+static int
+give_tuple(contribution_t *c)
+{
+    c4pe_state_t *st = c->chare->state;
+    c4pe_parts_t parts;
+    int kind = c4pe_parts_get(c->reducer, c->data, &parts);
+    int result = kind;
+    if (kind > 0) {
+        c4p_reduce_t how = {
+            .op = C4P_OP_TUPLE, .meta = parts.meta, .meta_len = (uint64_t)parts.meta_len};
+        result = give(c, &how, parts.data, parts.len);
+    } else if (kind == 0) {
+        PyObject *names = c4pe_parts_names(c->reducer);
+        PyObject *data = names ? c4pe_parts_pre(c->reducer, c->data, (PyObject *)c->chare) : NULL;
+        c4p_msg_t *msg;
+        result = data && encode_named(st, names, data, &msg) == 0
+                     ? give_encoded(c, msg, C4P_OP_CUSTOM)
+                     : -1;
+        Py_XDECREF(data);
+        Py_XDECREF(names);
+    }
+    c4pe_parts_release(&parts);
     return result;
 }
 
@@ -283,9 +254,8 @@ contribute(contribution_t *c)
         return give_gather(c);
     case C4P_OP_CUSTOM:
         return give_custom(c);
-    case C4P_OP_MINLOC:
-    case C4P_OP_MAXLOC:
-        return give_location(c);
+    case C4P_OP_TUPLE:
+        return give_tuple(c);
     default:
         return give_typed(c);
     }
@@ -413,35 +383,43 @@ gathered_result(c4pe_state_t *st, c4p_msg_t *msg)
     return list;
 }
 
+/* Apply `post` of the reducer of that name, or of those whose names stand in a tuple. Takes the
+ * reference to value. */
+static PyObject *
+finish_named(c4pe_state_t *st, PyObject *name, PyObject *value)
+{
+    if (PyTuple_Check(name)) {
+        Py_ssize_t n = PyTuple_GET_SIZE(name);
+        PyObject *all = PyTuple_New(n);
+        for (Py_ssize_t i = 0; all != NULL && i < n; i++) {
+            PyObject *part = PySequence_GetItem(value, i);
+            part = part ? finish_named(st, PyTuple_GET_ITEM(name, i), part) : NULL;
+            if (part == NULL)
+                Py_CLEAR(all);
+            else
+                PyTuple_SET_ITEM(all, i, part);
+        }
+        Py_DECREF(value);
+        return all;
+    }
+    PyObject *found = PyDict_GetItemWithError(st->reducers, name); /* borrowed */
+    if (found != NULL && ((c4pe_reducer_t *)found)->post != NULL)
+        Py_SETREF(value, PyObject_CallOneArg(((c4pe_reducer_t *)found)->post, value));
+    else if (PyErr_Occurred())
+        Py_CLEAR(value);
+    return value;
+}
+
 static PyObject *
 named_result(c4pe_state_t *st, const c4p_result_t *result)
 {
     PyObject *pair = decode_named(st, result->data, result->len);
     if (pair == NULL)
         return NULL;
-    PyObject *found = PyDict_GetItemWithError(st->reducers, PyTuple_GET_ITEM(pair, 0)); /* borrowed
-                                                                                         */
-    PyObject *value = PyTuple_GET_ITEM(pair, 1);
-    if (found != NULL && ((c4pe_reducer_t *)found)->post != NULL)
-        value = PyObject_CallOneArg(((c4pe_reducer_t *)found)->post, value);
-    else
-        value = PyErr_Occurred() ? NULL : Py_NewRef(value);
+    PyObject *value =
+        finish_named(st, PyTuple_GET_ITEM(pair, 0), Py_NewRef(PyTuple_GET_ITEM(pair, 1)));
     Py_DECREF(pair);
     return value;
-}
-
-static PyObject *
-location_result(const c4p_result_t *result)
-{
-    int64_t location, i;
-    double d;
-    if (result->len < 16)
-        return PyErr_Format(PyExc_RuntimeError, "the result of a reduction arrived damaged");
-    memcpy(&location, (const char *)result->data + 8, 8);
-    memcpy(&i, result->data, 8);
-    memcpy(&d, result->data, 8);
-    return result->dtype == C4P_INT64 ? Py_BuildValue("(LL)", (long long)i, (long long)location)
-                                      : Py_BuildValue("(dL)", d, (long long)location);
 }
 
 PyObject *
@@ -460,11 +438,10 @@ c4pe_reduce_decode(c4pe_state_t *st, c4p_msg_t *msg, bool *empty_out)
         return gathered_result(st, msg);
     case C4P_OP_CUSTOM:
         return named_result(st, &result);
-    case C4P_OP_MINLOC:
-    case C4P_OP_MAXLOC:
-        return location_result(&result);
+    case C4P_OP_TUPLE:
+        return c4pe_parts_result(st, &result);
     default:
-        return c4pe_typed_result(st, &result);
+        return c4pe_part_result(st, &result);
     }
 }
 

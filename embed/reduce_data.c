@@ -14,11 +14,11 @@ enum { META_HEAD = 8, MAX_NDIM = 64 };
 static int
 from_int(PyObject *data, c4pe_typed_t *out)
 {
-    out->small.i = PyLong_AsLongLong(data);
-    if (out->small.i == -1 && PyErr_Occurred())
+    out->small.value.i = PyLong_AsLongLong(data);
+    if (out->small.value.i == -1 && PyErr_Occurred())
         return -1;
     out->dtype = C4P_INT64;
-    out->data = &out->small;
+    out->data = &out->small.value;
     out->len = sizeof(int64_t);
     return 1;
 }
@@ -26,9 +26,9 @@ from_int(PyObject *data, c4pe_typed_t *out)
 static int
 from_float(double value, c4pe_typed_t *out)
 {
-    out->small.d = value;
+    out->small.value.d = value;
     out->dtype = C4P_FLOAT64;
-    out->data = &out->small;
+    out->data = &out->small.value;
     out->len = sizeof(double);
     return 1;
 }
@@ -36,9 +36,9 @@ from_float(double value, c4pe_typed_t *out)
 static int
 from_bool(bool value, c4pe_typed_t *out)
 {
-    out->small.b = value;
+    out->small.value.b = value;
     out->dtype = C4P_BOOL;
-    out->data = &out->small;
+    out->data = &out->small.value;
     out->len = 1;
     return 1;
 }

@@ -16,10 +16,13 @@ typedef struct c4pe_typed {
     char meta[8 + 8 * 64];
     void *owned;    /* PyMem, or NULL */
     Py_buffer view; /* view.obj NULL: none */
-    union {
-        int64_t i;
-        double d;
-        unsigned char b;
+    struct {
+        union {
+            int64_t i;
+            double d;
+            unsigned char b;
+        } value;
+        int64_t location; /* of minloc and maxloc */
     } small;
 } c4pe_typed_t;
 

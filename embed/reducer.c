@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+enum { MAX_PARTS = 100 };
+
 /* ---- the reducer object -------------------------------------------------------------------------- */
 
 static int
@@ -14,6 +16,7 @@ c4pe_reducer_traverse(PyObject *op, visitproc visit, void *arg)
     Py_VISIT(self->func);
     Py_VISIT(self->pre);
     Py_VISIT(self->post);
+    Py_VISIT(self->parts);
     return 0;
 }
 
@@ -25,6 +28,7 @@ reducer_clear(PyObject *op)
     Py_CLEAR(self->func);
     Py_CLEAR(self->pre);
     Py_CLEAR(self->post);
+    Py_CLEAR(self->parts);
     return 0;
 }
 
@@ -44,13 +48,14 @@ reducer_repr(PyObject *op)
     return PyUnicode_FromFormat("<reducer %U>", ((c4pe_reducer_t *)op)->name);
 }
 
-/* By name: Reducer.<name> on the receiver. */
+/* By name: Reducer.<name> on the receiver; a tuple by its parts. */
 static PyObject *
 reducer_reduce(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
+    c4pe_reducer_t *self = (c4pe_reducer_t *)op;
     c4pe_state_t *st = c4pe_state_of_type(Py_TYPE(op));
     PyObject *load = st ? PyObject_GetAttrString(st->module, "_load_reducer") : NULL;
-    return load ? Py_BuildValue("N(O)", load, ((c4pe_reducer_t *)op)->name) : NULL;
+    return load ? Py_BuildValue("N(O)", load, self->parts ? self->parts : self->name) : NULL;
 }
 
 static PyMemberDef reducer_members[] = {
@@ -157,6 +162,59 @@ c4pe_reducer_add(c4pe_state_t *st, PyObject *args, PyObject *kwargs)
     if (PyDict_GetItemString(st->reducers, name) != NULL)
         return c4pe_raise(st, "there is already a reducer named '%s'", name);
     return reducer_new(st, name, C4P_OP_CUSTOM, func, pre, post);
+}
+
+static int
+check_part(c4pe_state_t *st, PyObject *part)
+{
+    c4p_op_t op = Py_IS_TYPE(part, st->reducer_type) ? ((c4pe_reducer_t *)part)->op : C4P_OP_NOP;
+    if (!Py_IS_TYPE(part, st->reducer_type))
+        PyErr_Format(PyExc_TypeError, "Reducer.tuple() takes reducers such as Reducer.sum, not %R",
+                     part);
+    else if (op == C4P_OP_NOP || op == C4P_OP_GATHER || op == C4P_OP_SUM_ORDERED ||
+             op == C4P_OP_TUPLE)
+        PyErr_Format(PyExc_TypeError, "%U cannot be a part of Reducer.tuple()",
+                     ((c4pe_reducer_t *)part)->name);
+    else
+        return 0;
+    return -1;
+}
+
+/* "tuple(sum, max)" */
+static PyObject *
+tuple_name(PyObject *parts)
+{
+    PyObject *names = PyList_New(0);
+    for (Py_ssize_t i = 0; names != NULL && i < PyTuple_GET_SIZE(parts); i++)
+        if (PyList_Append(names, ((c4pe_reducer_t *)PyTuple_GET_ITEM(parts, i))->name) < 0)
+            Py_CLEAR(names);
+    PyObject *comma = names ? PyUnicode_FromString(", ") : NULL;
+    PyObject *joined = comma ? PyUnicode_Join(comma, names) : NULL;
+    PyObject *name = joined ? PyUnicode_FromFormat("tuple(%U)", joined) : NULL;
+    Py_XDECREF(joined);
+    Py_XDECREF(comma);
+    Py_XDECREF(names);
+    return name;
+}
+
+PyObject *
+c4pe_reducer_tuple(c4pe_state_t *st, PyObject *parts)
+{
+    Py_ssize_t n = PyTuple_Check(parts) ? PyTuple_GET_SIZE(parts) : 0;
+    if (n < 1 || n > MAX_PARTS)
+        return PyErr_Format(PyExc_TypeError, "Reducer.tuple() takes 1 to %d reducers, not %zd",
+                            MAX_PARTS, n);
+    for (Py_ssize_t i = 0; i < n; i++)
+        if (check_part(st, PyTuple_GET_ITEM(parts, i)) < 0)
+            return NULL;
+    c4pe_reducer_t *self = (c4pe_reducer_t *)st->reducer_type->tp_alloc(st->reducer_type, 0);
+    if (self == NULL)
+        return NULL;
+    self->op = C4P_OP_TUPLE;
+    self->parts = Py_NewRef(parts);
+    if ((self->name = tuple_name(parts)) == NULL)
+        Py_CLEAR(self);
+    return (PyObject *)self;
 }
 
 /* ---- module -------------------------------------------------------------------------------------- */

@@ -10,6 +10,11 @@ typedef struct c4pe_reducer {
     PyObject_HEAD
     c4p_op_t op; /* CUSTOM: func combines */
     PyObject *name, *func, *pre, *post;
+    PyObject *parts; /* of a tuple: the reducers of its parts; NULL otherwise */
 } c4pe_reducer_t;
+
+/* Reducer.tuple(*parts): each value of a tuple is combined by the reducer at its place. New
+ * reference; NULL with TypeError. */
+PyObject *c4pe_reducer_tuple(c4pe_state_t *st, PyObject *parts);
 
 #endif

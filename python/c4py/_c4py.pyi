@@ -258,6 +258,7 @@ def reducer_builtin(
         "sum_compensated",
     ],
 ) -> Op: ...
+def reducer_tuple(parts: tuple[Op, ...]) -> Op: ...
 def reducer_add(
     name: str,
     func: Callable[[list[Any]], Any],

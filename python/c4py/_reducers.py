@@ -46,6 +46,7 @@ class Reducers:
     bit_and, bit_or, bit_xor: of integers. minloc, maxloc: of (value, location) pairs.
     sum_ordered: a sum with the same bits in every run. sum_compensated: a sum that loses nearly no
     digits.
+    tuple(Reducer.sum, Reducer.max, ...): of tuples, each value by the reducer at its place.
     """
 
     def __init__(self) -> None:
@@ -79,6 +80,16 @@ class Reducers:
         if hasattr(self, name):
             raise Charm4PyError(f"addReducer: there is a reducer called '{name}' already")
         setattr(self, name, _c4py.reducer_add(name, func, pre, post))
+
+    def tuple(self, *reducers: Any) -> Any:
+        """A reducer of tuples with as many values as reducers are given; the result is such a tuple, too.
+
+        ``self.reduce(callback, (size, error), Reducer.tuple(Reducer.sum, Reducer.max))`` makes one
+        reduction of what would be two. Values of numbers and arrays are combined in C. Reducers of
+        the program may stand in it; gather, nop, sum_ordered and other tuples may not. Raises
+        TypeError for them.
+        """
+        return _c4py.reducer_tuple(reducers)
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(

@@ -61,6 +61,8 @@ def as_text(result):
     return f"total {result}"
 
 
+PAIR = Reducer.tuple(Reducer.sum, Reducer.max)
+LOCATIONS = (Reducer.sum, Reducer.minloc)
 Reducer.addReducer(longest)
 Reducer.addReducer(scaled, pre=pre_scale, post=as_text)
 
@@ -78,7 +80,7 @@ class Member(Chare):
         self.reduce(
             target,
             eval(make, {**globals(), **NAMES}, {"i": self.place(), "self": self}),
-            getattr(Reducer, reducer_name),
+            getattr(Reducer, reducer_name) if isinstance(reducer_name, str) else reducer_name,
         )
 
     def barrier(self, target):
@@ -138,6 +140,14 @@ class Member(Chare):
             lambda: Reducer.no_such,
             lambda: self.reduce(self.thisProxy.receive, 2**64, Reducer.sum),
             lambda: self.reduce(self.thisProxy.receive, True, "sum"),
+            lambda: self.reduce(self.thisProxy.receive, (1,), PAIR),
+            lambda: self.reduce(self.thisProxy.receive, 1, PAIR),
+            lambda: self.reduce(
+                self.thisProxy.receive, (1, (2, "here")), Reducer.tuple(*LOCATIONS)
+            ),
+            lambda: self.reduce(
+                self.thisProxy.receive, (Number(1), (2, 3)), Reducer.tuple(*LOCATIONS)
+            ),
         ):
             try:
                 call()
@@ -191,6 +201,12 @@ class Main(Chare):
         equal(errors[0][3], "AttributeError", "a reducer that was not added")
         equal(errors[0][4], "OverflowError", "an integer beyond 64 bits")
         check(errors[0][5] is not None, "a reducer by its name")
+        equal(errors[0][6:], ["TypeError"] * 4, "tuples that do not fit, or are combined nowhere")
+        raises(TypeError, Reducer.tuple, text="1 to")
+        raises(TypeError, Reducer.tuple, "sum", text="'sum'")
+        raises(TypeError, Reducer.tuple, Reducer.sum, Reducer.gather, text="gather")
+        raises(TypeError, Reducer.tuple, PAIR, text="tuple(sum, max)")
+        equal(repr(PAIR), "<reducer tuple(sum, max)>")
         f = Future()
         group.give("1", "sum", f)
         equal(f.get(), ranks, "nothing was contributed by the refused calls")
@@ -274,6 +290,7 @@ class Main(Chare):
         equal(r(p, "None", "gather"), [None] * n)
         equal(r(p, "'x' * (i + 1)", "longest"), "x" * n, "a reducer of the program's")
         equal(r(p, "i", "scaled"), f"total {3 * total}", "pre and post")
+        self.tuples(p, n)
         if np is None:
             return
         for kind in ("np.int64", "np.float64", "np.float32"):
@@ -315,6 +332,34 @@ class Main(Chare):
         check(big.shape == (50000,) and (big == total).all(), "a large array")
         value = r(p, "np.array([np.nan if i == 0 else 1.0])", "max")
         check(math.isnan(float(np.asarray(value).reshape(-1)[0])), "NaN wins, as in numpy.maximum")
+
+    def tuples(self, p, n):
+        """Each value of a tuple by a reducer of its own."""
+        r, make = self.reduced, Reducer.tuple
+        total = n * (n - 1) // 2
+        equal(r(p, "(i, i)", PAIR), (total, n - 1), "a sum and a maximum at once")
+        equal(r(p, "[i * 0.5, -i]", PAIR), (total * 0.5, 0), "floats and ints, in a list")
+        several = make(Reducer.min, Reducer.logical_or, Reducer.maxloc, Reducer.sum, Reducer.bit_or)
+        value = r(p, "(-1.5 * i, i == 0, (i, 10 * i), [i, 1], 1)", several)
+        equal(value[:3], (-1.5 * (n - 1), 1, (n - 1, 10 * (n - 1))), "five at once")
+        equal((list(value[3]), value[4]), ([total, n], 1), "with a list among them")
+        equal(r(p, "(i,)", make(Reducer.sum)), (total,), "one")
+        value = r(p, "(Number(i), i)", PAIR)
+        equal((value[0].value, value[1]), (total, n - 1), "objects, in Python")
+        mixed = make(Reducer.scaled, Reducer.sum)
+        want = (f"total {3 * total}", total)
+        equal(r(p, "(i, i)", mixed), want, "a reducer of the program's, with pre and post")
+        f = Future()
+        p.give("(i, i)", PAIR, self.thisProxy.receive)
+        p.barrier(f)
+        f.get()
+        self.wait("len(self.got) == 1")
+        equal(self.got.pop(), ((total, n - 1),), "one argument for a method")
+        if np is None:
+            return
+        value = r(p, "(np.full((2, 3), i, np.float32), np.arange(3) + i)", PAIR)
+        equal((value[0].shape, value[0].dtype), ((2, 3), np.dtype(np.float32)), "shape and dtype")
+        equal(value[1].tolist(), [n - 1, n, n + 1], "arrays")
 
     def targets(self, p, n, group, array_, single):
         total = n * (n - 1) // 2
