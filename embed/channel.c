@@ -430,11 +430,9 @@ void
 c4pe_channel_describe(PyObject *channel, const char *what, char *buf, size_t size)
 {
     c4pe_channel_t *ch = (c4pe_channel_t *)channel;
-    PyObject *remote = PyObject_Repr(ch->remote);
-    const char *text = remote ? PyUnicode_AsUTF8(remote) : NULL;
-    PyOS_snprintf(buf, size, "%s channel %lld to %s", what, (long long)ch->port, text ? text : "?");
-    PyErr_Clear();
-    Py_XDECREF(remote);
+    char peer[200];
+    PyOS_snprintf(buf, size, "%s channel %lld to %s", what, (long long)ch->port,
+                  c4pe_describe_proxy(ch->remote, peer, sizeof(peer)));
 }
 
 static PyObject *

@@ -151,7 +151,7 @@ coro_name(c4pe_coro_t *coro)
     return name ? name : PyUnicode_FromString("?");
 }
 
-/* "coroutine Worker.run of Worker[3] at main.py:12 on rank 0 waits for future 17 (made at
+/* "coroutine Worker.run of Worker(3) at main.py:12 on rank 0 waits for future 17 (made at
  * main.py:11) since 2.3 s" */
 static void
 describe_coro(c4pe_coro_t *coro, char *buf, size_t size)

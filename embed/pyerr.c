@@ -43,6 +43,23 @@ c4pe_raise_status(c4pe_state_t *st, c4p_status_t status, const char *what)
 
 /* ---- describing ---------------------------------------------------------------------------------- */
 
+/* "Grid(4,7)", or "Grid" for ndims 0. */
+static const char *
+describe(const char *name, c4p_key_t key, int ndims, char *buf, size_t size)
+{
+    const char *dot = strrchr(name, '.');
+    c4p_index_t index = {.ndims = 0};
+    if (ndims > 0)
+        c4p_index_unpack(key, ndims, &index);
+    size_t at = (size_t)snprintf(buf, size, "%s", dot ? dot + 1 : name);
+    for (int i = 0; i < index.ndims && at < size; i++)
+        at +=
+            (size_t)snprintf(buf + at, size - at, "%s%lld", i ? "," : "(", (long long)index.at[i]);
+    if (index.ndims > 0 && at < size)
+        snprintf(buf + at, size - at, ")");
+    return buf;
+}
+
 const char *
 c4pe_describe_chare(c4pe_chare_t *chare, char *buf, size_t size)
 {
@@ -50,23 +67,22 @@ c4pe_describe_chare(c4pe_chare_t *chare, char *buf, size_t size)
         snprintf(buf, size, "(no chare)");
         return buf;
     }
-    const char *name = Py_TYPE(chare)->tp_name;
-    const char *dot = strrchr(name, '.');
-    name = dot ? dot + 1 : name;
     c4pe_coll_t *coll = chare->coll;
-    if (coll == NULL || coll->kind == C4PE_KIND_MAIN || coll->single) {
-        snprintf(buf, size, "%s", name);
-        return buf;
-    }
-    c4p_index_t index;
-    c4p_index_unpack(chare->key, coll->ndims, &index);
-    size_t at = (size_t)snprintf(buf, size, "%s[", name);
-    for (int i = 0; i < index.ndims && at < size; i++)
-        at +=
-            (size_t)snprintf(buf + at, size - at, "%s%lld", i ? ", " : "", (long long)index.at[i]);
-    if (at < size)
-        snprintf(buf + at, size - at, "]");
-    return buf;
+    bool alone = coll == NULL || coll->kind == C4PE_KIND_MAIN || coll->single;
+    return describe(Py_TYPE(chare)->tp_name, chare->key, alone ? 0 : coll->ndims, buf, size);
+}
+
+const char *
+c4pe_describe_proxy(PyObject *op, char *buf, size_t size)
+{
+    const c4pe_proxy_t *proxy = (c4pe_proxy_t *)op;
+    const c4pe_pclass_t *pclass = proxy->pclass;
+    c4p_coll_info_t info;
+    bool alone = !(proxy->flags & C4PE_PROXY_ELEMENT) || pclass->kind == C4PE_KIND_MAIN;
+    if (!alone && pclass->state->rt != NULL &&
+        c4p_coll_info(pclass->state->rt, proxy->ref.coll, &info) == C4P_OK)
+        alone = info.kind == C4P_KIND_CHARE;
+    return describe(pclass->cls->name, proxy->ref.key, alone ? 0 : proxy->ndims, buf, size);
 }
 
 /* The traceback text of an exception, by the package's formatter or, failing that, by traceback's.

@@ -261,8 +261,10 @@ c4p_msg_t *c4pe_err_encode(c4pe_state_t *st);
  * an exception on damage. */
 PyObject *c4pe_err_decode(c4pe_state_t *st, c4p_msg_t *msg);
 PyObject *c4pe_err_decode_bytes(c4pe_state_t *st, const void *data, size_t len);
-/* "Grid(4, 7)" into buf, or "a plain function" for NULL. Returns buf. */
+/* "Grid(4,7)" into buf, "Main" for a chare without index, "(no chare)" for NULL. Returns buf. */
 const char *c4pe_describe_chare(c4pe_chare_t *chare, char *buf, size_t size);
+/* The same for what a proxy stands for; a whole collection is its class's name. */
+const char *c4pe_describe_proxy(PyObject *proxy, char *buf, size_t size);
 
 /* ---- classes.c ---------------------------------------------------------------------------------- */
 

@@ -143,6 +143,8 @@ c4pi_rt_free(c4p_rt_t *rt)
 
 /* ---- dying ------------------------------------------------------------------------------------ */
 
+enum { EXIT_USAGE = 2 };
+
 void
 c4pi_die(c4p_rt_t *rt, c4p_status_t status, const char *fmt, ...)
 {
@@ -152,6 +154,9 @@ c4pi_die(c4p_rt_t *rt, c4p_status_t status, const char *fmt, ...)
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
     int exit_status = c4p_exit_status(status);
+    if (exit_status == EXIT_USAGE && rt->phase != C4PI_PHASE_NEW &&
+        rt->phase != C4PI_PHASE_STARTING)
+        exit_status = c4p_exit_status(C4P_ERR_USER); /* a mistake of a program that runs already */
     int n = snprintf(report, sizeof report,
                      "c4py: error[C4P-E%d] rank %d/%d t=%.3fs\n  %s\n  cause: %s\n"
                      "c4py: exit %d\n",

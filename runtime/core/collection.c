@@ -221,7 +221,7 @@ c4pi_elem_add(c4pi_coll_t *coll, c4p_key_t key, c4pi_version_t version)
                                 cap * sizeof *coll->vec);
         if (!vec)
             c4pi_die(rt, C4P_ERR_NOMEM, "no memory for %u elements of %s", cap,
-                     coll->type->desc.name);
+                     c4pi_type_shown(coll->type));
         coll->vec = vec;
         coll->vec_cap = cap;
     }
@@ -231,7 +231,8 @@ c4pi_elem_add(c4pi_coll_t *coll, c4p_key_t key, c4pi_version_t version)
         elem->vec_at = coll->count;
     }
     if (!elem || c4pi_keymap_add(&coll->elems, elem) != C4P_OK)
-        c4pi_die(rt, C4P_ERR_NOMEM, "no memory for one more element of %s", coll->type->desc.name);
+        c4pi_die(rt, C4P_ERR_NOMEM, "no memory for one more element of %s",
+                 c4pi_type_shown(coll->type));
     coll->vec[coll->count++] = elem;
     return elem;
 }
@@ -281,7 +282,7 @@ c4pi_elem_need_extra(c4pi_elem_t *elem)
         elem->extra = c4pi_calloc(rt->port, sizeof *elem->extra);
         if (!elem->extra)
             c4pi_die(rt, C4P_ERR_NOMEM, "no memory for an element of %s",
-                     elem->coll->type->desc.name);
+                     c4pi_type_shown(elem->coll->type));
         elem->extra->corrected_rank = -1;
     }
     return elem->extra;
@@ -292,7 +293,7 @@ c4pi_ref_text(c4pi_coll_t *coll, c4p_key_t key, char *buf, size_t size)
 {
     c4p_index_t index;
     c4p_index_unpack(key, coll->ndims, &index);
-    int at = snprintf(buf, size, "%s", coll->type->desc.name);
+    int at = snprintf(buf, size, "%s", c4pi_type_shown(coll->type));
     if (coll->kind == C4P_KIND_CHARE)
         return buf;
     for (int d = 0; d < coll->ndims && at >= 0 && (size_t)at < size; d++)

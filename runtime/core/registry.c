@@ -124,6 +124,13 @@ c4pi_registry_add_entry(c4pi_registry_t *registry, c4p_type_t type_id, const c4p
     return C4P_OK;
 }
 
+const char *
+c4pi_type_shown(const c4pi_type_t *type)
+{
+    const char *dot = strrchr(type->desc.name, '.');
+    return dot ? dot + 1 : type->desc.name;
+}
+
 c4pi_type_t *
 c4pi_registry_type(const c4pi_registry_t *registry, c4p_type_t type)
 {

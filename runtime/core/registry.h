@@ -24,6 +24,9 @@ typedef struct c4pi_type {
     c4pi_entry_t *entries;
 } c4pi_type_t;
 
+/* The type's name as messages show it: without the module that stands before it. */
+const char *c4pi_type_shown(const c4pi_type_t *type);
+
 /* A named function of one of three sorts; fn's type depends on the table it is in. */
 typedef struct c4pi_named {
     char *name;
@@ -58,10 +61,10 @@ c4pi_type_t *c4pi_registry_type(const c4pi_registry_t *registry, c4p_type_t type
 /* Numbers start at 1. `named` is copied, name included. */
 c4p_status_t c4pi_registry_add_named(c4pi_registry_t *registry, c4pi_named_sort_t sort,
                                      const c4pi_named_t *named, uint32_t *number_out);
-const c4pi_named_t *
-c4pi_registry_named(const c4pi_registry_t *registry, c4pi_named_sort_t sort, uint32_t number); /* NULL:
-                                                                                                  unknown
-                                                                                                */
+const c4pi_named_t *c4pi_registry_named(const c4pi_registry_t *registry, c4pi_named_sort_t sort,
+                                        uint32_t number); /* NULL:
+                                                             unknown
+                                                           */
 
 /* All names in order, one "sort name" line each: what the ranks must agree on. */
 void c4pi_registry_list(const c4pi_registry_t *registry, c4p_pup_t *p);

@@ -110,7 +110,7 @@ c4pi_home_or_die(c4pi_coll_t *coll, c4p_key_t key)
     int home = c4pi_coll_home(coll, key);
     if (home < 0)
         c4pi_die(coll->rt, C4P_ERR_RANGE, "the placement map of an array of %s is not usable",
-                 coll->type->desc.name);
+                 c4pi_type_shown(coll->type));
     return home;
 }
 

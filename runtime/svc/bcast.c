@@ -134,7 +134,7 @@ take(c4pi_coll_t *coll, c4p_msg_t *msg)
     c4pi_bcast_t *b = coll->bcast;
     if (msg->env.reference != b->have)
         c4pi_die(rt, C4P_ERR_INTERNAL, "broadcast %llu of %s came when %llu was due",
-                 (unsigned long long)msg->env.reference, coll->type->desc.name,
+                 (unsigned long long)msg->env.reference, c4pi_type_shown(coll->type),
                  (unsigned long long)b->have);
     c4pi_await_t *await = NULL;
     if (msg->env.key.w[0])
@@ -204,8 +204,8 @@ run_next(c4pi_coll_t *coll, c4pi_elem_t *elem)
     c4pi_entry_t *entry = c4pi_type_entry(coll->type, msg->env.entry);
     if (!entry)
         c4pi_die(coll->rt, C4P_ERR_NOT_FOUND,
-                 "%s has no entry method number %u (broadcast from rank %d)", coll->type->desc.name,
-                 (unsigned)msg->env.entry, (int)msg->env.source);
+                 "%s has no entry method number %u (broadcast from rank %d)",
+                 c4pi_type_shown(coll->type), (unsigned)msg->env.entry, (int)msg->env.source);
     c4p_reply_t reply = {0};
     if (msg->env.key.w[0]) {
         c4p_bcast_reply_t how = (c4p_bcast_reply_t)msg->env.key.w[1];

@@ -279,7 +279,7 @@ c4pi_bcast_finished(c4pi_coll_t *coll, uint64_t number, c4p_key_t member, c4p_ms
     c4pi_await_t *await = c4pi_await_find(coll, number);
     if (!await)
         c4pi_die(coll->rt, C4P_ERR_INTERNAL, "%s answers a broadcast that nobody awaits here",
-                 coll->type->desc.name);
+                 c4pi_type_shown(coll->type));
     if ((await->how == C4P_BCAST_GATHER || is_error) &&
         c4pi_accum_add_value(values_of(coll, await), member, is_error,
                              value ? c4pi_msg_payload(value) : NULL,
@@ -339,11 +339,11 @@ c4pi_bcast_list(c4pi_coll_t *coll, struct c4p_report *report)
             continue;
         if (await->number == C4PI_REPLY_CREATION)
             c4p_report_line(report, "creation of %s: a constructor has not finished, %.1f s",
-                            coll->type->desc.name, age);
+                            c4pi_type_shown(coll->type), age);
         else
             c4p_report_line(
                 report, "awaited broadcast %llu to %s: %llu executions finished, not all, %.1f s",
-                (unsigned long long)await->number, coll->type->desc.name,
+                (unsigned long long)await->number, c4pi_type_shown(coll->type),
                 (unsigned long long)(await->finished + await->below), age);
     }
     return count;

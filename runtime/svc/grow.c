@@ -77,7 +77,7 @@ add_static_elements(c4pi_coll_t *coll)
         c4pi_block_of(coll->num_static, rt->rank, rt->num_ranks, &first, &count);
         if (c4pi_keymap_reserve(&coll->elems, count) != C4P_OK)
             c4pi_die(rt, C4P_ERR_NOMEM, "no memory for %llu elements of %s",
-                     (unsigned long long)count, coll->type->desc.name);
+                     (unsigned long long)count, c4pi_type_shown(coll->type));
     }
     for (uint64_t i = first; i < first + count; i++) {
         c4p_key_t key = c4pi_coll_key_at(coll, i);
@@ -251,7 +251,7 @@ c4pi_grow_create(c4p_rt_t *rt, const c4pi_coll_t *proto, c4p_msg_t *args, c4p_fu
     }
     c4p_status_t st = make(rt, proto, args, created, &coll);
     if (st != C4P_OK)
-        c4pi_die(rt, st, "no memory for a collection of %s", proto->type->desc.name);
+        c4pi_die(rt, st, "no memory for a collection of %s", c4pi_type_shown(proto->type));
     c4p_key_t at = {{0, coll->removals}};
     uint32_t count = coll->count;
     if (created)
@@ -305,7 +305,7 @@ run_new(c4p_rt_t *rt, c4p_msg_t *msg)
     c4pi_msg_drop(msg);
     c4p_status_t st = make(rt, &proto, args, created, &coll);
     if (st != C4P_OK)
-        c4pi_die(rt, st, "no memory for a collection of %s", proto.type->desc.name);
+        c4pi_die(rt, st, "no memory for a collection of %s", c4pi_type_shown(proto.type));
     if (created)
         c4pi_await_creation_started(coll, coll->count);
     if (coll->count)

@@ -55,7 +55,8 @@ c4pi_reduce_env(c4pi_coll_t *coll, c4pi_accum_env_t *env_out)
 static C4P_NORETURN void
 die_nomem(c4pi_coll_t *coll)
 {
-    c4pi_die(coll->rt, C4P_ERR_NOMEM, "no memory for a reduction over %s", coll->type->desc.name);
+    c4pi_die(coll->rt, C4P_ERR_NOMEM, "no memory for a reduction over %s",
+             c4pi_type_shown(coll->type));
 }
 
 /* ---- set-up ----------------------------------------------------------------------------------- */
@@ -431,7 +432,7 @@ on_partial(c4p_rt_t *rt, c4p_msg_t *msg)
     c4p_status_t st = c4pi_accum_merge(round->accum, &p, &why);
     if (st != C4P_OK)
         c4pi_die(rt, st, "reduction %llu of %s: the members disagree: %s",
-                 (unsigned long long)round->number, coll->type->desc.name,
+                 (unsigned long long)round->number, c4pi_type_shown(coll->type),
                  why ? why : c4p_strerror(st));
     c4pi_msg_drop(msg);
     check_round(coll, round);
@@ -507,12 +508,12 @@ c4pi_reduce_list(c4pi_coll_t *coll, struct c4p_report *report)
             c4p_report_line(report,
                             "reduction %llu over %s: %llu contributed, but nobody has said that "
                             "inserting is done (ckDoneInserting), %.1f s",
-                            (unsigned long long)round->number, coll->type->desc.name,
+                            (unsigned long long)round->number, c4pi_type_shown(coll->type),
                             (unsigned long long)round->contributors, age);
         else
             c4p_report_line(
                 report, "reduction %llu over %s: %llu of %llu members have contributed, %.1f s",
-                (unsigned long long)round->number, coll->type->desc.name,
+                (unsigned long long)round->number, c4pi_type_shown(coll->type),
                 (unsigned long long)(round->n_old + round->n_new), (unsigned long long)due, age);
     }
     return count;

@@ -103,6 +103,8 @@ def main(args):
         f.get()
     elif case == "channel_unopened":
         b.waits_for_channel(a, awaitable=True).get()
+    elif case == "channel_element":
+        g[last].waits_for_channel(Array(Stuck, (1, 2))[0, 1], awaitable=True).get()
     elif case == "channel_send_unopened":
         b.sends_on_channel(a, awaitable=True).get()
     elif case == "channel_no_message":

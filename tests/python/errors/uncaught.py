@@ -228,6 +228,13 @@ def case_insert_twice(c, g):
     a.ckInsert(3)
 
 
+def case_element_name(c, g):
+    a = Array(Broken, ndims=2)
+    a.ckInsert((2, -3), onPE=charm.numPes() - 1)
+    a.ckDoneInserting()
+    a[2, -3].method()
+
+
 def case_timer(c, g):
     c.timer()
 
