@@ -71,6 +71,16 @@ hook_list_waiters(c4p_rt_t *Py_UNUSED(rt), void *ctx, struct c4p_report *report)
     c4pe_when_list_waiters(st, report);
 }
 
+static void
+hook_nothing_left(c4p_rt_t *rt, void *Py_UNUSED(ctx))
+{
+    c4p_log(
+        rt, C4P_LOG_WARN,
+        "the program has nothing left to do but has not called charm.exit(): no method runs, no "
+        "message is in flight, nothing waits and no timer is set, on any rank; it goes on until "
+        "it is told to end");
+}
+
 static int
 set_hooks(c4pe_state_t *st)
 {
@@ -82,6 +92,7 @@ set_hooks(c4pe_state_t *st)
         .count_waiters = hook_count_waiters,
         .list_waiters = hook_list_waiters,
         .ctx = st,
+        .nothing_left = hook_nothing_left,
     };
     c4p_status_t status = c4p_set_hooks(st->rt, &hooks);
     if (status == C4P_OK)

@@ -41,6 +41,7 @@ struct c4pi_waves {
     uint64_t judge_ns;         /* look for a stall at this time; 0: not set yet */
     uint64_t judged_created;   /* work created in all when the job was last seen quiescent */
     uint64_t reported_created; /* and when a stall was last reported */
+    int num_idle; /* how often in a row nothing was left that could happen; IDLE_LOOKS for ever */
     bool exit_decided;
     bool exit_asked; /* at every rank: from here */
 };
@@ -48,6 +49,7 @@ struct c4pi_waves {
 enum { EXIT_DOWN = 1, EXIT_FINISH = 2 };
 static const uint64_t first_backoff_ns = 20000, max_backoff_ns = 2000000,
                       judge_again_ns = 750000000;
+enum { IDLE_LOOKS = 3 }; /* before the host is told that nothing is left to do */
 
 /* ---- messages --------------------------------------------------------------------------------- */
 
@@ -174,6 +176,15 @@ finish(c4p_rt_t *rt)
     rt->stop = true;
 }
 
+/* Nothing moves, nothing waits, and no timer is set. */
+static void
+judge_idle(c4p_rt_t *rt)
+{
+    c4pi_waves_t *w = rt->waves;
+    if (++w->num_idle == IDLE_LOOKS && rt->hooks.nothing_left)
+        rt->hooks.nothing_left(rt, rt->hooks.ctx);
+}
+
 /* Nothing moves. A stall it is only if nothing has moved for a while on any rank, and nothing is on
  * its way that waves do not count: who is to be told of quiescence may go on, and so may a timer.
  */
@@ -187,9 +198,12 @@ judge(c4p_rt_t *rt, const sums_t *sum)
     if (sum->created != w->judged_created) {
         w->judged_created = sum->created;
         w->judge_ns = now + stall_after_ns(rt);
+        w->num_idle = w->num_idle < IDLE_LOOKS ? 0 : w->num_idle;
         return;
     }
     w->judge_ns = now + judge_again_ns;
+    if (!sum->waiters && !sum->timers && w->num_idle < IDLE_LOOKS)
+        judge_idle(rt);
     if (sum->waiters && !sum->timers && rt->opts.stall != C4P_STALL_OFF &&
         sum->created != w->reported_created) { /* else it was reported and goes on (warn) */
         w->reported_created = sum->created;

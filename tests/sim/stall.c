@@ -27,6 +27,8 @@ typedef struct stalled {
     int waits[9]; /* HOST: on each rank */
     c4p_coll_t group, array, sparse;
     uint32_t keeps; /* who does not contribute, or answer: the index */
+    bool idle;      /* the job has nothing left to do, for a while */
+    int num_idle;
     char expect[8][120];
     int num_expect;
 } stalled_t;
@@ -102,6 +104,30 @@ list_waiters(c4p_rt_t *rt, void *ctx, struct c4p_report *report)
 }
 
 static void
+end_it(c4p_rt_t *rt, void *ctx)
+{
+    stalled_t *s = ctx;
+    sim_ok(s->job, rt, c4p_exit(rt, 0), "c4p_exit");
+}
+
+static void
+nothing_left(c4p_rt_t *rt, void *ctx)
+{
+    stalled_t *s = ctx;
+    sim_ok(s->job, rt, c4p_timer(rt, 0.1, end_it, s, NULL), "c4p_timer");
+    SIM_CHECK(s->job, "P13", s->idle, "nothing is left, says a rank of a job that waits");
+    SIM_CHECK(s->job, "P13", rt->rank == 0 && ++s->num_idle == 1,
+              "nothing is left, said rank %d as number %d", rt->rank, s->num_idle);
+    /* three looks, each by waves of which idle ranks take a turn every 64 ms */
+    SIM_CHECK(s->job, "P13", sim_now(s->job) < s->last_ns + 4500000000u,
+              "nothing is left, it said %.3f s after the last work",
+              (double)(sim_now(s->job) - s->last_ns) * 1e-9);
+    SIM_CHECK(s->job, "P13", sim_now(s->job) > s->last_ns + 1000000000u,
+              "nothing is left, it said %.3f s after the last work",
+              (double)(sim_now(s->job) - s->last_ns) * 1e-9);
+}
+
+static void
 add(sim_job_t *job, c4p_rt_t *rt)
 {
     stalled_t *s = job->world;
@@ -114,7 +140,8 @@ add(sim_job_t *job, c4p_rt_t *rt)
     c4p_hooks_t hooks = {.struct_size = sizeof hooks,
                          .count_waiters = count_waiters,
                          .list_waiters = list_waiters,
-                         .ctx = s};
+                         .ctx = s,
+                         .nothing_left = nothing_left};
     sim_ok(job, rt, c4p_type_add(rt, &type, &s->type), "c4p_type_add");
     sim_ok(job, rt, c4p_entry_add(rt, s->type, "hop", hop, s, &s->on_hop), "c4p_entry_add");
     sim_ok(job, rt, c4p_entry_add(rt, s->type, "give", give, s, &s->on_give), "c4p_entry_add");
@@ -321,3 +348,26 @@ const sim_scenario_t sim_patient = {.name = "patient",
                                     .max_ranks = 9,
                                     .add = add,
                                     .begin = begin_patient};
+
+/* ---- nothing left, and nobody has ended the job ------------------------------------------------ */
+
+static void
+begin_idle(sim_job_t *job)
+{
+    stalled_t *s = job->world;
+    make_collections(s);
+    s->idle = true;
+    if (sim_choose(job, 2)) {
+        c4p_rt_t *rt = job->rts[sim_choose(job, (uint32_t)job->ranks)];
+        sim_ok(job, rt, c4p_timer(rt, 2.5, timer_fired, s, NULL), "c4p_timer");
+        s->last_ns = sim_now(job) + 2500000000;
+    }
+}
+
+/* The job ends at all only because the runtime says that nothing is left. */
+const sim_scenario_t sim_idle = {.name = "idle",
+                                 .what = "nothing is left to do: the host is told so, once",
+                                 .min_ranks = 1,
+                                 .max_ranks = 9,
+                                 .add = add,
+                                 .begin = begin_idle};

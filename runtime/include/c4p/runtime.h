@@ -167,6 +167,10 @@ typedef struct c4p_hooks {
     /** Append one line per waiter with c4p_report_line(). */
     void (*list_waiters)(c4p_rt_t *rt, void *ctx, struct c4p_report *report);
     void *ctx;
+    /** Rank 0, at most once in a job, after about 2 s in which nothing happened on any rank:
+     * nothing waits, no timer is set, no message is in flight, and nobody asked to exit. The job
+     * goes on. Not with stall detection off. */
+    void (*nothing_left)(c4p_rt_t *rt, void *ctx);
 } c4p_hooks_t;
 C4P_API c4p_status_t c4p_set_hooks(c4p_rt_t *rt, const c4p_hooks_t *hooks);
 

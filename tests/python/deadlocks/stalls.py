@@ -5,6 +5,10 @@ Usage: stalls.py CASE. The line expected in the report stands in tests/python/CM
 cases named ``fine_…`` look like a stall but are none: they must end normally.
 """
 
+import contextlib
+import os
+import signal
+
 from charm4py import *
 
 
@@ -86,8 +90,29 @@ def task_waits(x):
     Future().get()
 
 
+def watch_for(text):
+    """End the program as soon as this text has been written to the standard error of this rank."""
+    source, end = os.pipe()
+    os.set_blocking(source, False)
+    os.dup2(end, 2)
+    said = bytearray()
+
+    def look(number, frame):
+        with contextlib.suppress(BlockingIOError):
+            said.extend(os.read(source, 10000))
+        if text in said.decode():
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            print(said.decode())
+            charm.exit(0)
+
+    signal.signal(signal.SIGALRM, look)
+    signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)
+
+
 def main(args):
     case = args[1]
+    if case == "fine_forgotten_exit":
+        watch_for("charm.exit")
     last = charm.numPes() - 1
     a, b = Chare(Stuck, onPE=0), Chare(Stuck, onPE=last)
     g = Group(Stuck)
@@ -152,6 +177,10 @@ def main(args):
         b.waits_for_condition()
         g.waits_for_future()
         Future().get()
+    elif case == "fine_forgotten_exit":
+        b.echo()  # and nothing more, and no exit()
+    elif case == "fine_later_exit":
+        charm.scheduleCallableAfter(charm.exit, 3.0)
     elif case == "fine_quiescence":
         b.waits_for_condition()
         charm.waitQD()
@@ -178,7 +207,13 @@ def main(args):
     elif case == "switched_off":
         charm.scheduleCallableAfter(exit, 1.5, [3])
         Future().get()
-    if case in ("wait_never_true", "when_never_true", "async_await"):
+    if case in (
+        "wait_never_true",
+        "when_never_true",
+        "async_await",
+        "fine_forgotten_exit",
+        "fine_later_exit",
+    ):
         return  # the entry point ends; others wait
     print("went on although it cannot")
     charm.exit(99)
