@@ -32,13 +32,20 @@ option_name(const char *setting, char *name)
     name[i] = '\0';
 }
 
+/* Settings of the programs that start the launcher are no options of it. */
+static bool
+is_option(const c4p_setting_t *setting)
+{
+    return strcmp(setting->values, "program") != 0;
+}
+
 static bool
 find_setting(const char *word, size_t len, c4p_setting_t *out)
 {
     char name[MAX_NAME];
     for (size_t n = 0; c4p_setting_get(n, out); n++) {
         option_name(out->name, name);
-        if (strlen(name) == len && strncmp(name, word, len) == 0)
+        if (is_option(out) && strlen(name) == len && strncmp(name, word, len) == 0)
             return true;
     }
     return false;
@@ -60,6 +67,8 @@ print_settings(void)
     puts("\nSettings, as options before the program or in the environment (--stall-after-ms is "
          "C4PY_STALL_AFTER_MS):");
     for (size_t n = 0; c4p_setting_get(n, &setting); n++) {
+        if (!is_option(&setting))
+            continue;
         option_name(setting.name, name);
         snprintf(left, sizeof(left), is_switch(&setting) ? "--%s" : "--%s=%s", name,
                  setting.values);
@@ -122,6 +131,12 @@ edit_distance(const char *a, const char *b)
     return row[n];
 }
 
+static bool
+is_near(const char *given, const char *name)
+{
+    return edit_distance(given, name) <= 1 + strlen(given) / 3;
+}
+
 static int
 unknown_option(const char *word)
 {
@@ -129,14 +144,15 @@ unknown_option(const char *word)
     size_t count = 3, best = 0;
     c4p_setting_t setting;
     char given[MAX_NAME];
-    while (count < MAX_OPTIONS && c4p_setting_get(count - 3, &setting))
-        option_name(setting.name, names[count++]);
+    for (size_t n = 0; count < MAX_OPTIONS && c4p_setting_get(n, &setting); n++)
+        if (is_option(&setting))
+            option_name(setting.name, names[count++]);
     snprintf(given, sizeof(given), "%.*s", (int)strcspn(word + strspn(word, "-"), "="),
              word + strspn(word, "-"));
     for (size_t i = 1; i < count; i++)
         if (edit_distance(given, names[i]) < edit_distance(given, names[best]))
             best = i;
-    if (edit_distance(given, names[best]) <= 1 + strlen(given) / 3)
+    if (is_near(given, names[best]))
         c4pe_interp_say("there is no option '%s'; did you mean '--%s'? Options stand before the "
                         "program; --help lists them",
                         word, names[best]);
@@ -215,6 +231,24 @@ parse(int argc, char **argv, command_t *command, c4pe_program_t *program)
     return 0;
 }
 
+static int
+unknown_setting(const char *name)
+{
+    c4p_setting_t setting, best = {.name = NULL};
+    for (size_t n = 0; c4p_setting_get(n, &setting); n++)
+        if (best.name == NULL || edit_distance(name, setting.name) < edit_distance(name, best.name))
+            best = setting;
+    /* without the prefix, which all share */
+    if (best.name != NULL && strlen(name) < MAX_NAME && is_near(name + 5, best.name + 5))
+        c4pe_interp_say("the environment sets %s, which is no setting of C4Py; did you mean %s? "
+                        "--help lists them",
+                        name, best.name);
+    else
+        c4pe_interp_say("the environment sets %s, which is no setting of C4Py; --help lists them",
+                        name);
+    return EXIT_USAGE;
+}
+
 /* A misspelt setting in the environment must not be ignored silently. */
 static int
 check_environment(void)
@@ -229,9 +263,7 @@ check_environment(void)
         if (known)
             continue;
         snprintf(name, sizeof(name), "%.*s", (int)len, *at);
-        c4pe_interp_say("the environment sets %s, which is no setting of C4Py; --help lists them",
-                        name);
-        return EXIT_USAGE;
+        return unknown_setting(name);
     }
     return 0;
 }

@@ -12,6 +12,8 @@
 #include "svc/start.h"
 #include "svc/wave.h"
 
+extern char **environ;
+
 /* ---- init ------------------------------------------------------------------------------------- */
 
 c4p_status_t
@@ -28,7 +30,8 @@ c4pi_init_on(const void *host_comm, const c4p_opts_t *user_opts, c4p_rt_t **rt_o
         return st;
     if ((st = c4pi_port_real_new(&opts, &port)) != C4P_OK)
         return st;
-    if ((st = c4pi_env_read(port, &opts)) != C4P_OK) {
+    st = c4pi_env_check_names(port, environ);
+    if (st != C4P_OK || (st = c4pi_env_read(port, &opts)) != C4P_OK) {
         c4pi_port_free(port);
         return st;
     }

@@ -13,7 +13,8 @@
 #define MIB ((uint64_t)1 << 20)
 
 /* Name, values, default, meaning, field, least, most. `values` is a list of words, of which the
- * n-th means least + n, or the kind of a number between least and most, or "text". */
+ * n-th means least + n, or the kind of a number between least and most, or "text", or "program" for
+ * what only the programs read that start a job. */
 static const c4pi_setting_t settings[] = {
     {"C4PY_LOG", "error|warn|info|debug", "warn", "least important lines that are logged",
      FIELD(log_level), C4P_LOG_ERROR, 0},
@@ -45,6 +46,8 @@ static const c4pi_setting_t settings[] = {
      NO_FIELD, 0, UINT64_MAX},
     {"C4PY_QUIET", "0|1", "0", "no banner at start", NO_FIELD, 0, 0},
     {"C4PY_PYTHON", "text", "", "the Python interpreter whose packages are used", NO_FIELD, 0, 0},
+    {"C4PY_MPIEXEC", "program", "", "the mpirun that charmrun calls", NO_FIELD, 0, 0},
+    {"C4PY_LAUNCHER", "program", "", "what charmrun starts on each rank", NO_FIELD, 0, 0},
     {"C4PY_TRACE_WAITERS", "0|1", "0", "remember file and line of all that waits, for reports",
      NO_FIELD, 0, 0},
     {NULL, NULL, NULL, NULL, NO_FIELD, 0, 0},
@@ -198,7 +201,7 @@ word_place(const char *words, const char *text)
 static bool
 value_parse(const c4pi_setting_t *setting, const char *text, uint64_t *value_out)
 {
-    if (strcmp(setting->values, "text") == 0)
+    if (strcmp(setting->values, "text") == 0 || strcmp(setting->values, "program") == 0)
         return true;
     if (strchr(setting->values, '|')) {
         int place = word_place(setting->values, text);

@@ -121,7 +121,10 @@ def command_line():
     )
     run("-c", expect=2, err="needs a value")
     run("nosuch.py", expect=66, err="cannot read the program 'nosuch.py'")
-    run("-c", "pass", expect=2, err="C4PY_STAL, which is no setting", C4PY_STAL="warn")
+    nearest = "C4PY_STAL, which is no setting of C4Py; did you mean C4PY_STALL?"
+    run("-c", "pass", expect=2, err=nearest, C4PY_STAL="warn")
+    run("-c", "pass", expect=2, err="C4PY_WIBBLEWOBBLE, which is no setting", C4PY_WIBBLEWOBBLE="1")
+    run("-c", "pass", C4PY_MPIEXEC="mpirun")  # for charmrun, which passes its environment on
 
 
 def like_python():

@@ -86,6 +86,10 @@ with tempfile.TemporaryDirectory() as folder:
     run(*py, "-", status=0, text="from stdin __main__", input="print('from stdin', __name__)")
     run(*py, "-m", "this_module_does_not_exist", status=1, text="No module named")
     run(*py, "-c", "import charm4py", status=0, text="never started")
+    nearest = "C4PY_STAL, which is no setting; did you mean C4PY_STALL?"
+    misspelt = {**os.environ, "C4PY_STAL": "off"}
+    run(*py, script, status=2, text=nearest, absent="Traceback", env=misspelt)
+    run(sys.executable, script, status=2, text=nearest, absent="never started", env=misspelt)
     run(*py, "-c", "raise ValueError('plain error')", status=1, text="ValueError: plain error")
     run(
         sys.executable, "-c", "import os; os.environ['CHARM_NOLOAD'] = '1'; import charm4py; print(hasattr(charm4py, 'charm'))",
