@@ -60,6 +60,13 @@ def _make_table() -> dict[str, int]:
 
 _TABLE = _make_table()
 
+#: Flags that do what they say, or that are judged below; and those that were meant for whoever started the job. The
+#: others are accepted, so that programs and scripts written for the reference run, but nothing comes of them.
+_WITH_EFFECT = frozenset(
+    "++quiet +p +ppn ++ppn +restart +libcharm_interface +LBOff +traceoff ++local ++verbose ++mpiexec ++batch"
+    " ++scalable-start".split()
+)
+
 
 @dataclass
 class Parsed:
@@ -69,12 +76,14 @@ class Parsed:
     flags: known flags without their values, mapped to the list of values given (None: a flag
     without one).
     warnings: sentences for rank 0 to print.
+    notes: the same, but dispensable: not to be printed when the user wants quiet.
     errors: mistakes that make the run impossible, in the order found.
     """
 
     args: list[str] = field(default_factory=list)
     flags: dict[str, list[str | None]] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
     def has(self, flag: str) -> bool:
@@ -139,6 +148,10 @@ def parse(argv: list[str], num_ranks: int = -1) -> Parsed:
     return out
 
 
+def _has_effect(flag: str) -> bool:
+    return flag in _WITH_EFFECT or flag.startswith("+oneWthPer")
+
+
 def _check(out: Parsed, num_ranks: int) -> None:
     """Judge the values of the flags that mean something here."""
     for flag in ("+p", "+ppn", "++ppn"):
@@ -160,6 +173,11 @@ def _check(out: Parsed, num_ranks: int) -> None:
     if any(flag.startswith("+oneWthPer") for flag in out.flags):
         out.warnings.append(
             "'+oneWthPer…': one thread runs per process here; the MPI launcher decides how many processes there are"
+        )
+    idle = [f"'{flag}'" for flag in out.flags if not _has_effect(flag)]
+    if idle:
+        out.notes.append(
+            f"{', '.join(idle)}: accepted, but {'has' if len(idle) == 1 else 'have'} no effect"
         )
     if out.has("+restart"):
         out.errors.append("'+restart' needs checkpoints, which this version does not have")

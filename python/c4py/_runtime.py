@@ -233,7 +233,8 @@ class Charm:
             if _c4py.rank() == 0:
                 _c4py.abort(self._flags.errors[0], 2)
         elif _c4py.rank() == 0:
-            for text in self._flags.warnings:
+            notes = [] if self.options.quiet else self._flags.notes
+            for text in self._flags.warnings + notes:
                 _c4py.log("warn", text)
 
     def _print_banner(self) -> None:

@@ -62,6 +62,13 @@ def main(args):
     check("start 2 times" in parse(["prog", "+ppn", "2"]).warnings[0], "+ppn above 1")
     equal(len(parse(["prog", "+restart", "d"]).errors), 1, "+restart")
     equal(parse([]).args, [], "no words at all")
+    for words, notes in (
+        (["+balancer", "GreedyLB"], ["'+balancer': accepted, but has no effect"]),
+        (["++server", "+LBPeriod", "1"], ["'++server', '+LBPeriod': accepted, but have no effect"]),
+        (["+isomalloc_sync"], ["'+isomalloc_sync': accepted, but has no effect"]),
+        (["+p4", "++quiet", "+LBOff", "+oneWthPerCore", "++local", "++mystery", "word"], []),
+    ):
+        equal(parse(["prog", *words]).notes, notes, "flags without effect")
 
     words = ["prog", "+libcharm_interface", "cython", "x"]
     strip_import_flags(words)
