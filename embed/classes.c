@@ -58,10 +58,28 @@ c4pe_entry_func(c4pe_entry_t *entry)
     if (type->tp_version_tag == entry->func_version && entry->func_version != 0)
         return entry->func;
     PyObject *found = find_plain_function(type, entry->name);
+    if (entry->flags & C4PE_OWN)
+        found = NULL;
     Py_XSETREF(entry->func, Py_XNewRef(found));
     entry->func_version = type->tp_version_tag; /* the look-up gave it one, unless they have run
                                                    out: then 0 */
     return entry->func;
+}
+
+void
+c4pe_class_look(c4pe_chare_t *chare)
+{
+    c4pe_class_t *cls = chare->coll->cls;
+    PyObject *dict = PyObject_GenericGetDict((PyObject *)chare, NULL);
+    for (uint32_t i = C4PE_NUM_RESERVED; dict != NULL && i < cls->num_entries; i++) {
+        c4pe_entry_t *entry = &cls->entries[i];
+        if (entry->flags & C4PE_OWN || PyDict_Contains(dict, entry->name) <= 0)
+            continue;
+        entry->flags |= C4PE_OWN;
+        entry->func_version = 0;
+    }
+    PyErr_Clear(); /* a class with __slots__ has no dict */
+    Py_XDECREF(dict);
 }
 
 /* ---- adding -------------------------------------------------------------------------------------- */

@@ -182,6 +182,8 @@ finish(c4pe_coro_t *coro)
     }
     if (!result)
         PyErr_Restore(coro->exc_type, coro->exc_value, coro->exc_tb);
+    else if (job.entry && job.entry->flags & C4PE_LOOK)
+        c4pe_class_look(job.chare);
     coro_free(coro);
     if (job.done)
         job.done(st, job.ctx, result);

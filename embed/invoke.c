@@ -420,6 +420,8 @@ run_init(c4pe_chare_t *chare, PyObject *args, const c4p_reply_t *reply)
         else if (reply->kind != C4P_REPLY_NONE)
             c4p_reply_send(st->rt, reply, NULL, false);
     }
+    if (flags & C4PE_LOOK)
+        c4pe_class_look(chare);
     st->now_chare = saved_chare;
     st->now_entry = saved_entry;
 }

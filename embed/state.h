@@ -35,6 +35,8 @@ enum {
     C4PE_NOTIFY = 0x04,  /* coro_ext(event_notify=True) */
     C4PE_VARARGS = 0x08, /* has *args */
     C4PE_VARKW = 0x10,   /* has **kwargs */
+    C4PE_OWN = 0x20,     /* objects may have their own function of that name: look there */
+    C4PE_LOOK = 0x40,    /* of __init__: afterwards look which such functions the object has */
     C4PE_RESERVED = 0x100
 };
 
@@ -84,7 +86,7 @@ struct c4pe_class {
     char *name;         /* module.qualname */
     c4p_type_t id;
     bool own_new;        /* the class defines __new__ */
-    unsigned init_flags; /* C4PE_CORO, C4PE_ASYNC of __init__ */
+    unsigned init_flags; /* C4PE_CORO, C4PE_ASYNC, C4PE_LOOK of __init__ */
     uint32_t num_entries;
     c4pe_entry_t *entries; /* reserved ones first, then sorted by name */
     PyObject *by_name;     /* dict name -> index into entries */
@@ -282,6 +284,9 @@ c4pe_entry_t *c4pe_class_entry(c4pe_class_t *cls, PyObject *name); /* NULL witho
 /* The function to call with (self, args…); borrowed. NULL without exception: look the attribute up
  * on the object. */
 PyObject *c4pe_entry_func(c4pe_entry_t *entry);
+/* For a class with C4PE_LOOK, when an object is made: entry methods that the object replaces by
+ * functions of its own are looked up on the object from now on. */
+void c4pe_class_look(c4pe_chare_t *chare);
 
 /* ---- proxy.c ------------------------------------------------------------------------------------ */
 

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import dis
 import inspect
 import sys
-from collections.abc import Callable, Iterable
-from types import FunctionType, MethodType
+from collections.abc import Callable, Iterable, Iterator
+from types import CodeType, FunctionType, MethodType
 from typing import Any, TypeVar
 
 from . import _c4py
@@ -38,6 +39,10 @@ _FINAL = (
 )
 #: Methods of the base class that may be called through a proxy: name, parameter names.
 _BASE_ENTRIES = {"AtSync": (), "migrate": ("toPe",), "setMigratable": ("flag",)}
+
+_STORE_ATTR, _EXTENDED_ARG = dis.opmap["STORE_ATTR"], dis.opmap["EXTENDED_ARG"]
+#: Names in a function that may set an attribute whose name is not written in it.
+_BY_NAME = frozenset(("setattr", "__setattr__", "__dict__", "vars"))
 
 _METHODS = (FunctionType, staticmethod, classmethod)
 
@@ -198,7 +203,10 @@ def prepare_classes(classes: Iterable[type]) -> list[tuple[Any, ...]]:
             _check_final(cls)
             init = inspect.getattr_static(cls, "__init__")
             flags = _flags_of(init) & (_c4py.CORO | _c4py.ASYNC)
-            prepared.append((cls, name, entry_specs(cls), flags))
+            specs = entry_specs(cls)
+            own, by_name = _own_methods(cls, {spec[0] for spec in specs})
+            specs = [(n, f | _c4py.OWN if n in own else f, *rest) for n, f, *rest in specs]
+            prepared.append((cls, name, specs, flags | _c4py.LOOK if by_name else flags))
     return prepared
 
 
@@ -235,6 +243,53 @@ def entry_specs(cls: type) -> list[tuple[Any, ...]]:
             continue
         specs.append(_entry_spec(cls, name, raw))
     return specs
+
+
+def _codes_of(func: Any) -> Iterator[CodeType]:
+    """The code of a method or property, of what it wraps, and of the functions inside."""
+    inner: list[Any] = []
+    funcs = [func.fget, func.fset] if isinstance(func, property) else [func]
+    while funcs and len(inner) < 20:
+        func = funcs.pop()
+        func = func.__func__ if isinstance(func, (staticmethod, classmethod)) else func
+        if isinstance(func, FunctionType):
+            inner.append(func.__code__)
+            funcs.append(getattr(func, "__wrapped__", None))
+    while inner:
+        code = inner.pop()
+        if isinstance(code, CodeType):
+            yield code
+            inner.extend(code.co_consts)
+
+
+def _stored_names(code: CodeType) -> Iterator[str]:
+    """The attributes that this code assigns to."""
+    arg = 0
+    for op, low in zip(code.co_code[::2], code.co_code[1::2]):
+        arg = arg << 8 | low
+        if op == _STORE_ATTR:
+            yield code.co_names[arg]
+        if op != _EXTENDED_ARG:
+            arg = 0
+
+
+def _own_methods(cls: type, names: set[str]) -> tuple[set[str], bool]:
+    """Which of these methods the class's code replaces on single objects, as in ``self.work = self.fast``; True if it may do so by name.
+
+    Looking up each method on each object would cost every call; so the class's code is searched for
+    assignments to attributes of that name, and what only the running program knows (setattr,
+    __dict__) is looked at when an object has been made.
+    """
+    own: set[str] = set()
+    by_name = False
+    for base in cls.__mro__:
+        for raw in vars(base).values() if base not in (Chare, object) else ():
+            for code in _codes_of(raw):
+                used = names.intersection(code.co_names) - own
+                by_name = by_name or not _BY_NAME.isdisjoint(code.co_names)
+                if used:
+                    own.update(used.intersection(_stored_names(code)))
+    return own, by_name
 
 
 def _of_base(cls: type, name: str) -> bool:

@@ -98,6 +98,97 @@ class Target(Chare):
         return id(self.kept)
 
 
+class Chooser(Chare):
+    """Objects with methods of their own, which hide those of the class."""
+
+    def __init__(self, how):
+        if how == "assigned":
+            self.work = self.fast
+        elif how == "function":
+            self.work = lambda x: ("function", x)
+        self.how = how
+
+    def work(self, x):
+        return ("class", x)
+
+    def fast(self, x):
+        return (self.how, x)
+
+    def later(self):
+        self.work = self.fast
+
+    def undo(self):
+        del self.work
+
+
+class ByName(Chare):
+    """The same; which method is replaced is not to be seen in the text of the class."""
+
+    def __init__(self, how):
+        if how == "setattr":
+            setattr(self, "wo" + "rk", self.fast)
+        elif how == "dict":
+            self.__dict__.update({"work": self.fast})
+        self.how = how
+
+    def work(self, x):
+        return ("class", x)
+
+    def fast(self, x):
+        return (self.how, x)
+
+
+class LateChooser(Chare):
+    @coro
+    def __init__(self):
+        charm.sleep(0)
+        vars(self)["work"] = self.fast
+
+    def work(self, x):
+        return ("class", x)
+
+    @coro
+    def slow(self, x):
+        return self.work(x)
+
+    def fast(self, x):
+        return ("late", x)
+
+
+class PatchedChooser(ByName):
+    def work(self, x):
+        return ("subclass", x)
+
+
+def own_methods(main):
+    """What an object's attribute says counts for remote calls as for local ones."""
+    for cls, how, want in (
+        (Chooser, "no", "class"),
+        (Chooser, "assigned", "assigned"),
+        (Chooser, "function", "function"),
+        (Chooser, "no", "class"),
+        (ByName, "no", "class"),
+        (ByName, "setattr", "setattr"),
+        (ByName, "dict", "dict"),
+        (ByName, "no", "class"),
+    ):
+        c = Chare(cls, args=[how], onPE=charm.numPes() - 1)
+        equal(c.work(3, ret=True).get(), (want, 3), how)
+    c = Chare(Chooser, args=["no"])
+    c.later(awaitable=True).get()
+    equal(c.work(4, ret=True).get(), ("no", 4), "replaced later, in a method")
+    c.undo(awaitable=True).get()
+    equal(c.work(5, ret=True).get(), ("class", 5), "and not any more")
+    late = Chare(LateChooser)
+    charm.awaitCreation(late)
+    equal(late.work(6, ret=True).get(), ("late", 6), "in a coroutine constructor, after it waited")
+    equal(late.slow(6, ret=True).get(), ("late", 6), "the same by a local call")
+    equal(
+        Chare(PatchedChooser, args=["dict"]).work(7, ret=True).get(), ("dict", 7), "in a base class"
+    )
+    equal(Chare(PatchedChooser, args=["no"]).work(7, ret=True).get(), ("subclass", 7))
+
+
 class Main(Chare):
     def __init__(self, args):
         self.results = []
@@ -114,7 +205,8 @@ class Main(Chare):
         order(self)
         made_names(self)
         futures(self)
-        finish(80)
+        own_methods(self)
+        finish(100)
 
     def recv(self, x, y, a=33, b=44):
         self.results.append((x, y, a, b))
