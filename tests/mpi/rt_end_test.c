@@ -172,17 +172,48 @@ a_pending_timer_is_no_stall(void)
     run_and_exit(rt);
 }
 
-/* With C4PY_STALL=warn and off the job lives on and ends when it wants to. */
-static void
-stall_that_goes_on(void)
+/* A job in which a reduction lacks a contribution; rank 0 goes on by itself, the others wait. */
+static c4p_rt_t *
+begin_stalled(void)
 {
     c4p_rt_t *rt = begin();
     if (c4p_rank(rt) == 0) {
         c4p_coll_t coll = rts_array(rt, type, 8);
         CHECK_OK(c4p_bcast(rt, coll, contribute_entry, rts_number(rt, 1), C4P_BCAST_NO_REPLY, 0));
     }
+    return rt;
+}
+
+/* With C4PY_STALL=warn the job lives on after the report, and ends when it wants to. When the
+ * report comes depends on how soon all ranks get their turn, so rank 0 waits until it sees it. */
+static void
+stall_that_goes_on(void)
+{
+    c4p_rt_t *rt = begin_stalled();
+    if (c4p_rank(rt) == 0) {
+        char text[4096];
+        FILE *seen = tmpfile();
+        const int terminal = dup(STDERR_FILENO);
+        CHECK(seen && terminal >= 0 && dup2(fileno(seen), STDERR_FILENO) >= 0);
+        while (lseek(STDERR_FILENO, 0, SEEK_END) == 0)
+            CHECK_OK(c4p_step(rt, 16, NULL));
+        CHECK(dup2(terminal, STDERR_FILENO) >= 0);
+        rewind(seen);
+        fwrite(text, 1, fread(text, 1, sizeof text, seen), stderr);
+        fclose(seen);
+        close(terminal);
+        CHECK_OK(c4p_exit(rt, 8));
+    }
+    run_and_exit(rt);
+}
+
+/* With C4PY_STALL=off nobody looks: the job is quiet for longer than a report would need. */
+static void
+stall_that_nobody_looks_for(void)
+{
+    c4p_rt_t *rt = begin_stalled();
     const double begin_s = c4p_time_s(rt);
-    while (!c4p_exiting(rt) && c4p_time_s(rt) - begin_s < 2)
+    while (c4p_rank(rt) == 0 && c4p_time_s(rt) - begin_s < 2)
         CHECK_OK(c4p_step(rt, 16, NULL));
     if (c4p_rank(rt) == 0)
         CHECK_OK(c4p_exit(rt, 8));
@@ -394,7 +425,7 @@ gone_without_a_word(void)
 TEST_CASES(exit_code, nothing_waits_so_nothing_is_reported, message_for_nobody,
            element_that_does_not_contribute, insertions_that_are_never_done,
            collection_that_nobody_made, a_pending_timer_is_no_stall, stall_that_goes_on,
-           aborted_by_an_entry, ranks_that_disagree, constructor_that_fails,
-           map_to_a_rank_that_is_none, index_inserted_twice, value_too_many,
+           stall_that_nobody_looks_for, aborted_by_an_entry, ranks_that_disagree,
+           constructor_that_fails, map_to_a_rank_that_is_none, index_inserted_twice, value_too_many,
            contributions_that_do_not_fit, hook_that_says_stop, killed, segmentation_fault,
            damaged_heap, gone_without_a_word)
