@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rt_support.h: what the tests of the runtime on real ranks share: a runtime on MPI_COMM_WORLD made
  * and ended in each case, chares that remember who they are, and sums over the ranks to compare
- * what happened. Everything goes through the public interface. */
+ * what happened. Everything goes through the public interface, but for the parser of settings. */
 #ifndef C4PT_RT_SUPPORT_H
 #define C4PT_RT_SUPPORT_H
 
@@ -10,6 +10,7 @@
 #include <c4p/c4p.h>
 #include <c4p/mpi.h>
 
+#include "base/env.h"
 #include "support/test.h"
 
 /* ---- MPI, shared by all cases of a program ---------------------------------------------------- */
@@ -95,6 +96,16 @@ rts_settle(c4p_rt_t *rt)
     CHECK_OK(c4p_run_until_quiescent(rt, &exited));
     CHECK(!exited);
     MPI_Barrier(MPI_COMM_WORLD);
+}
+
+/* What the first reduction of a collection is numbered. */
+static inline uint64_t
+rts_counter_base(void)
+{
+    const char *text = getenv("C4PY_TEST_COUNTER_BASE");
+    uint64_t base = 0;
+    CHECK(!text || c4pi_env_number(text, &base));
+    return base;
 }
 
 static inline c4p_msg_t *
