@@ -9,6 +9,9 @@ of it, and passes only if the exit status is right, the required lines were prin
 were, no process is left and no shared-memory file of the job is left. It ends the job when the time is
 up, prints the output when something is wrong, and exits with 0, 1, or 77 if the program says "skipped"
 by exiting with 77. Standard library only; Linux only.
+
+With ``C4P_TEST_CROWD=8`` in the environment every job of several ranks gets 8 ranks, all on one core
+(as with --one-core), and five times as long.
 """
 
 import argparse
@@ -25,6 +28,7 @@ EXIT_SKIP = 77
 # Never in the output of a job that is to succeed, whatever its exit status.
 ALWAYS_WRONG = r"Segmentation fault|(?:Address|Leak|Thread)Sanitizer|: runtime error: |PMIX ERROR"
 POLL_S = 0.05
+CROWD_PATIENCE = 5
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -79,6 +83,21 @@ def read_proc(pid, name):
             return f.read()
     except OSError:
         return b""
+
+
+def stay_on_one_core():
+    """This process and all that it starts from now on."""
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+
+
+def apply_crowd(args, setting):
+    """What C4P_TEST_CROWD asks for; see above."""
+    if setting and args.np > 1:
+        args.np = int(setting)
+        args.one_core = True
+        args.timeout *= CROWD_PATIENCE
+        if args.max_seconds:
+            args.max_seconds *= CROWD_PATIENCE
 
 
 class Job:
@@ -204,6 +223,7 @@ def check_output(args, text):
 
 
 def run(args):
+    apply_crowd(args, os.environ.get("C4P_TEST_CROWD"))
     env = mpi_env(os.environ)
     for setting in args.env:
         name, _, value = setting.partition("=")
@@ -213,6 +233,8 @@ def run(args):
         command = [args.mpiexec, "-n", str(args.np), *args.mpi_arg, *command]
 
     become_subreaper()
+    if args.one_core:
+        stay_on_one_core()
     job = Job(command, env, args.cwd, args.grace)
     wrong = []
     try:
@@ -258,6 +280,7 @@ def terminated(signum, _frame):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--np", type=int, default=1, help="ranks; 0: without mpirun")
+    parser.add_argument("--one-core", action="store_true", help="let all ranks share one core")
     parser.add_argument("--timeout", type=float, default=60, help="seconds until the job is ended")
     parser.add_argument("--max-seconds", type=float, help="fail if it takes longer than this")
     parser.add_argument(

@@ -70,6 +70,18 @@ class Driver(unittest.TestCase):
     def test_environment(self):
         self.check(0, "ok: ", "--env", "C4PY_X=a=b", "--expect", "<a=b>", shell='echo "<$C4PY_X>"')
 
+    def test_one_core(self):
+        self.check(0, "ok: ", "--one-core", "--expect-re", "^1$", shell="nproc")
+
+    def test_a_crowd_is_as_many_ranks_as_asked_for_on_one_core(self):
+        command = [sys.executable, DRIVER, "--mpiexec", "echo", "--verbose"]
+        env = {**os.environ, "C4P_TEST_CROWD": "8"}
+        for np, want in (("4", "-n 8 sh"), ("1", "-n 1 sh")):
+            done = subprocess.run(
+                [*command, "--np", np, "--", "sh"], stdout=subprocess.PIPE, env=env, text=True
+            )
+            self.assertIn(want, done.stdout)
+
     def test_too_slow(self):
         self.check(1, "instead of at most", "--max-seconds", "0.001", shell="true")
 
