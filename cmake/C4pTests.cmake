@@ -87,7 +87,8 @@ function(c4p_sim_test name)
 endfunction()
 
 # Add the test of a command on each number of ranks; 0 means without mpirun. CTest's own limit is only
-# a second line behind the driver's, which takes its time when many ranks share a core.
+# a second line behind the driver's, which takes its time when many ranks share a core. Under a sanitizer all
+# have three times as long.
 #   RANKS 1 2 4      TIMEOUT_S 60      LABEL mpi
 #   EXPECT "text"…   lines that must occur            EXPECT_RE "regex"…   FORBID_RE "regex"…
 #   EXIT 0           the exit status                  ENV NAME=value…      DRIVER --option…
@@ -98,6 +99,9 @@ function(_c4p_ranks_test base)
         T "DUMP" "LABEL;TIMEOUT_S;EXIT" "RANKS;EXPECT;EXPECT_RE;FORBID_RE;ENV;DRIVER;COMMAND" ${ARGN})
     if(NOT T_TIMEOUT_S)
         set(T_TIMEOUT_S 60)
+    endif()
+    if(C4P_SANITIZE)
+        math(EXPR T_TIMEOUT_S "3 * ${T_TIMEOUT_S}")
     endif()
     set(options --timeout ${T_TIMEOUT_S} --mpiexec "${MPIEXEC_EXECUTABLE}")
     if(T_DUMP)

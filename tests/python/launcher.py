@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 
 launcher = os.path.abspath(sys.argv[1])
 checks = 0
@@ -90,6 +91,8 @@ def with_signal(mode, signals, expect, *texts):
         text=True,
         env=env,
     )
+    patience = threading.Timer(60, program.kill)  # then it fails with what was said until then
+    patience.start()
     said = program.stdout.readline()
     for sig in signals:
         program.send_signal(sig)
@@ -98,7 +101,8 @@ def with_signal(mode, signals, expect, *texts):
                 said += line
                 if "Busy.waits" in line:
                     break
-    out, err = program.communicate(timeout=20)
+    out, err = program.communicate()
+    patience.cancel()
     said += out + err
     assert program.returncode == expect, f"{mode} {signals}: {program.returncode}, {said}"
     for text in texts:
