@@ -3,7 +3,7 @@
 """Shows that the simulator's scenarios bite: each mutant is one deliberate mistake in the runtime,
 built in a copy of the sources, and must make some scenario fail within a number of seeds.
 
-Not part of the test suite, since it builds the library once per mutant (about ten minutes):
+Not part of the test suite, since it builds the library once per mutant (up to half an hour):
 
     python3 tests/sim/mutants.py            all of them
     python3 tests/sim/mutants.py --only hold --seeds 5000
