@@ -413,6 +413,44 @@ c4pe_proxy_insert(PyObject *op, PyObject *args, PyObject *kwargs)
     Py_RETURN_NONE;
 }
 
+/* Which element ckDestroy() is asked to delete: that of an element proxy, or the index given. */
+static int
+doomed_key(c4pe_proxy_t *self, PyObject *index, c4p_key_t *key_out)
+{
+    if (self->flags & C4PE_PROXY_ELEMENT) {
+        *key_out = self->ref.key;
+        if (index == NULL)
+            return 0;
+        PyErr_Format(PyExc_TypeError, "ckDestroy(): %R is one element already: give no index",
+                     self);
+        return -1;
+    }
+    if (index == NULL) {
+        PyErr_Format(PyExc_TypeError,
+                     "ckDestroy(): which element of %R? Give an index, or call it on proxy[index]",
+                     self);
+        return -1;
+    }
+    return c4pe_index_key(self->pclass->state, index, self->ndims, false, key_out);
+}
+
+PyObject *
+c4pe_proxy_destroy(PyObject *op, PyObject *args, PyObject *kwargs)
+{
+    static const char *names[] = {"index", NULL};
+    c4pe_proxy_t *self = (c4pe_proxy_t *)op;
+    c4pe_state_t *st = self->pclass->state;
+    PyObject *index = NULL;
+    c4p_ref_t ref = {.coll = self->ref.coll};
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:ckDestroy", (char **)names, &index) ||
+        c4pe_need_rt(st, "ckDestroy()") == NULL || doomed_key(self, index, &ref.key) < 0)
+        return NULL;
+    c4p_status_t status = c4p_destroy(st->rt, ref);
+    if (status != C4P_OK)
+        return c4pe_raise_status(st, status, "ckDestroy()");
+    Py_RETURN_NONE;
+}
+
 PyObject *
 c4pe_proxy_done_inserting(PyObject *op, PyObject *Py_UNUSED(ignored))
 {

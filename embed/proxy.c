@@ -415,6 +415,11 @@ static PyMethodDef array_methods[] = {
     {"ckInsert", (PyCFunction)(void (*)(void))c4pe_proxy_insert, METH_VARARGS | METH_KEYWORDS,
      "ckInsert(index, args=[], onPE=-1, useAtSync=False)\n\nInsert one element. Any rank, at any "
      "time; asynchronous."},
+    {"ckDestroy", (PyCFunction)(void (*)(void))c4pe_proxy_destroy, METH_VARARGS | METH_KEYWORDS,
+     "ckDestroy(index=None)\n\nDelete one element: proxy[index].ckDestroy(), or "
+     "proxy.ckDestroy(index). Any rank; asynchronous. The element ends when no method of it runs "
+     "or "
+     "waits. Calls that come later wait until its index is inserted again."},
     {"ckDoneInserting", c4pe_proxy_done_inserting, METH_NOARGS,
      "The initial insertions are complete: reductions may finish."},
     {NULL, NULL, 0, NULL},
@@ -470,7 +475,8 @@ publish_type(c4pe_class_t *cls, PyTypeObject *type, const char *short_name)
     return result;
 }
 
-/* Only elements of arrays move: the methods for it, which no class may redefine, exist on their proxies alone. */
+/* Only elements of arrays move: the methods for it, which no class may redefine, exist on their
+ * proxies alone. */
 static bool
 is_for_arrays(const c4pe_entry_t *entry)
 {

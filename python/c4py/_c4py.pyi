@@ -216,6 +216,9 @@ class ArrayProxy(Proxy):
     def ckInsert(
         self, index: Any, args: Sequence[Any] = [], onPE: int = -1, useAtSync: bool = False
     ) -> None: ...
+    def ckDestroy(self, index: Any = None) -> None:
+        """Delete one element, of an element proxy or with an index. Any rank; asynchronous."""
+
     def ckDoneInserting(self) -> None: ...
 
 class MainProxy(Proxy):

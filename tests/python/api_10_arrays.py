@@ -28,6 +28,33 @@ class Cell(Chare):
         self.thisProxy.ckDoneInserting()
 
 
+class Mortal(Chare):
+    ended = []  # on this rank
+
+    def __init__(self, life=0):
+        self.life = life
+
+    def __del__(self):
+        Mortal.ended.append(self.thisIndex[0])
+
+    def get_life(self):
+        return self.life
+
+    def how_many_ended(self):
+        return len(Mortal.ended)
+
+    def give(self, done):
+        self.reduce(done, 1, Reducer.sum)
+
+    @coro
+    def wait_for(self, value):
+        return value.get() + self.life
+
+    def end(self):
+        self.thisProxy[self.thisIndex].ckDestroy()
+        return "still here"
+
+
 class Contributor(Chare):
     def __init__(self, done):
         self.reduce(done, 1, Reducer.sum)
@@ -147,8 +174,9 @@ def main(args):
         equal(a.get_tag(ret=True).get(), ["via thisProxy"] * 4)
 
     insertion(ranks)
+    deletion(ranks)
     maps(ranks)
-    finish(85)
+    finish(95)
 
 
 def insertion(ranks):
@@ -219,6 +247,45 @@ def insertion(ranks):
         [(0, 0), (1, 1), (2, 2)],
         "inserted and closed by an element",
     )
+
+
+def deletion(ranks):
+    m = Array(Mortal, 8, args=[1])
+    m.ckDestroy(3)
+    m[5].ckDestroy()
+    equal(m[7].end(ret=True).get(), "still here", "an element that ends itself finishes its method")
+    charm.waitQD()
+    equal(m.get_life(ret=True).get(), [1] * 5, "a broadcast reaches who is left")
+    equal(sum(Group(Counts).ended(ret=True).get()), 3, "destructors have run")
+    done = Future()
+    m.give(done)
+    equal(done.get(), 5, "a reduction does not wait for the dead")
+    late = m[3].get_life(ret=True)
+    charm.waitQD()
+    equal(late.ready(), False, "a call to a deleted element waits")
+    m.ckInsert(3, [2])
+    equal(late.get(), 2, "until its index is inserted again")
+    lives = []
+    for life in range(100):
+        m[3].ckDestroy()
+        m.ckInsert(3, [life])
+        lives.append(m[3].get_life(ret=True))
+    equal([life.get() for life in lives], list(range(100)), "each call reaches the latest one")
+    value = Future()
+    waits = m[0].wait_for(value, ret=True)
+    m[0].ckDestroy()
+    value.send(5)
+    equal(waits.get(), 6, "one whose coroutine waits is deleted afterwards")
+    charm.waitQD()
+    equal(len(m.get_life(ret=True).get()), 5)
+    raises(TypeError, m.ckDestroy, text="which element")
+    raises(TypeError, m[1].ckDestroy, 1, text="one element already")
+    raises(AssertionError, m.ckDestroy, (1, 2))
+
+
+class Counts(Chare):
+    def ended(self):
+        return len(Mortal.ended)
 
 
 def maps(ranks):
