@@ -51,6 +51,8 @@ call_newborn(c4pi_coll_t *coll, c4p_ref_t to, c4p_entry_t entry, c4p_msg_t *msg,
     if (reply && c4p_future_rank(reply) >= rt->num_ranks)
         return C4P_ERR_RANGE;
     c4p_status_t st = c4pi_msg_prepare(&msg);
+    if (st == C4P_OK)
+        st = c4pi_msg_own(&msg);
     if (st != C4P_OK)
         return st;
     address(rt, msg, to, entry, reply);
