@@ -77,7 +77,7 @@ def table(record):
 
 def markdown(record):
     """The same for a page."""
-    yield from (f"> {text}  " for text in head(record))
+    yield from (f"- {text}" for text in head(record))
     yield ""
     for i, fields in enumerate(lines(record)):
         yield "| " + " | ".join(fields) + " |"
