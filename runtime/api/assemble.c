@@ -16,6 +16,7 @@
 #include "svc/handler.h"
 #include "svc/migrate.h"
 #include "svc/reduce.h"
+#include "svc/section.h"
 #include "svc/stall.h"
 #include "svc/start.h"
 #include "svc/wave.h"
@@ -34,6 +35,7 @@ c4pi_rt_new(c4pi_port_t *port, const c4p_opts_t *opts, c4p_rt_t **rt_out)
     c4pi_queue_init(&rt->queue, port);
     c4pi_map_init(&rt->colls, port);
     c4pi_map_init(&rt->strangers, port);
+    c4pi_map_init(&rt->aways, port);
     c4pi_pool_init(&rt->elem_pool, port, sizeof(c4pi_elem_t), 64);
     c4pi_pool_init(&rt->loc_pool, port, sizeof(c4pi_loc_t), 64);
     c4pi_list_init(&rt->loc_caches);
@@ -62,6 +64,7 @@ c4pi_rt_new(c4pi_port_t *port, const c4p_opts_t *opts, c4p_rt_t **rt_out)
     c4pi_bcast_init(rt);
     c4pi_reduce_init(rt);
     c4pi_grow_init(rt);
+    c4pi_section_init(rt);
     c4pi_migrate_init(rt);
     c4pi_stall_init(rt);
     *rt_out = rt;
@@ -94,6 +97,7 @@ free_collections(c4p_rt_t *rt)
         c4pi_bcast_free(coll);
         c4pi_reduce_free(coll);
         c4pi_grow_free(coll);
+        c4pi_section_free(coll);
         c4pi_coll_free(coll);
         at = 0;
     }
@@ -132,6 +136,7 @@ c4pi_rt_free(c4p_rt_t *rt)
     c4pi_timers_free(rt->timers);
     c4pi_registry_free(rt->registry);
     c4pi_flow_free(rt->flow);
+    c4pi_section_fini(rt);
     c4pi_map_fini(&rt->strangers);
     c4pi_map_fini(&rt->colls);
     c4pi_pool_fini(&rt->loc_pool);

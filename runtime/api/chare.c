@@ -277,7 +277,7 @@ void *
 c4p_local(const c4p_rt_t *rt, c4p_ref_t ref)
 {
     const c4pi_elem_t *elem = local_elem(rt, ref);
-    return elem ? elem->object : NULL;
+    return elem && !elem->coll->section ? elem->object : NULL;
 }
 
 uint64_t

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* collective.c: c4p/collective.h: broadcast, contribute, reducers, quiescence. */
-#include <c4p/collective.h>
+#include "api/collective.h"
+
 #include <c4p/future.h>
 
 #include "core/route.h"
@@ -14,7 +15,8 @@ c4p_bcast(c4p_rt_t *rt, c4p_coll_t id, c4p_entry_t entry, c4p_msg_t *msg, c4p_bc
 {
     if (!rt || !msg || how > C4P_BCAST_GATHER || (how == C4P_BCAST_NO_REPLY) != (reply == 0))
         return C4P_ERR_ARG;
-    if (id == 0 || c4pi_coll_creator(id) >= rt->num_ranks || c4p_future_rank(reply) >= rt->num_ranks)
+    if (id == 0 || c4pi_coll_creator(id) >= rt->num_ranks ||
+        c4p_future_rank(reply) >= rt->num_ranks)
         return C4P_ERR_RANGE;
     if (rt->phase != C4PI_PHASE_ACTIVE)
         return C4P_ERR_STATE;
@@ -68,6 +70,21 @@ check_target(const c4p_rt_t *rt, const c4p_target_t *target)
 }
 
 c4p_status_t
+c4pi_check_contribution(c4p_rt_t *rt, const c4p_reduce_t *how, const void *data, size_t len,
+                        const c4p_target_t *target)
+{
+    if (rt->phase != C4PI_PHASE_ACTIVE)
+        return C4P_ERR_STATE;
+    c4p_status_t st = c4pi_accum_check(how, data, len);
+    if (st == C4P_OK)
+        st = check_target(rt, target);
+    if (st == C4P_OK && how->op == C4P_OP_CUSTOM &&
+        !c4pi_registry_named(rt->registry, C4PI_REDUCERS, how->custom))
+        st = C4P_ERR_NOT_FOUND;
+    return st;
+}
+
+c4p_status_t
 c4p_contribute(c4p_rt_t *rt, c4p_ref_t self, const c4p_reduce_t *how, const void *data, size_t len,
                const c4p_target_t *target, uint64_t *number_out)
 {
@@ -76,15 +93,10 @@ c4p_contribute(c4p_rt_t *rt, c4p_ref_t self, const c4p_reduce_t *how, const void
     if (rt->phase != C4PI_PHASE_ACTIVE)
         return C4P_ERR_STATE;
     c4pi_coll_t *coll = c4pi_coll_find(rt, self.coll);
-    c4pi_elem_t *elem = coll ? c4pi_elem_find(coll, self.key) : NULL;
+    c4pi_elem_t *elem = coll && !coll->section ? c4pi_elem_find(coll, self.key) : NULL;
     if (!elem)
         return C4P_ERR_NOT_FOUND;
-    c4p_status_t st = c4pi_accum_check(how, data, len);
-    if (st == C4P_OK)
-        st = check_target(rt, target);
-    if (st == C4P_OK && how->op == C4P_OP_CUSTOM &&
-        !c4pi_registry_named(rt->registry, C4PI_REDUCERS, how->custom))
-        st = C4P_ERR_NOT_FOUND;
+    c4p_status_t st = c4pi_check_contribution(rt, how, data, len, target);
     if (st != C4P_OK)
         return st;
     if (number_out)

@@ -12,6 +12,8 @@ look_closer(const c4pi_coll_t *coll, c4p_key_t key)
 {
     if (coll->kind == C4P_KIND_GROUP)
         return C4P_ERR_RANGE;
+    if (coll->kind == C4P_KIND_SECTION)
+        return C4P_ERR_ARG;
     return c4pi_newborn_find(coll, key) ? C4P_ERR_BUSY : C4P_OK;
 }
 

@@ -78,6 +78,11 @@ struct c4pi_elem {
     uint8_t state, flags;
 };
 
+/* Where a collection's messages go that travel along a tree, if not along that of all ranks. */
+typedef struct c4pi_tree_links {
+    int parent, count, children[C4PI_TREE_ARITY];
+} c4pi_tree_links_t;
+
 struct c4pi_coll {
     c4p_rt_t *rt;
     c4p_coll_t id;
@@ -85,7 +90,9 @@ struct c4pi_coll {
     bool guarded; /* a send by index looks closer, see c4pi_coll_guard() */
     c4pi_type_t *type;
     uint64_t unguarded_below;
-    int root; /* its creator: numbers broadcasts, closes reductions */
+    int root;                      /* its creator: numbers broadcasts, closes reductions */
+    const c4pi_tree_links_t *tree; /* NULL: the tree of all ranks below the root */
+    const char *label;             /* in reports; NULL: the type's name */
     int ndims;
     bool dense;
     int64_t dims[C4P_MAX_DIMS];
@@ -108,7 +115,40 @@ struct c4pi_coll {
     struct c4pi_bcast *bcast; /* svc */
     struct c4pi_redn *redn;
     struct c4pi_grow *grow;
+    struct c4pi_section *section;
 };
+
+/* This rank's children in the collection's tree; returns how many. */
+static inline int
+c4pi_coll_children(const c4pi_coll_t *coll, int children_out[C4PI_TREE_ARITY])
+{
+    if (!coll->tree)
+        return c4pi_tree_children(coll->rt->rank, coll->root, coll->rt->num_ranks, children_out);
+    for (int i = 0; i < coll->tree->count; i++)
+        children_out[i] = coll->tree->children[i];
+    return coll->tree->count;
+}
+
+static inline int
+c4pi_coll_parent(const c4pi_coll_t *coll)
+{
+    return coll->tree ? coll->tree->parent
+                      : c4pi_tree_parent(coll->rt->rank, coll->root, coll->rt->num_ranks);
+}
+
+/* What reports call it. */
+static inline const char *
+c4pi_coll_label(const c4pi_coll_t *coll)
+{
+    return coll->label ? coll->label : c4pi_type_shown(coll->type);
+}
+
+/* Can its elements neither move nor come and go? */
+static inline bool
+c4pi_coll_is_fixed(const c4pi_coll_t *coll)
+{
+    return coll->kind == C4P_KIND_GROUP || coll->kind == C4P_KIND_SECTION;
+}
 
 static inline c4p_coll_t
 c4pi_coll_id(int rank, uint64_t serial)

@@ -11,39 +11,43 @@
  * runtime's own bookkeeping, which must not keep itself alive. Order inside one pair of ranks is
  * kept among counted kinds. X(NAME, counted) */
 #define C4PI_KIND_LIST(X)                                                                          \
-    X(NONE, 0)         /* not a message */                                                         \
-    X(BATCH, 0)        /* several messages in one; never seen above comm */                        \
-    X(USER, 1)         /* to an entry method of one element */                                     \
-    X(HANDLER, 1)      /* to a C function on a rank */                                             \
-    X(HANDLER_TREE, 1) /* the same, forwarded down the tree of ranks from `source` */              \
-    X(POST, 1)         /* local only: a posted function */                                         \
-    X(COLL_NEW, 1)     /* a collection's descriptor, down the tree from its creator */             \
-    X(COLL_BORN, 1)    /* up: constructors finished */                                             \
-    X(CONSTRUCT, 1)    /* local only: a constructor to run */                                      \
-    X(INSERT, 1)       /* to the root of the collection, then to the home */                       \
-    X(INSERT_DO, 1)    /* home to the rank that constructs */                                      \
-    X(INSERT_ACK, 1)   /* home to the rank that asked: constructed */                              \
-    X(DESTROY, 1)      /* to an element: delete yourself */                                        \
-    X(DONE_INSERT, 1)  /* to the root, and its waves */                                            \
-    X(MIGRATE, 1)      /* an element on its way */                                                 \
-    X(LOC_UPDATE, 1)   /* to the home: element (version) lives at rank, or is dead */              \
-    X(LOC_ACK, 1)      /* home to the rank the element left: the update is known */                \
-    X(LOC_QUERY, 1)    /* to the home: where is it? */                                             \
-    X(LOC_REPLY, 1)    /* home's answer, or a correction to a sender */                            \
-    X(BCAST_UP, 1)     /* a broadcast on its way to the root */                                    \
-    X(BCAST_DOWN, 1)   /* numbered, down the tree */                                               \
-    X(BCAST_DONE, 1)   /* up: completions of an awaited broadcast */                               \
-    X(BCAST_WAVE, 1)   /* release waves, down and up */                                            \
-    X(REDUCE, 1)       /* a partial result */                                                      \
-    X(REDUCE_HINT, 1)  /* a sub-tree became active or idle */                                      \
-    X(FUTURE, 1)       /* a value for a future */                                                  \
-    X(QD_ASK, 1)       /* to rank 0: tell me about quiescence */                                   \
-    X(WAVE, 0)         /* counting waves of quiescence and stall detection, down and up */         \
-    X(CREDIT, 0)       /* flow control: bytes taken so far */                                      \
-    X(EXIT_ASK, 0)     /* to rank 0: please end the job */                                         \
-    X(EXIT, 0)         /* down: the job ends; up: drained */                                       \
-    X(STALL, 0)        /* down: list who waits; up: the lists */                                   \
-    X(START, 0)        /* agreement on tables at start */
+    X(NONE, 0)          /* not a message */                                                        \
+    X(BATCH, 0)         /* several messages in one; never seen above comm */                       \
+    X(USER, 1)          /* to an entry method of one element */                                    \
+    X(HANDLER, 1)       /* to a C function on a rank */                                            \
+    X(HANDLER_TREE, 1)  /* the same, forwarded down the tree of ranks from `source` */             \
+    X(POST, 1)          /* local only: a posted function */                                        \
+    X(COLL_NEW, 1)      /* a collection's descriptor, down the tree from its creator */            \
+    X(COLL_BORN, 1)     /* up: constructors finished */                                            \
+    X(CONSTRUCT, 1)     /* local only: a constructor to run */                                     \
+    X(INSERT, 1)        /* to the root of the collection, then to the home */                      \
+    X(INSERT_DO, 1)     /* home to the rank that constructs */                                     \
+    X(INSERT_ACK, 1)    /* home to the rank that asked: constructed */                             \
+    X(DESTROY, 1)       /* to an element: delete yourself */                                       \
+    X(DONE_INSERT, 1)   /* to the root, and its waves */                                           \
+    X(MIGRATE, 1)       /* an element on its way */                                                \
+    X(LOC_UPDATE, 1)    /* to the home: element (version) lives at rank, or is dead */             \
+    X(LOC_ACK, 1)       /* home to the rank the element left: the update is known */               \
+    X(LOC_QUERY, 1)     /* to the home: where is it? */                                            \
+    X(LOC_REPLY, 1)     /* home's answer, or a correction to a sender */                           \
+    X(BCAST_UP, 1)      /* a broadcast on its way to the root */                                   \
+    X(BCAST_DOWN, 1)    /* numbered, down the tree */                                              \
+    X(BCAST_DONE, 1)    /* up: completions of an awaited broadcast */                              \
+    X(BCAST_WAVE, 1)    /* release waves, down and up */                                           \
+    X(REDUCE, 1)        /* a partial result */                                                     \
+    X(REDUCE_HINT, 1)   /* a sub-tree became active or idle */                                     \
+    X(SECTION_NEW, 1)   /* the parts of a section for a sub-tree */                                \
+    X(SECTION_TOKEN, 1) /* a contribution to the record of a member */                             \
+    X(SECTION_ASK, 1)   /* to its creator: where is the record of this member? */                  \
+    X(SECTION_TOLD, 1)  /* its answer */                                                           \
+    X(FUTURE, 1)        /* a value for a future */                                                 \
+    X(QD_ASK, 1)        /* to rank 0: tell me about quiescence */                                  \
+    X(WAVE, 0)          /* counting waves of quiescence and stall detection, down and up */        \
+    X(CREDIT, 0)        /* flow control: bytes taken so far */                                     \
+    X(EXIT_ASK, 0)      /* to rank 0: please end the job */                                        \
+    X(EXIT, 0)          /* down: the job ends; up: drained */                                      \
+    X(STALL, 0)         /* down: list who waits; up: the lists */                                  \
+    X(START, 0)         /* agreement on tables at start */
 
 typedef enum c4pi_kind {
 #define C4PI_KIND_ENUM(name, counted) C4PI_##name,

@@ -4,6 +4,7 @@
 #include "core/route.h"
 #include "svc/bcast_state.h"
 #include "svc/grow.h"
+#include "svc/section.h"
 
 enum { PASS_BUDGET = 256, FIRST_LOG_CAP = 4 };
 static const uint64_t max_log_bytes = 4 << 20;
@@ -117,7 +118,7 @@ send_down(c4pi_coll_t *coll, c4p_msg_t *msg)
 {
     c4p_rt_t *rt = coll->rt;
     int children[C4PI_TREE_ARITY];
-    int n = c4pi_tree_children(rt->rank, coll->root, rt->num_ranks, children);
+    int n = c4pi_coll_children(coll, children);
     if (n == 0)
         return;
     c4p_msg_t *bytes = c4pi_msg_as_bytes(rt, c4pi_msg_keep(msg));
@@ -145,14 +146,14 @@ take(c4pi_coll_t *coll, c4p_msg_t *msg)
     if (coll->count) {
         queue_pass(coll, priority, PASS_ALL, (c4p_key_t){{0, coll->removals}});
     } else {
-        if (coll->kind == C4P_KIND_GROUP)
+        if (c4pi_coll_is_fixed(coll))
             c4pi_bcast_prune(coll, b->have);
         if (await) {
             await->passed = true;
             c4pi_await_check(coll, await);
         }
     }
-    if (coll->kind != C4P_KIND_GROUP &&
+    if (!c4pi_coll_is_fixed(coll) &&
         (b->have - b->base > b->log_limit || b->log_bytes > max_log_bytes ||
          (rt->chaos.on && c4pi_chaos(rt, rt->chaos.wave_now))))
         c4pi_wave_ask(coll);
@@ -217,7 +218,10 @@ run_next(c4pi_coll_t *coll, c4pi_elem_t *elem)
     }
     coll->rt->work_done++;
     c4pi_msg_keep(msg); /* the log may be pruned meanwhile */
-    c4pi_run_entry(elem, entry, msg, &reply);
+    if (coll->section)
+        c4pi_section_run(elem, msg, &reply);
+    else
+        c4pi_run_entry(elem, entry, msg, &reply);
     c4pi_msg_drop(msg);
 }
 
@@ -246,7 +250,7 @@ passed(c4pi_coll_t *coll, uint64_t upto)
             c4pi_await_check(coll, await);
         }
     }
-    if (coll->kind == C4P_KIND_GROUP)
+    if (c4pi_coll_is_fixed(coll))
         c4pi_bcast_prune(coll, c4pi_bcast_local_min(coll));
     else
         c4pi_wave_caught_up(coll);

@@ -192,15 +192,14 @@ report_up(c4pi_coll_t *coll, c4pi_await_t *await)
     msg->env.reference = await->number;
     c4pi_bcast_set_waiter(msg, await->future, await->how);
     msg->env.source = (uint32_t)rt->rank & 0xffffff;
-    c4pi_send_to(rt, c4pi_tree_parent(rt->rank, coll->root, rt->num_ranks), msg);
+    c4pi_send_to(rt, c4pi_coll_parent(coll), msg);
 }
 
 static bool
 over_here(const c4pi_coll_t *coll, const c4pi_await_t *await)
 {
     return await->reported && await->started == await->finished &&
-           (await->released || coll->kind == C4P_KIND_GROUP ||
-            await->number == C4PI_REPLY_CREATION);
+           (await->released || c4pi_coll_is_fixed(coll) || await->number == C4PI_REPLY_CREATION);
 }
 
 void
@@ -208,11 +207,11 @@ c4pi_await_check(c4pi_coll_t *coll, c4pi_await_t *await)
 {
     c4p_rt_t *rt = coll->rt;
     int children[C4PI_TREE_ARITY];
-    int n = c4pi_tree_children(rt->rank, coll->root, rt->num_ranks, children);
+    int n = c4pi_coll_children(coll, children);
     bool first = !await->reported;
     if (!await->passed || await->started != await->finished)
         return;
-    if (coll->kind == C4P_KIND_GROUP && await->number != C4PI_REPLY_CREATION &&
+    if (c4pi_coll_is_fixed(coll) && await->number != C4PI_REPLY_CREATION &&
         c4pi_bcast_local_min(coll) <= await->number)
         return; /* its element has yet to run it, after its constructor */
     if (first && await->children != (1u << n) - 1)
@@ -263,7 +262,7 @@ c4pi_await_on_done(c4p_rt_t *rt, c4p_msg_t *msg)
         c4pi_die(rt, st, "the values of a broadcast from rank %d: %s", (int)msg->env.source,
                  why ? why : c4p_strerror(st));
     int children[C4PI_TREE_ARITY];
-    int n = c4pi_tree_children(rt->rank, coll->root, rt->num_ranks, children);
+    int n = c4pi_coll_children(coll, children);
     for (int i = 0; i < n; i++)
         if (children[i] == (int)msg->env.source)
             await->children |= 1u << i;
@@ -343,7 +342,7 @@ c4pi_bcast_list(c4pi_coll_t *coll, struct c4p_report *report)
         else
             c4p_report_line(
                 report, "awaited broadcast %llu to %s: %llu executions finished, not all, %.1f s",
-                (unsigned long long)await->number, c4pi_type_shown(coll->type),
+                (unsigned long long)await->number, c4pi_coll_label(coll),
                 (unsigned long long)(await->finished + await->below), age);
     }
     return count;

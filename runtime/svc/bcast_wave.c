@@ -29,7 +29,7 @@ static int
 send_to_children(c4pi_coll_t *coll, uint16_t stage, const wave_body_t *body)
 {
     int children[C4PI_TREE_ARITY];
-    int n = c4pi_tree_children(coll->rt->rank, coll->root, coll->rt->num_ranks, children);
+    int n = c4pi_coll_children(coll, children);
     for (int i = 0; i < n; i++)
         send_stage(coll, children[i], stage, body);
     return n;
@@ -70,7 +70,7 @@ answer(c4pi_coll_t *coll)
     b->wave_open = false;
     wave_body_t body = {b->wave_min, b->wave_query, b->wave_started};
     if (rt->rank != coll->root) {
-        send_stage(coll, c4pi_tree_parent(rt->rank, coll->root, rt->num_ranks), STAGE_UP, &body);
+        send_stage(coll, c4pi_coll_parent(coll), STAGE_UP, &body);
         return;
     }
     bool again = b->wave_again;

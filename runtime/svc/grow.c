@@ -8,6 +8,7 @@
 #include "core/route.h"
 #include "svc/bcast.h"
 #include "svc/reduce.h"
+#include "svc/section.h"
 
 typedef struct c4pi_grow {
     uint64_t issued; /* insertions asked for here from outside the collection */
@@ -62,6 +63,10 @@ add_static_elements(c4pi_coll_t *coll)
 {
     c4p_rt_t *rt = coll->rt;
     uint64_t first = 0, count = coll->num_static;
+    if (coll->kind == C4P_KIND_SECTION) {
+        c4pi_section_add_members(coll);
+        return;
+    }
     if (coll->kind == C4P_KIND_GROUP) {
         add_static(coll, (c4p_key_t){{(uint64_t)rt->rank, 0}});
         return;
@@ -99,10 +104,9 @@ population_of(const c4pi_coll_t *proto, int num_ranks)
     return proto->dense ? n : 0;
 }
 
-/* Set up a collection and the records of its local elements; constructors are still to run. */
-static c4p_status_t
-make(c4p_rt_t *rt, const c4pi_coll_t *proto, c4p_msg_t *args, c4p_future_t created,
-     c4pi_coll_t **coll_out)
+c4p_status_t
+c4pi_grow_make(c4p_rt_t *rt, const c4pi_coll_t *proto, c4p_msg_t *args, c4p_future_t created,
+               c4pi_coll_t **coll_out)
 {
     c4pi_coll_t *coll = NULL;
     c4p_status_t st = c4pi_coll_new(rt, proto, &coll);
@@ -249,7 +253,7 @@ c4pi_grow_create(c4p_rt_t *rt, const c4pi_coll_t *proto, c4p_msg_t *args, c4p_fu
         announce(rt, rt->rank, msg);
         c4pi_msg_drop(msg);
     }
-    c4p_status_t st = make(rt, proto, args, created, &coll);
+    c4p_status_t st = c4pi_grow_make(rt, proto, args, created, &coll);
     if (st != C4P_OK)
         c4pi_die(rt, st, "no memory for a collection of %s", c4pi_type_shown(proto->type));
     c4p_key_t at = {{0, coll->removals}};
@@ -303,7 +307,7 @@ run_new(c4p_rt_t *rt, c4p_msg_t *msg)
         args->env.source = msg->env.source;
     }
     c4pi_msg_drop(msg);
-    c4p_status_t st = make(rt, &proto, args, created, &coll);
+    c4p_status_t st = c4pi_grow_make(rt, &proto, args, created, &coll);
     if (st != C4P_OK)
         c4pi_die(rt, st, "no memory for a collection of %s", c4pi_type_shown(proto.type));
     if (created)
@@ -654,7 +658,7 @@ done_answer(c4pi_coll_t *coll)
     c4pi_grow_t *grow = coll->grow;
     uint64_t sum = grow->wave_sum + grow->issued;
     if (rt->rank != coll->root) {
-        done_send(coll, c4pi_tree_parent(rt->rank, coll->root, rt->num_ranks), DONE_UP, sum);
+        done_send(coll, c4pi_coll_parent(coll), DONE_UP, sum);
         return;
     }
     grow->wave_open = false;
@@ -669,10 +673,9 @@ done_answer(c4pi_coll_t *coll)
 static void
 done_begin(c4pi_coll_t *coll)
 {
-    c4p_rt_t *rt = coll->rt;
     int children[C4PI_TREE_ARITY];
     coll->grow->wave_sum = 0;
-    coll->grow->wave_missing = c4pi_tree_children(rt->rank, coll->root, rt->num_ranks, children);
+    coll->grow->wave_missing = c4pi_coll_children(coll, children);
     for (int i = 0; i < coll->grow->wave_missing; i++)
         done_send(coll, children[i], DONE_DOWN, 0);
     if (coll->grow->wave_missing == 0)

@@ -20,6 +20,11 @@ void c4pi_grow_init(c4p_rt_t *rt);
 c4p_status_t
 c4pi_grow_create(c4p_rt_t *rt, const c4pi_coll_t *proto, c4p_msg_t *args, c4p_future_t created);
 
+/* Set up this rank's part of a collection and the records of its local elements; constructors are
+ * still to run. args may be NULL; taken over on success. */
+c4p_status_t c4pi_grow_make(c4p_rt_t *rt, const c4pi_coll_t *proto, c4p_msg_t *args,
+                            c4p_future_t created, c4pi_coll_t **coll_out);
+
 /* Insert, from any rank. args may be NULL; taken over on success. */
 c4p_status_t
 c4pi_grow_insert(c4p_rt_t *rt, c4p_coll_t coll, c4p_key_t key, int rank, c4p_msg_t *args);

@@ -55,8 +55,7 @@ c4pi_reduce_env(c4pi_coll_t *coll, c4pi_accum_env_t *env_out)
 static C4P_NORETURN void
 die_nomem(c4pi_coll_t *coll)
 {
-    c4pi_die(coll->rt, C4P_ERR_NOMEM, "no memory for a reduction over %s",
-             c4pi_type_shown(coll->type));
+    c4pi_die(coll->rt, C4P_ERR_NOMEM, "no memory for a reduction over %s", c4pi_coll_label(coll));
 }
 
 /* ---- set-up ----------------------------------------------------------------------------------- */
@@ -69,12 +68,11 @@ c4pi_reduce_new(c4pi_coll_t *coll)
     if (!redn)
         return C4P_ERR_NOMEM;
     redn->first = redn->open = redn->sent_below = redn->max_next = rt->opts.counter_base;
-    redn->static_active =
-        coll->kind == C4P_KIND_GROUP ||
-        (coll->dense && !coll->map && coll->num_static >= (uint64_t)rt->num_ranks);
+    redn->static_active = c4pi_coll_is_fixed(coll) || (coll->dense && !coll->map &&
+                                                       coll->num_static >= (uint64_t)rt->num_ranks);
     if (redn->static_active) {
         int children[C4PI_TREE_ARITY];
-        int n = c4pi_tree_children(rt->rank, coll->root, rt->num_ranks, children);
+        int n = c4pi_coll_children(coll, children);
         redn->active = (1u << n) - 1;
         redn->told_active = true;
     }
@@ -243,7 +241,7 @@ send_up(c4pi_coll_t *coll, round_t *round)
     if (round->number >= redn->sent_below)
         redn->sent_below = round->number + 1;
     drop_round(coll, round);
-    c4pi_send_to(rt, c4pi_tree_parent(rt->rank, coll->root, rt->num_ranks), msg);
+    c4pi_send_to(rt, c4pi_coll_parent(coll), msg);
 }
 
 /* Has everything come that can be expected here? */
@@ -352,7 +350,7 @@ tell_activity(c4pi_coll_t *coll)
     msg->env.coll = coll->id;
     msg->env.entry = active;
     msg->env.source = (uint32_t)rt->rank & 0xffffff;
-    c4pi_send_to(rt, c4pi_tree_parent(rt->rank, coll->root, rt->num_ranks), msg);
+    c4pi_send_to(rt, c4pi_coll_parent(coll), msg);
 }
 
 void
@@ -398,7 +396,7 @@ static uint32_t
 child_bit(c4pi_coll_t *coll, int child)
 {
     int children[C4PI_TREE_ARITY];
-    int n = c4pi_tree_children(coll->rt->rank, coll->root, coll->rt->num_ranks, children);
+    int n = c4pi_coll_children(coll, children);
     for (int i = 0; i < n; i++)
         if (children[i] == child)
             return 1u << i;
@@ -432,7 +430,7 @@ on_partial(c4p_rt_t *rt, c4p_msg_t *msg)
     c4p_status_t st = c4pi_accum_merge(round->accum, &p, &why);
     if (st != C4P_OK)
         c4pi_die(rt, st, "reduction %llu of %s: the members disagree: %s",
-                 (unsigned long long)round->number, c4pi_type_shown(coll->type),
+                 (unsigned long long)round->number, c4pi_coll_label(coll),
                  why ? why : c4p_strerror(st));
     c4pi_msg_drop(msg);
     check_round(coll, round);
@@ -508,12 +506,12 @@ c4pi_reduce_list(c4pi_coll_t *coll, struct c4p_report *report)
             c4p_report_line(report,
                             "reduction %llu over %s: %llu contributed, but nobody has said that "
                             "inserting is done (ckDoneInserting), %.1f s",
-                            (unsigned long long)round->number, c4pi_type_shown(coll->type),
+                            (unsigned long long)round->number, c4pi_coll_label(coll),
                             (unsigned long long)round->contributors, age);
         else
             c4p_report_line(
                 report, "reduction %llu over %s: %llu of %llu members have contributed, %.1f s",
-                (unsigned long long)round->number, c4pi_type_shown(coll->type),
+                (unsigned long long)round->number, c4pi_coll_label(coll),
                 (unsigned long long)(round->n_old + round->n_new), (unsigned long long)due, age);
     }
     return count;

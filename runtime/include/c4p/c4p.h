@@ -9,6 +9,7 @@
 #include <c4p/msg.h>
 #include <c4p/pup.h>
 #include <c4p/runtime.h>
+#include <c4p/section.h>
 #include <c4p/send.h>
 #include <c4p/status.h>
 #include <c4p/types.h>

@@ -145,7 +145,8 @@ C4P_API c4p_status_t c4p_destroy(c4p_rt_t *rt, c4p_ref_t ref);
 typedef enum c4p_coll_kind {
     C4P_KIND_GROUP = 1,
     C4P_KIND_ARRAY = 2,
-    C4P_KIND_CHARE = 3
+    C4P_KIND_CHARE = 3,
+    C4P_KIND_SECTION = 4 /**< see c4p/section.h */
 } c4p_coll_kind_t;
 typedef struct c4p_coll_info {
     c4p_coll_kind_t kind;

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* section.h: sections. A section is a static collection of its own kind: on each rank where members
+ * are, and on its creator's, it has one record per member, which stands for it: broadcasts to the
+ * section are numbered, sent down and counted like those to any collection, and each record has its
+ * member run them; reductions over the section are given tokens by the records.
+ *
+ * The tree is made for the ranks that take part: the creator sends each child the list of its
+ * sub-tree, the child keeps what is its own and does likewise with the rest. A record stays where
+ * its member was, or was thought to be, when the section was made; a member elsewhere is called by
+ * way of ordinary routing, and sends its contributions to the record, whose rank the creator tells.
+ * Pump thread only. */
+#ifndef C4PI_SECTION_H
+#define C4PI_SECTION_H
+
+#include <c4p/section.h>
+
+#include "core/collection.h"
+
+void c4pi_section_init(c4p_rt_t *rt);
+void c4pi_section_fini(c4p_rt_t *rt);
+void c4pi_section_free(c4pi_coll_t *coll); /* what coll->section points to; NULL is fine */
+
+/* Make it and tell the ranks of the members. Arguments are checked. Dies when out of memory. */
+c4p_coll_t c4pi_section_create(c4p_rt_t *rt, c4pi_type_t *type, const c4p_ref_t *members, size_t n);
+
+/* Records for the members that are duties of this rank. */
+void c4pi_section_add_members(c4pi_coll_t *coll);
+
+/* Let the member for which a record stands run broadcast msg; reply says who waits. msg is
+ * borrowed. */
+void c4pi_section_run(c4pi_elem_t *record, c4p_msg_t *msg, const c4p_reply_t *reply);
+
+/* Contribute for a member, whose record may be here or elsewhere, known or not; how and data are
+ * checked. From one rank to the record they stay in order: of a member that moves, contributions
+ * may be taken for each other's (a number of its own would have to travel with it). */
+void
+c4pi_section_contribute(c4p_rt_t *rt, c4p_coll_t section, c4p_ref_t self, const c4p_reduce_t *how,
+                        const void *data, size_t len, const c4p_target_t *target);
+/* Is it certain here that this is no member? */
+bool c4pi_section_excludes(c4pi_coll_t *coll, c4p_ref_t self);
+
+#endif
