@@ -2,6 +2,7 @@
 /* classes.c: records of chare classes and their entry methods, the same numbers on every rank
  * because the package adds them in an order that does not depend on the rank. */
 #include "channel.h"
+#include "section.h"
 #include "state.h"
 #include "when.h"
 
@@ -177,6 +178,7 @@ static const reserved_t reserved_entries[C4PE_NUM_RESERVED] = {
     [C4PE_ENTRY_ALLREDUCE] = {"<allreduce>", c4pe_reduce_arrived},
     [C4PE_ENTRY_CHAN_OPEN] = {"<channel open>", c4pe_channel_on_open},
     [C4PE_ENTRY_CHAN_DATA] = {"<channel data>", c4pe_channel_on_data},
+    [C4PE_ENTRY_MEMBER] = {"<member>", c4pe_section_on_member},
 };
 
 /* Tell the runtime about the class; entry numbers must come out as our table says. */

@@ -75,7 +75,9 @@ coll_new(c4pe_state_t *st, c4p_coll_t id, c4pe_class_t *cls, const c4p_coll_info
     coll->cls = cls;
     coll->ndims = info->ndims;
     coll->single = info->kind == C4P_KIND_CHARE;
-    coll->kind = info->kind == C4P_KIND_GROUP ? C4PE_KIND_GROUP : C4PE_KIND_ARRAY;
+    bool some_ranks =
+        info->kind == C4P_KIND_ARRAY && !info->map && info->map_arg == C4PE_SOME_RANKS;
+    coll->kind = info->kind == C4P_KIND_GROUP || some_ranks ? C4PE_KIND_GROUP : C4PE_KIND_ARRAY;
     if (st->making_main)
         coll->kind = C4PE_KIND_MAIN;
     c4p_ref_t ref = {.coll = id};
@@ -236,6 +238,51 @@ c4pe_group_new(c4pe_state_t *st, PyObject *args)
     c4p_status_t status = c4p_group_new(st->rt, cls->id, msg, created, &ref.coll);
     return creation_result(st, status, msg, future, &cls->proxies[C4PE_KIND_GROUP], ref, 1, false,
                            "Group()");
+}
+
+/* One element on each of these ranks; -1 with an exception. */
+static int
+insert_on_ranks(c4pe_state_t *st, c4pe_class_t *cls, c4p_coll_t coll, PyObject *ranks,
+                PyObject *init_args)
+{
+    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(ranks); i++) {
+        c4p_index_t index = {.ndims = 1};
+        c4p_msg_t *msg;
+        index.at[0] = PyLong_AsLong(PySequence_Fast_GET_ITEM(ranks, i));
+        if (PyErr_Occurred() || pack_init_args(st, cls, init_args, &msg) < 0)
+            return -1;
+        c4p_status_t status = c4p_insert(st->rt, coll, &index, (int)index.at[0], msg);
+        if (status != C4P_OK) {
+            c4p_msg_free(msg);
+            c4pe_raise_status(st, status, "Group(onPEs=[...])");
+            return -1;
+        }
+    }
+    return 0;
+}
+
+PyObject *
+c4pe_group_new_on(c4pe_state_t *st, PyObject *args)
+{
+    PyObject *type, *init_args, *ranks;
+    if (!PyArg_ParseTuple(args, "OOO!:group_new_on", &type, &init_args, &PyList_Type, &ranks) ||
+        c4pe_need_rt(st, "Group()") == NULL)
+        return NULL;
+    c4pe_class_t *cls = need_class(st, type, "Group()");
+    c4p_array_opts_t opts = C4P_ARRAY_OPTS_INIT;
+    c4p_ref_t ref = {.coll = 0};
+    if (cls == NULL)
+        return NULL;
+    opts.ndims = 1;
+    opts.map_arg = C4PE_SOME_RANKS;
+    c4p_status_t status = c4p_array_new(st->rt, cls->id, &opts, NULL, &ref.coll);
+    if (status == C4P_OK && insert_on_ranks(st, cls, ref.coll, ranks, init_args) < 0)
+        return NULL;
+    if (status == C4P_OK)
+        status = c4p_done_inserting(st->rt, ref.coll);
+    if (status != C4P_OK)
+        return c4pe_raise_status(st, status, "Group(onPEs=[...])");
+    return c4pe_proxy_new(&cls->proxies[C4PE_KIND_GROUP], ref, 1, false);
 }
 
 static int

@@ -11,6 +11,7 @@
 #include "life.h"
 #include "process.h"
 #include "reducer.h"
+#include "section.h"
 #include "signals.h"
 #include "when.h"
 
@@ -236,6 +237,35 @@ module_group_new(PyObject *module, PyObject *args)
 }
 
 static PyObject *
+module_group_new_on(PyObject *module, PyObject *args)
+{
+    return c4pe_group_new_on(c4pe_state_of_module(module), args);
+}
+
+static PyObject *
+module_group_is_partial(PyObject *module, PyObject *proxy)
+{
+    c4pe_state_t *st = c4pe_state_of_module(module);
+    c4p_coll_info_t info;
+    return PyBool_FromLong(c4pe_proxy_check(st, proxy) && st->rt != NULL &&
+                           c4p_coll_info(st->rt, ((c4pe_proxy_t *)proxy)->ref.coll, &info) ==
+                               C4P_OK &&
+                           info.kind == C4P_KIND_ARRAY);
+}
+
+static PyObject *
+module_section_new(PyObject *module, PyObject *args)
+{
+    return c4pe_section_new(c4pe_state_of_module(module), args);
+}
+
+static PyObject *
+module_section_members(PyObject *module, PyObject *args)
+{
+    return c4pe_section_members(c4pe_state_of_module(module), args);
+}
+
+static PyObject *
 module_array_new(PyObject *module, PyObject *args)
 {
     return c4pe_array_new(c4pe_state_of_module(module), args);
@@ -387,6 +417,10 @@ static PyMethodDef module_methods[] = {
     {"class_add", module_class_add, METH_VARARGS, NULL},
     {"class_registered", module_class_registered, METH_O, NULL},
     {"group_new", module_group_new, METH_VARARGS, NULL},
+    {"group_new_on", module_group_new_on, METH_VARARGS, NULL},
+    {"group_is_partial", module_group_is_partial, METH_O, NULL},
+    {"section_new", module_section_new, METH_VARARGS, NULL},
+    {"section_members", module_section_members, METH_VARARGS, NULL},
     {"array_new", module_array_new, METH_VARARGS, NULL},
     {"chare_new", module_chare_new, METH_VARARGS, NULL},
     {"main_new", module_main_new, METH_VARARGS, NULL},
@@ -473,6 +507,7 @@ static const size_t owned_objects[] = {
     AT(group_proxy_type),
     AT(array_proxy_type),
     AT(main_proxy_type),
+    AT(section_proxy_type),
     AT(descr_type),
     AT(bound_type),
     AT(reducer_type),

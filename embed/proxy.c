@@ -195,11 +195,17 @@ proxy_subscript(PyObject *op, PyObject *index)
     if (!PyLong_CheckExact(index) && has_slice(index)) {
         PyObject *slice = PyDict_GetItemString(pclass->state->hooks, "slice"); /* borrowed */
         if (slice == NULL)
-            return c4pe_raise(
-                pclass->state,
-                "sections are not available in this version: a slice cannot be taken of %s",
-                Py_TYPE(op)->tp_name);
+            return c4pe_raise(pclass->state,
+                              "a slice of %s cannot be taken: the package has not been started",
+                              Py_TYPE(op)->tp_name);
         return PyObject_CallFunctionObjArgs(slice, op, index, NULL);
+    }
+    if (pclass->kind == C4PE_KIND_SECTION) {
+        PyErr_Format(PyExc_TypeError,
+                     "%R: a section has no elements by index, only slices; keep the proxy of the "
+                     "element, array[index]",
+                     op);
+        return NULL;
     }
     if (c4pe_index_key(pclass->state, index, self->ndims, pclass->kind == C4PE_KIND_GROUP,
                        &ref.key) < 0)
@@ -243,9 +249,17 @@ proxy_index(PyObject *op, void *Py_UNUSED(closure))
 }
 
 static PyObject *
-proxy_issec(PyObject *Py_UNUSED(op), void *Py_UNUSED(closure))
+proxy_issec(PyObject *op, void *Py_UNUSED(closure))
 {
-    Py_RETURN_FALSE;
+    return PyBool_FromLong(((c4pe_proxy_t *)op)->pclass->kind == C4PE_KIND_SECTION);
+}
+
+/* Which rank made it, and its number. */
+static PyObject *
+proxy_section(PyObject *op, void *Py_UNUSED(closure))
+{
+    uint64_t id = ((c4pe_proxy_t *)op)->ref.coll;
+    return Py_BuildValue("(iK)", (int)(id >> 40), (unsigned long long)id);
 }
 
 static PyObject *
@@ -450,6 +464,22 @@ static PyType_Slot main_slots[] = {
 static PyType_Spec main_spec = {
     .name = "c4py._c4py.MainProxy", .flags = PROXY_FLAGS, .slots = main_slots};
 
+static PyGetSetDef section_getset[] = {
+    {"section", proxy_section, NULL,
+     "(rank that made the section, its number: the same on all ranks)", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyType_Slot section_slots[] = {
+    {Py_tp_dealloc, proxy_dealloc},
+    {Py_mp_subscript, proxy_subscript},
+    {Py_tp_getset, section_getset},
+    {0, NULL},
+};
+
+static PyType_Spec section_spec = {
+    .name = "c4py._c4py.SectionProxy", .flags = PROXY_FLAGS, .slots = section_slots};
+
 /* ---- one type per class and kind ----------------------------------------------------------------- */
 
 static PyType_Slot leaf_slots[] = {
@@ -537,6 +567,8 @@ c4pe_proxy_make_types(c4pe_class_t *cls)
     if (make_type(cls, C4PE_KIND_GROUP, st->group_proxy_type, "GroupProxy") < 0 ||
         make_type(cls, C4PE_KIND_ARRAY, st->array_proxy_type, "ArrayProxy") < 0)
         return -1;
+    if (make_type(cls, C4PE_KIND_SECTION, st->section_proxy_type, "SectionProxy") < 0)
+        return -1;
     return make_type(cls, C4PE_KIND_MAIN, st->main_proxy_type, "Proxy");
 }
 
@@ -607,6 +639,7 @@ c4pe_proxy_exec(PyObject *module, c4pe_state_t *st)
         return -1;
     st->group_proxy_type = add_type(module, &group_spec, st->proxy_type);
     st->array_proxy_type = add_type(module, &array_spec, st->proxy_type);
+    st->section_proxy_type = add_type(module, &section_spec, st->proxy_type);
     st->main_proxy_type = add_type(module, &main_spec, st->proxy_type);
     if (st->group_proxy_type == NULL || st->array_proxy_type == NULL || st->main_proxy_type == NULL)
         return -1;

@@ -7,6 +7,9 @@
 #include "future.h"
 #include "reduce_data.h"
 #include "reduce_part.h"
+#include "section.h"
+
+#include <c4p/section.h>
 
 #include <string.h>
 
@@ -142,17 +145,32 @@ typedef struct contribution {
     c4pe_reducer_t *reducer; /* NULL: none */
     PyObject *data;          /* borrowed */
     const c4p_target_t *target;
+    c4p_coll_t section; /* 0: the chare's whole collection */
     uint64_t *number_out;
 } contribution_t;
+
+static PyObject *
+no_member(c4pe_chare_t *chare)
+{
+    char who[160];
+    return c4pe_raise(chare->state, "%s is no member of the section that it contributes to",
+                      c4pe_describe_chare(chare, who, sizeof who));
+}
 
 static int
 give(const contribution_t *c, const c4p_reduce_t *how, const void *data, size_t len)
 {
     c4pe_state_t *st = c->chare->state;
+    c4p_ref_t self = c4pe_chare_ref(c->chare);
     c4p_status_t status =
-        c4p_contribute(st->rt, c4pe_chare_ref(c->chare), how, data, len, c->target, c->number_out);
+        c->section ? c4p_section_contribute(st->rt, c->section, self, how, data, len, c->target)
+                   : c4p_contribute(st->rt, self, how, data, len, c->target, c->number_out);
     if (status == C4P_OK)
         return 0;
+    if (c->section && status == C4P_ERR_NOT_FOUND) {
+        no_member(c->chare);
+        return -1;
+    }
     c4pe_raise_status(st, status, "contributing to a reduction");
     return -1;
 }
@@ -268,14 +286,17 @@ prepare(contribution_t *c, PyObject *reducer, PyObject *section)
     c4pe_state_t *st = c->chare->state;
     if (c4pe_need_rt(st, "a reduction") == NULL)
         return -1;
-    if (c->chare->coll == NULL || c->chare->coll->kind == C4PE_KIND_MAIN) {
-        c4pe_raise(st, "%s is no member of a collection and cannot contribute to a reduction",
-                   Py_TYPE(c->chare)->tp_name);
+    if (section != Py_None && !c4pe_is_section(st, section)) {
+        PyErr_Format(PyExc_TypeError,
+                     "section must be the proxy of a section, as charm.split() and charm.combine() "
+                     "make it, not %R",
+                     section);
         return -1;
     }
-    if (section != Py_None) {
-        c4pe_raise(st,
-                   "sections are not available in this version: reduce over the whole collection");
+    c->section = section != Py_None ? ((c4pe_proxy_t *)section)->ref.coll : 0;
+    if (c->chare->coll == NULL || (c->chare->coll->kind == C4PE_KIND_MAIN && !c->section)) {
+        c4pe_raise(st, "%s is no member of a collection and cannot contribute to a reduction",
+                   Py_TYPE(c->chare)->tp_name);
         return -1;
     }
     if (reducer != Py_None && !Py_IS_TYPE(reducer, st->reducer_type)) {
@@ -303,12 +324,30 @@ c4pe_reduce_contribute(c4pe_chare_t *chare, PyObject *data, PyObject *reducer, P
 
 /* ---- allreduce ----------------------------------------------------------------------------------- */
 
+/* The results of a section's reductions come in the order of the contributions. */
+static int
+remember_in_order(c4pe_chare_t *chare, PyObject *section, PyObject *future)
+{
+    PyObject *list = PyDict_GetItemWithError(chare->pending, section); /* borrowed */
+    if (list != NULL)
+        return PyList_Append(list, future);
+    if (PyErr_Occurred() || (list = PyList_New(0)) == NULL)
+        return -1;
+    int result = PyList_Append(list, future);
+    if (result == 0)
+        result = PyDict_SetItem(chare->pending, section, list);
+    Py_DECREF(list);
+    return result;
+}
+
 /* Remember which future waits for reduction `number` of the chare's collection. */
 static int
-remember(c4pe_chare_t *chare, uint64_t number, PyObject *future)
+remember(c4pe_chare_t *chare, uint64_t number, PyObject *section, PyObject *future)
 {
     if (chare->pending == NULL && (chare->pending = PyDict_New()) == NULL)
         return -1;
+    if (section != Py_None)
+        return remember_in_order(chare, section, future);
     PyObject *key = PyLong_FromUnsignedLongLong(number);
     int result = key ? PyDict_SetItem(chare->pending, key, future) : -1;
     Py_XDECREF(key);
@@ -319,22 +358,50 @@ PyObject *
 c4pe_reduce_allreduce(c4pe_chare_t *chare, PyObject *data, PyObject *reducer, PyObject *section)
 {
     c4pe_state_t *st = chare->state;
-    uint64_t number;
+    uint64_t number = 0;
     contribution_t c = {.chare = chare, .data = data, .number_out = &number};
     if (prepare(&c, reducer, section) < 0 || c4pe_coro_may_create(st, "allreduce()") < 0)
         return NULL;
     c4p_target_t target = {.kind = C4P_TARGET_BROADCAST,
                            .entry = C4PE_ENTRY_ALLREDUCE,
                            .flags = C4PE_TAG_SHARED,
-                           .ref = {.coll = chare->coll->id}};
+                           .ref = {.coll = c.section ? c.section : chare->coll->id}};
     c.target = &target;
     PyObject *future = c4pe_local_future_new(st, true);
     if (future == NULL)
         return NULL;
-    if (contribute(&c) < 0 || remember(chare, number, future) < 0) {
+    if (contribute(&c) < 0 || remember(chare, number, section, future) < 0) {
         Py_DECREF(future);
         return NULL;
     }
+    return future;
+}
+
+/* The future that waits for this result; new reference, or NULL, perhaps with an exception. */
+static PyObject *
+take_pending(c4pe_chare_t *chare, const c4p_result_t *result)
+{
+    PyObject *future = NULL, *key;
+    if (result->coll == chare->coll->id) {
+        key = PyLong_FromUnsignedLongLong(result->number);
+        future = key ? PyDict_GetItemWithError(chare->pending, key) : NULL; /* borrowed */
+        Py_XINCREF(future);
+        if (future != NULL)
+            PyDict_DelItem(chare->pending, key);
+        Py_XDECREF(key);
+        return future;
+    }
+    c4p_ref_t ref = {.coll = result->coll};
+    key = c4pe_proxy_new(&chare->coll->cls->proxies[C4PE_KIND_SECTION], ref, 1, false);
+    PyObject *list = key ? PyDict_GetItemWithError(chare->pending, key) : NULL; /* borrowed */
+    if (list != NULL && PyList_GET_SIZE(list) > 0) {
+        future = Py_NewRef(PyList_GET_ITEM(list, 0));
+        if (PyList_GET_SIZE(list) == 1)
+            PyDict_DelItem(chare->pending, key);
+        else
+            PyList_SetSlice(list, 0, 1, NULL);
+    }
+    Py_XDECREF(key);
     return future;
 }
 
@@ -347,11 +414,8 @@ c4pe_reduce_arrived(c4p_rt_t *Py_UNUSED(rt), void *object, c4p_msg_t *msg, void 
     c4p_result_t result;
     if (st->exiting || c4p_result_get(msg, &result) != C4P_OK || chare->pending == NULL)
         return;
-    PyObject *key = PyLong_FromUnsignedLongLong(result.number);
-    PyObject *future = key ? PyDict_GetItemWithError(chare->pending, key) : NULL; /* borrowed */
+    PyObject *future = take_pending(chare, &result);
     if (future != NULL) {
-        Py_INCREF(future);
-        PyDict_DelItem(chare->pending, key);
         PyObject *args = c4pe_msg_args(st, msg);
         PyObject *value = args == NULL                 ? NULL
                           : PyTuple_GET_SIZE(args) > 0 ? PyTuple_GET_ITEM(args, 0)
@@ -361,7 +425,6 @@ c4pe_reduce_arrived(c4p_rt_t *Py_UNUSED(rt), void *object, c4p_msg_t *msg, void 
         Py_XDECREF(args);
         Py_DECREF(future);
     }
-    Py_XDECREF(key);
     if (PyErr_Occurred())
         c4pe_err_uncaught(st, chare, entry, "receiving the result of allreduce() in");
 }

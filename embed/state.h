@@ -45,7 +45,8 @@ enum {
     C4PE_ENTRY_ALLREDUCE = 0, /* result of an allreduce */
     C4PE_ENTRY_CHAN_OPEN = 1, /* channel.c */
     C4PE_ENTRY_CHAN_DATA = 2, /* channel.c */
-    C4PE_NUM_RESERVED = 3
+    C4PE_ENTRY_MEMBER = 3,    /* section.c */
+    C4PE_NUM_RESERVED = 4
 };
 
 /* One entry method of one class. Immutable after registration but for the cached function. */
@@ -66,7 +67,16 @@ struct c4pe_entry {
     PyObject *qualname;   /* "Grid.step", for messages */
 };
 
-enum { C4PE_KIND_GROUP = 0, C4PE_KIND_ARRAY = 1, C4PE_KIND_MAIN = 2, C4PE_NUM_KINDS = 3 };
+enum {
+    C4PE_KIND_GROUP = 0,
+    C4PE_KIND_ARRAY = 1,
+    C4PE_KIND_MAIN = 2,
+    C4PE_KIND_SECTION = 3,
+    C4PE_NUM_KINDS = 4
+};
+
+/* map_arg of an array of one dimension that is a group of some ranks to the program. */
+enum { C4PE_SOME_RANKS = 1 };
 
 /* A proxy type: one per chare class and kind. */
 struct c4pe_pclass {
@@ -120,8 +130,9 @@ struct c4pe_chare {
     c4p_key_t key;
     uint32_t num_coroutines; /* coroutine.c counts live ones, c4p_suspended() is told */
     uint32_t flags;
-    PyObject *index;               /* thisIndex, made when first asked for */
-    PyObject *pending;             /* dict reduction number -> future of allreduce(); NULL none */
+    PyObject *index;   /* thisIndex, made when first asked for */
+    PyObject *pending; /* dict of what waits for allreduce(): reduction number -> future, proxy of a
+                          section -> list of futures; NULL none */
     struct c4pe_waitq *waitq;      /* when.c: NULL while nothing waits */
     struct c4pe_chantab *channels; /* channel.c: NULL without channels */
     PyObject *subscribers;         /* of event_notify; NULL none */
@@ -168,7 +179,8 @@ struct c4pe_state {
     int rank, num_ranks; /* -1 before init() */
 
     /* types */
-    PyTypeObject *chare_type, *proxy_type, *group_proxy_type, *array_proxy_type, *main_proxy_type;
+    PyTypeObject *chare_type, *proxy_type, *group_proxy_type, *array_proxy_type, *main_proxy_type,
+        *section_proxy_type;
     PyTypeObject *descr_type, *bound_type, *reducer_type;
     PyTypeObject *future_type, *collective_future_type, *local_future_type, *channel_type;
 
@@ -325,6 +337,7 @@ int c4pe_callback_target(c4pe_state_t *st, PyObject *callback, c4p_target_t *tar
 /* ---- collections.c ------------------------------------------------------------------------------ */
 
 PyObject *c4pe_group_new(c4pe_state_t *st, PyObject *args);
+PyObject *c4pe_group_new_on(c4pe_state_t *st, PyObject *args);
 PyObject *c4pe_array_new(c4pe_state_t *st, PyObject *args);
 PyObject *c4pe_chare_new(c4pe_state_t *st, PyObject *args);
 PyObject *c4pe_main_new(c4pe_state_t *st, PyObject *args);

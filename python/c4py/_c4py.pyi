@@ -149,6 +149,18 @@ def class_registered(cls: type) -> bool: ...
 def group_new(cls: type[Chare], args: Sequence[Any], awaitable: bool) -> Proxy:
     """``awaitable``: the proxy gets a ``creation_future`` (coroutine context only)."""
 
+def group_new_on(cls: type[Chare], args: Sequence[Any], ranks: list[int]) -> Proxy:
+    """A group with members on some ranks only."""
+
+def group_is_partial(proxy: Proxy) -> bool:
+    """Whether a group has members on some ranks only, as far as this rank knows."""
+
+def section_new(cls: type[Chare], members: Sequence[Proxy]) -> Proxy:
+    """A section of these elements, in this order; calls are dispatched as calls of this class."""
+
+def section_members(proxy: Proxy, func: Callable[[Any], Any] | None) -> Future:
+    """A future of the list of (proxy of the element, func(element)) of all members, by index."""
+
 def array_new(
     cls: type[Chare],
     dims: tuple[int, ...] | None,
@@ -220,6 +232,10 @@ class ArrayProxy(Proxy):
         """Delete one element, of an element proxy or with an index. Any rank; asynchronous."""
 
     def ckDoneInserting(self) -> None: ...
+
+class SectionProxy(Proxy):
+    section: tuple[int, int]
+    def __getitem__(self, index: Any) -> Any: ...
 
 class MainProxy(Proxy):
     cid: int

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from . import _c4py
 from ._c4py import Chare
 from ._chare import ArrayMap, check_chare_class, class_name
-from ._errors import Charm4PyError, not_available
+from ._errors import Charm4PyError
 
 MAX_DIMS = 6
 
@@ -60,11 +60,25 @@ class Group:
     """
 
     def __new__(cls, chare_type: Any, args: Sequence[Any] = (), onPEs: Any = None) -> Any:
-        if onPEs is not None:
-            not_available("Group(…, onPEs=[…])")
         _check_class(chare_type, "Group")
+        if onPEs is not None:
+            ranks = _check_ranks(onPEs)
+            return _c4py.group_new_on(chare_type, _check_args(args, "Group"), ranks)
         awaitable = _c4py.in_coroutine() and not issubclass(chare_type, ArrayMap)
         return _c4py.group_new(chare_type, _check_args(args, "Group"), awaitable)
+
+
+def _check_ranks(ranks: Any) -> list[int]:
+    """The ranks of ``onPEs``, in order, each once."""
+    numbers = sorted({_whole_number(rank, "Group", "each of onPEs") for rank in ranks})
+    if not numbers:
+        raise Charm4PyError("Group: onPEs is empty; a group has one member at least")
+    for rank in numbers:
+        if not 0 <= rank < _c4py.num_ranks():
+            raise IndexError(
+                f"Group: onPEs has {rank}; there are ranks 0 to {_c4py.num_ranks() - 1}"
+            )
+    return numbers
 
 
 class Array:

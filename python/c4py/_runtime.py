@@ -9,11 +9,11 @@ import os
 import platform
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
-from . import _c4py, _cli, _trees
+from . import _c4py, _cli, _sections, _trees
 from ._c4py import Chare
 from ._chare import add_classes, check_chare_class, classes_of_module, is_async, prepare_classes
 from ._collections import Array, ArrayMap, Group, await_creation, make_chare
@@ -476,17 +476,41 @@ class Charm:
         """Contribute for a chare of this rank; what ``chare.contribute()`` does."""
         _c4py.contribute(data, reducer, target, chare, section)
 
-    # ---- what this version lacks -------------------------------------------------------------------
+    # ---- sections ----------------------------------------------------------------------------------
 
     def split(
-        self, proxy: Any, numsections: int, section_func: Any = None, elems: Any = None
-    ) -> NoReturn:
-        """Cut a collection into sections. Not available in this version: raises Charm4PyError."""
-        not_available("charm.split()")
+        self,
+        proxy: Any,
+        numsections: int,
+        section_func: Callable[[Any], int | Sequence[int]] | None = None,
+        elems: Iterable[Any] | None = None,
+    ) -> list[Any]:
+        """Cut a group, an array or a section into ``numsections`` sections; returns their proxies.
 
-    def combine(self, *proxies: Any) -> NoReturn:
-        """Join collections into a section. Not available in this version: raises Charm4PyError."""
-        not_available("charm.combine()")
+        Give one of two: ``section_func(chare)`` is called for each member, where it is, and returns
+        the number of its section, a list of such, or a negative number for none. Or ``elems``: for
+        each section a list of indexes (for one section a flat list will do); indexes that do not
+        exist are left out. A member may be in several sections.
+
+        Methods called on a section's proxy run on all its members; it can be the target of
+        reductions, and members reduce among themselves with ``self.reduce(…, section=proxy)``.
+
+        Any rank. Waits for the members' answers, hence in coroutines only, but for ``elems`` of a
+        whole group. AssertionError for a section without members or a number out of range; what
+        section_func raises is raised here.
+        """
+        return _sections.split(proxy, numsections, section_func, elems)
+
+    def combine(self, *proxies: Any) -> Any:
+        """One section of all members of groups, arrays and sections; returns its proxy.
+
+        Who occurs twice is a member once. The chares may be of different classes: a call on the
+        section runs the method of that name, with ``@coro`` and ``@when`` as in the first proxy's
+        class. Any rank, in coroutines: waits for the members' answers.
+        """
+        return _sections.combine(*proxies)
+
+    # ---- what this version lacks -------------------------------------------------------------------
 
     def LBTurnInstrumentOn(self) -> NoReturn:
         """Measure the load of chares. Not available in this version: raises Charm4PyError."""
@@ -629,6 +653,7 @@ _c4py.bind(
     parse_cond=parse_cond_str,
     combine=combine,
     make_chare=make_chare,
+    slice=_sections.slice_of,
     format_exception=format_exception,
 )
 _cli.strip_import_flags(sys.argv)

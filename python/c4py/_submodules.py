@@ -14,7 +14,17 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from . import _c4py, _chare, _collections, _errors, _futures, _pool, _reducers, _runtime
+from . import (
+    _c4py,
+    _chare,
+    _collections,
+    _errors,
+    _futures,
+    _pool,
+    _reducers,
+    _runtime,
+    _sections,
+)
 
 version: str = _c4py.version
 
@@ -84,7 +94,9 @@ pool = _make(
     pool=_pool._pool,
     Charm4PyError=_errors.Charm4PyError,
 )
-sections = _make("sections", "Sections of collections: not available in this version.")
+sections = _make(
+    "sections", "Sections of collections.", split=_sections.split, combine=_sections.combine
+)
 object_store = _make(
     "object_store", "The object store: not available in this version.", ObjectStore=ObjectStore
 )

@@ -258,8 +258,12 @@ c4p_coll_info(const c4p_rt_t *rt, c4p_coll_t id, c4p_coll_info_t *info_out)
     const c4pi_coll_t *coll = c4pi_map_get(&rt->colls, id);
     if (!coll)
         return C4P_ERR_NOT_FOUND;
-    *info_out = (c4p_coll_info_t){
-        .kind = coll->kind, .type = coll->type->id, .ndims = coll->ndims, .dense = coll->dense};
+    *info_out = (c4p_coll_info_t){.kind = coll->kind,
+                                  .type = coll->type->id,
+                                  .ndims = coll->ndims,
+                                  .dense = coll->dense,
+                                  .map = coll->map,
+                                  .map_arg = coll->map_arg};
     memcpy(info_out->dims, coll->dims, sizeof info_out->dims);
     return C4P_OK;
 }

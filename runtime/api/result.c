@@ -64,6 +64,7 @@ c4p_result_get(c4p_msg_t *msg, c4p_result_t *result_out)
         .meta_len = head.meta_len,
         .data = data_of(msg),
         .len = head.len,
+        .coll = head.coll,
     };
     return C4P_OK;
 }

@@ -24,10 +24,18 @@ typedef struct c4pi_result_head {
     uint32_t custom;
     uint32_t spare;
     uint64_t number, contributors, len, meta_len;
-    uint64_t spares[2];
+    uint64_t coll; /* reduced over */
+    uint64_t spare_too;
 } c4pi_result_head_t;
 _Static_assert(sizeof(c4pi_result_head_t) == 64,
                "the data behind it keeps the payload's alignment");
+
+/* Write into a finished result what was reduced over. */
+static inline void
+c4pi_result_set_coll(c4p_msg_t *result, c4p_coll_t coll)
+{
+    memcpy((char *)c4p_msg_data(result) + offsetof(c4pi_result_head_t, coll), &coll, sizeof coll);
+}
 
 typedef struct c4pi_part_head {
     c4p_key_t key;

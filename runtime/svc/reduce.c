@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/route.h"
+#include "svc/accum_format.h"
 #include "svc/bcast.h"
 #include "svc/future.h"
 
@@ -210,6 +211,8 @@ close_rounds(c4pi_coll_t *coll)
         if (deliver &&
             c4pi_accum_finish(round->accum, round->number, round->contributors, &result) != C4P_OK)
             die_nomem(coll);
+        if (result)
+            c4pi_result_set_coll(result, coll->id);
         drop_round(coll, round);
         if (deliver)
             c4pi_target_deliver(rt, &target, result);

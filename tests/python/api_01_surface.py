@@ -57,14 +57,11 @@ def main(args):
 
     # What this version lacks says so and does nothing else.
     for call in (
-        lambda: the_charm.split(None, 2),
-        lambda: the_charm.combine(),
         lambda: the_charm.CcsRegisterHandler("x", print),
         lambda: the_charm.hapiAddCudaCallback(0, None),
         lambda: ray.init(),
         lambda: charm4py.liveviz.Config(),
         lambda: interactive.start(),
-        lambda: Group(Chare, onPEs=[0]),
     ):
         raises(Charm4PyError, call, text="not available in this version")
 

@@ -154,6 +154,8 @@ typedef struct c4p_coll_info {
     int ndims; /**< 1 for groups and single chares */
     bool dense;
     int64_t dims[C4P_MAX_DIMS];
+    c4p_map_t map; /**< of an array, as given when it was made */
+    uint64_t map_arg;
 } c4p_coll_info_t;
 /** C4P_ERR_NOT_FOUND while this rank has not heard of the collection. */
 C4P_API c4p_status_t c4p_coll_info(const c4p_rt_t *rt, c4p_coll_t coll, c4p_coll_info_t *info_out);

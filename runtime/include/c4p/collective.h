@@ -134,6 +134,7 @@ typedef struct c4p_result {
     uint64_t meta_len;
     void *data;
     uint64_t len;
+    c4p_coll_t coll; /**< collection or section that was reduced over */
 } c4p_result_t;
 /** C4P_ERR_TYPE if the message is not a reduction result. */
 C4P_API c4p_status_t c4p_result_get(c4p_msg_t *msg, c4p_result_t *result_out);
