@@ -56,6 +56,22 @@ ROWS = (
     Row("bcast", "local.py", "broadcast to 20 000 local elements, per element", "m", 6),
     Row("bcast_reduce", "local.py", "broadcast + sum reduction, per element", "m", 12),
     Row("bcast_reduce_coro", "local.py", "the same with coroutine methods", "m", 40),
+    Row(
+        "section_bcast",
+        "local.py",
+        "broadcast to a section of 1000 local members, per member",
+        "m",
+        10,
+    ),
+    Row("when", "local.py", "message gated by @when, same rank", "m", 25),
+    Row("future", "local.py", "future made, sent and received on one rank", "m", 30),
+    Row(
+        "remote_error",
+        "remote.py",
+        "exception of a remote method, to the caller and raised",
+        "r",
+        120,
+    ),
     Row("allreduce", "remote.py", "allreduce of an int, 2 ranks", "r", 7),
     Row("pool_task", "pool.py", "pool task (fib without cut-off, 3 ranks)", "m", 150),
 )

@@ -44,17 +44,19 @@ user_frame(c4pe_coros_t *coros, PyFrameObject *frame)
 
 /* "main.py:12" */
 static void
+describe_place(PyCodeObject *code, int line, char *buf, size_t size)
+{
+    const char *file = PyUnicode_AsUTF8(code->co_filename);
+    const char *slash = file ? strrchr(file, '/') : NULL;
+    PyOS_snprintf(buf, size, "%s:%d", slash ? slash + 1 : file ? file : "?", line);
+    PyErr_Clear();
+}
+
+static void
 describe_frame(PyFrameObject *frame, char *buf, size_t size)
 {
     PyCodeObject *code = PyFrame_GetCode(frame);
-    const char *file = PyUnicode_AsUTF8(code->co_filename);
-    const char *slash = file ? strrchr(file, '/') : NULL;
-    PyOS_snprintf(buf, size, "%s:%d",
-                  slash  ? slash + 1
-                  : file ? file
-                         : "?",
-                  PyFrame_GetLineNumber(frame));
-    PyErr_Clear();
+    describe_place(code, PyFrame_GetLineNumber(frame), buf, size);
     Py_DECREF(code);
 }
 
@@ -102,6 +104,29 @@ c4pe_coro_here(c4pe_state_t *st, char *buf, size_t size)
         Py_DECREF(frame);
     }
     return buf;
+}
+
+PyObject *
+c4pe_coro_place(c4pe_state_t *st, int *at_out)
+{
+    PyFrameObject *frame = PyEval_GetFrame(); /* borrowed */
+    if (!frame)
+        return NULL;
+    frame = user_frame(st->coros, (PyFrameObject *)Py_NewRef(frame));
+    PyObject *code = (PyObject *)PyFrame_GetCode(frame);
+#if PY_VERSION_HEX >= 0x030b0000
+    *at_out = PyFrame_GetLasti(frame);
+#else
+    *at_out = frame->f_lasti * 2; /* in units of instructions */
+#endif
+    Py_DECREF(frame);
+    return code;
+}
+
+void
+c4pe_coro_place_text(PyObject *place, int at, char *buf, size_t size)
+{
+    describe_place((PyCodeObject *)place, PyCode_Addr2Line((PyCodeObject *)place, at), buf, size);
 }
 
 /* ---- the stall report ---------------------------------------------------------------------------- */

@@ -99,6 +99,10 @@ void c4pe_coro_dump(c4pe_state_t *st, int fd);
 /* Where the innermost frame of the user's code that is now running stands: "main.py:12", or "".
  * Returns buf. */
 const char *c4pe_coro_here(c4pe_state_t *st, char *buf, size_t size);
+/* The same, to be told later, if at all: a code object (new reference; NULL, without exception, if
+ * there is none) and a place in it. */
+PyObject *c4pe_coro_place(c4pe_state_t *st, int *at_out);
+void c4pe_coro_place_text(PyObject *place, int at, char *buf, size_t size);
 
 /* ---- module ------------------------------------------------------------------------------------- */
 

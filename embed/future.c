@@ -375,7 +375,6 @@ static PyObject *
 module_future_new(PyObject *module, PyObject *args, PyObject *kwargs)
 {
     static const char *const names[] = {"num_vals", NULL};
-    char where[200];
     Py_ssize_t num_values = 1;
     c4pe_state_t *st = c4pe_state_of_module(module);
     if (!st || !PyArg_ParseTupleAndKeywords(args, kwargs, "|n:Future", (char **)names, &num_values))
@@ -390,9 +389,8 @@ module_future_new(PyObject *module, PyObject *args, PyObject *kwargs)
     PyObject *future = c4pe_future_new(st, (uint64_t)num_values, C4PE_VALUE);
     if (!future)
         return NULL;
-    ((c4pe_future_t *)future)->made =
-        PyUnicode_FromString(c4pe_coro_here(st, where, sizeof(where)));
-    PyErr_Clear(); /* the place is only for reports */
+    c4pe_future_t *f = (c4pe_future_t *)future;
+    f->made = c4pe_coro_place(st, &f->made_at);
     return future;
 }
 

@@ -33,7 +33,8 @@ struct c4pe_future {
     c4pe_value_t *values, one; /* values == &one for one value */
     uint64_t room;
     PyObject *error; /* the last exception among the values, once they were looked at */
-    PyObject *made;  /* str: where in the program; NULL */
+    PyObject *made;  /* where in the program: a code object; NULL */
+    int made_at;     /* and the place in it */
     PyObject *call;  /* str: whose answer it gets; NULL */
     c4pe_waiters_t waiters;
     c4pe_watch_t *watches;

@@ -123,10 +123,13 @@ void
 c4pe_future_describe(PyObject *op, char *buf, size_t size)
 {
     c4pe_future_t *f = (c4pe_future_t *)op;
-    PyObject *note = f->made ? f->made : f->call;
-    const char *text = note ? PyUnicode_AsUTF8(note) : NULL;
-    char more[300] = "", count[60] = "";
+    char more[300] = "", count[60] = "", place[200];
+    const char *text = f->call ? PyUnicode_AsUTF8(f->call) : NULL;
     PyErr_Clear();
+    if (f->made) {
+        c4pe_coro_place_text(f->made, f->made_at, place, sizeof(place));
+        text = place;
+    }
     if (text)
         PyOS_snprintf(more, sizeof(more), " (%s %s)", f->made ? "made at" : "the answer of", text);
     if (f->num_values > 1)

@@ -69,6 +69,8 @@ static const binding_t bindings[] = {
     {"combine", offsetof(c4pe_state_t, combine)},
     {"make_chare", offsetof(c4pe_state_t, make_chare)},
     {"format_exception", offsetof(c4pe_state_t, format_exc)},
+    {"describe_exception", offsetof(c4pe_state_t, describe_exc)},
+    {"RemoteStacktrace", offsetof(c4pe_state_t, remote_trace)},
 };
 
 static PyObject *
@@ -521,6 +523,8 @@ static const size_t owned_objects[] = {
     AT(combine),
     AT(make_chare),
     AT(format_exc),
+    AT(describe_exc),
+    AT(remote_trace),
     AT(required),
     AT(hooks),
     AT(s_awaitable),

@@ -131,15 +131,15 @@ take_exception(void)
     return value;
 }
 
-/* (pe, text) if the exception came from another rank; new reference or NULL without exception. */
+/* (pe, text, or what the text will be made of) if the exception came from another rank; new
+ * reference or NULL without exception. */
 static PyObject *
 remote_stacktrace(c4pe_state_t *st, PyObject *exc)
 {
     PyObject *got = PyObject_GetAttr(exc, st->s_remote_stacktrace);
     if (got == NULL)
         PyErr_Clear();
-    else if (!PyTuple_Check(got) || PyTuple_GET_SIZE(got) != 2 ||
-             !PyUnicode_Check(PyTuple_GET_ITEM(got, 1)))
+    else if (!PyTuple_Check(got) || PyTuple_GET_SIZE(got) != 2)
         Py_CLEAR(got);
     return got;
 }
@@ -286,8 +286,9 @@ write_report(c4pe_state_t *st, text_t *t, c4pe_chare_t *chare, const c4pe_entry_
         text_add(t, "raised on rank %s:\n", where ? PyUnicode_AsUTF8(where) : "?");
         Py_XDECREF(where);
     }
-    const char *lines =
-        remote ? PyUnicode_AsUTF8(PyTuple_GET_ITEM(remote, 1)) : PyUnicode_AsUTF8(tb);
+    if (remote != NULL)
+        tb = PySequence_GetItem(remote, 1); /* makes the text */
+    const char *lines = tb && PyUnicode_Check(tb) ? PyUnicode_AsUTF8(tb) : NULL;
     PyErr_Clear();
     text_add(t, "%s", lines ? lines : "(no traceback)\n");
     if (t->at > 0 && t->buf[t->at - 1] == '\n')
@@ -349,6 +350,16 @@ c4pe_err_uncaught(c4pe_state_t *st, c4pe_chare_t *chare, const c4pe_entry_t *ent
 
 /* ---- an exception for a waiter ------------------------------------------------------------------- */
 
+/* The frames of an exception and of those that caused it, as plain data from which the text is made
+ * when somebody wants to see it; else the text. New reference, never NULL with an exception. */
+static PyObject *
+describe_exception(c4pe_state_t *st, PyObject *exc)
+{
+    PyObject *frames = st->describe_exc ? PyObject_CallOneArg(st->describe_exc, exc) : NULL;
+    PyErr_Clear();
+    return frames ? frames : format_exception(st, exc);
+}
+
 /* pickle.dumps(exc) or None. New reference; NULL only when out of memory. */
 static PyObject *
 pickle_or_none(PyObject *exc)
@@ -379,7 +390,7 @@ c4pe_err_encode(c4pe_state_t *st)
         text = Py_NewRef(PyTuple_GET_ITEM(remote, 1));
     } else {
         where = PyLong_FromLong(st->rank);
-        text = format_exception(st, exc);
+        text = describe_exception(st, exc);
     }
     PyObject *str = PyObject_Str(exc);
     if (str == NULL) {
@@ -416,7 +427,7 @@ unpickle_exception(PyObject *bytes)
     return exc;
 }
 
-/* The exception from (pickle or None, type name, text, pe, traceback text). Steals `all`. */
+/* The exception from (pickle or None, type name, text, pe, traceback). Steals `all`. */
 static PyObject *
 rebuild_exception(c4pe_state_t *st, PyObject *all)
 {
@@ -437,7 +448,9 @@ rebuild_exception(c4pe_state_t *st, PyObject *all)
         Py_XDECREF(str);
     }
     if (exc != NULL) {
-        PyObject *remote = PyTuple_Pack(2, where, tb);
+        PyObject *remote = st->remote_trace
+                               ? PyObject_CallFunctionObjArgs(st->remote_trace, where, tb, NULL)
+                               : PyTuple_Pack(2, where, tb);
         if (remote == NULL || PyObject_SetAttr(exc, st->s_remote_stacktrace, remote) < 0)
             PyErr_Clear(); /* an exception class with __slots__ goes without */
         Py_XDECREF(remote);

@@ -191,8 +191,10 @@ struct c4pe_state {
     PyObject *combine;          /* combine(name, contributions) of reductions done in Python */
     PyObject *make_chare;       /* Chare(cls, args, onPE) */
     PyObject *format_exc;       /* format_exception(exc) -> str */
-    PyObject *required;         /* mark of a parameter without default */
-    PyObject *hooks;            /* dict of the rest, by name */
+    PyObject *describe_exc;     /* describe_exception(exc) -> what travels of its traceback */
+    PyObject *remote_trace; /* RemoteStacktrace(rank, that) -> (rank, text), made when asked for */
+    PyObject *required;     /* mark of a parameter without default */
+    PyObject *hooks;        /* dict of the rest, by name */
 
     /* interned names */
     PyObject *s_awaitable, *s_ret, *s_block, *s_init, *s_remote_stacktrace;

@@ -3,7 +3,7 @@
 
 import gc
 
-from charm4py import Array, Channel, Chare, Future, Group, Reducer, charm, coro
+from charm4py import Array, Channel, Chare, Future, Group, Reducer, charm, coro, when
 from measure import Row, bound_call, count, emit, repetitions, resident_bytes, timed, wanted
 
 
@@ -27,6 +27,26 @@ class Hopper(Chare):
         pass
 
     def flooded(self, done):
+        done()
+
+    def gated(self, n, done):
+        """n messages, each the one that is waited for; what a rank sends to itself goes through the gate in order."""
+        me = self.me
+        self.step = 0
+        for i in range(n):
+            me.take_step(i)
+        me.flooded(done)
+
+    @when("self.step == step")
+    def take_step(self, step):
+        self.step += 1
+
+    @coro
+    def futures(self, n, done):
+        for i in range(n):
+            future = Future()
+            future.send(i)
+            future.get()
         done()
 
     def value(self):
@@ -115,6 +135,10 @@ def collectives():
     measure("bcast", n, lambda: members.nothing(1, awaitable=True).get(), reps=15)
     measure("bcast_reduce", n, until_done, members.add, reps=15)
     measure("bcast_reduce_coro", n, until_done, members.coro_add, reps=15)
+    if wanted("section_bcast"):
+        n = count(1000)
+        (section,) = charm.split(members, 1, elems=[[(2 * i,) for i in range(n)]])
+        measure("section_bcast", n, lambda: section.nothing(1, awaitable=True).get())
 
 
 def main(args):
@@ -125,6 +149,8 @@ def main(args):
     measure("local_flood", n, until_done, a.flood, n)
     measure("local_call", n, call, a.value, n)
     measure("local_coro_call", n, call, a.coro_value, n)
+    measure("when", n, until_done, a.gated, n)
+    measure("future", n, until_done, a.futures, n)
     measure("local_channel", n, until_done, channel_round_trips, a, b, n)
     collectives()
     exit()

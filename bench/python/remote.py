@@ -69,6 +69,19 @@ class Peer(Chare):
             other.value(awaitable=True).get()
         done()
 
+    @coro
+    def failing_calls(self, n, done):
+        other = self.other
+        for _ in range(n):
+            try:
+                other.fail(awaitable=True).get()
+            except ValueError:
+                pass
+        done()
+
+    def fail(self):
+        raise ValueError("as asked")
+
     def value(self):
         return 5
 
@@ -169,6 +182,7 @@ def main(args):
     measure("entry_pingpong", peers, n, lambda done: first.ping(2 * n, done))
     measure("remote_flood", peers, 10 * n, lambda done: first.flood(10 * n, done), yard_reps=n)
     measure("remote_call", peers, n, lambda done: first.calls(n, done))
+    measure("remote_error", peers, n, lambda done: first.failing_calls(n, done))
     measure("remote_channel", peers, n, lambda done: peers.channels(n, done))
     measure("allreduce", peers, n, lambda done: peers.allreduces(n, done))
     if np is not None:

@@ -57,6 +57,8 @@ def bind(
     combine: Callable[[str, list[Any]], Any],
     make_chare: Callable[..., Any],
     format_exception: Callable[[BaseException], str],
+    describe_exception: Callable[[BaseException], Any],
+    RemoteStacktrace: Callable[[int, Any], tuple[int, str]],
     **others: Any,
 ) -> None:
     """Give C what it calls back or raises.
@@ -66,6 +68,7 @@ def bind(
     ``"logical_and"``, ``"logical_or"``, ``"logical_xor"``) that C has no typed loop for: objects, mixed or nested lists, float16 and so on.
     ``make_chare(cls, args=[], onPE=-1)`` is what calling ``Chare(cls, ...)`` does.
     ``format_exception(exc)`` gives the traceback text, without frames of the package itself.
+    ``describe_exception(exc)`` gives plain data that stands for that text, ``RemoteStacktrace(rank, data)`` the pair (rank, text) made of it.
     """
 
 def init(

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import linecache
 import os
 import traceback
-from typing import NoReturn
+from collections.abc import Iterator
+from typing import Any, NoReturn
 
 
 class Charm4PyError(Exception):
@@ -57,3 +59,109 @@ def _hide_package(report: traceback.TracebackException, refused: bool) -> None:
 
 def _is_ours(frame: traceback.FrameSummary) -> bool:
     return frame.filename.startswith(_HERE)
+
+
+# ---- tracebacks that travel ----------------------------------------------------------------------
+
+MAX_CAUSES = 10
+CAUSE = "\nThe above exception was the direct cause of the following exception:\n\n"
+CONTEXT = "\nDuring handling of the above exception, another exception occurred:\n\n"
+
+
+def describe_exception(exc: BaseException) -> Any:
+    """What a remote rank needs for showing this exception's traceback: plain data, cheap to make.
+
+    (type, text, frames, notes, whether it was raised from another one, that one or None); a frame is
+    (file, line, function, text of the line if no file has it). Exceptions with a form of their own
+    (syntax errors, groups) are text at once.
+    """
+    return _describe(exc, MAX_CAUSES)
+
+
+def _describe(exc: BaseException, more: int) -> Any:
+    if isinstance(exc, SyntaxError) or hasattr(exc, "exceptions"):
+        return format_exception(exc)
+    cls = type(exc)
+    name = cls.__qualname__
+    if cls.__module__ not in ("builtins", "__main__"):
+        name = f"{cls.__module__}.{name}"
+    cause = exc.__cause__
+    direct = cause is not None
+    if cause is None and not exc.__suppress_context__:
+        cause = exc.__context__
+    earlier = _describe(cause, more - 1) if cause is not None and more else None
+    notes = tuple(str(note) for note in getattr(exc, "__notes__", ()))
+    return name, _text_of(exc), _frames(exc), notes, direct, earlier
+
+
+def _text_of(exc: BaseException) -> str:
+    try:
+        return str(exc)
+    except Exception:
+        return "(its text cannot be made)"
+
+
+def _frames(exc: BaseException) -> tuple[Any, ...]:
+    frames = []
+    tb = exc.__traceback__
+    while tb is not None:
+        code = tb.tb_frame.f_code
+        name = code.co_filename
+        line = linecache.getline(name, tb.tb_lineno).strip() if name.startswith("<") else None
+        frames.append((name, tb.tb_lineno, code.co_name, line))
+        tb = tb.tb_next
+    last_of_user = max((i for i, f in enumerate(frames) if not f[0].startswith(_HERE)), default=-1)
+    if isinstance(exc, Charm4PyError) and last_of_user >= 0:
+        del frames[last_of_user + 1 :]
+    return tuple(f for i, f in enumerate(frames) if i > last_of_user or not f[0].startswith(_HERE))
+
+
+def format_description(description: Any) -> str:
+    """The text that `describe_exception` stands for, with the lines of the source as far as they can be read here."""
+    if isinstance(description, str):
+        return description
+    name, text, frames, notes, direct, earlier = description
+    parts = []
+    if earlier is not None:
+        parts += [format_description(earlier), CAUSE if direct else CONTEXT]
+    if frames:
+        parts.append("Traceback (most recent call last):\n")
+        parts += traceback.StackSummary.from_list(
+            [traceback.FrameSummary(f, n, where, line=line) for f, n, where, line in frames]
+        ).format()
+    parts.append(f"{name}: {text}\n" if text else f"{name}\n")
+    parts += [f"{note}\n" for note in notes]
+    return "".join(parts)
+
+
+class RemoteStacktrace(tuple):  # type: ignore[type-arg]
+    """``exc.remote_stacktrace``: the pair (rank, text of the traceback there). The text is made when it is looked at."""
+
+    __slots__ = ()
+
+    def __new__(cls, rank: int, description: Any) -> RemoteStacktrace:
+        return super().__new__(cls, (rank, description))
+
+    def _pair(self) -> tuple[int, str]:
+        return super().__getitem__(0), format_description(super().__getitem__(1))
+
+    def __getitem__(self, at: Any) -> Any:
+        return super().__getitem__(0) if at == 0 else self._pair()[at]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._pair())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, tuple) and self._pair() == tuple(other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(self._pair())
+
+    def __repr__(self) -> str:
+        return repr(self._pair())
+
+    def __reduce__(self) -> Any:
+        return RemoteStacktrace, (super().__getitem__(0), super().__getitem__(1))

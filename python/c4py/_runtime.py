@@ -17,7 +17,14 @@ from . import _c4py, _cli, _sections, _trees
 from ._c4py import Chare
 from ._chare import add_classes, check_chare_class, classes_of_module, is_async, prepare_classes
 from ._collections import Array, ArrayMap, Group, await_creation, make_chare
-from ._errors import Charm4PyError, NotThreadedError, format_exception, not_available
+from ._errors import (
+    Charm4PyError,
+    NotThreadedError,
+    RemoteStacktrace,
+    describe_exception,
+    format_exception,
+    not_available,
+)
 from ._futures import Future, ThreadManager
 from ._options import Options, check_removed
 from ._pool import PoolAgent, _pool
@@ -655,6 +662,8 @@ _c4py.bind(
     make_chare=make_chare,
     slice=_sections.slice_of,
     format_exception=format_exception,
+    describe_exception=describe_exception,
+    RemoteStacktrace=RemoteStacktrace,
 )
 _cli.strip_import_flags(sys.argv)
 atexit.register(_say_if_never_started)

@@ -100,6 +100,9 @@ def main(args):
             equal(error.remote_stacktrace[0], pe, "rank of origin")
             check("raise ValueError" in error.remote_stacktrace[1], "traceback of the origin")
             check("in fail" in error.remote_stacktrace[1], "names the method")
+            rank, text = error.remote_stacktrace
+            equal((rank, text), error.remote_stacktrace, "a pair like any other")
+            check("_c4py" not in text and "c4py/_" not in text, "the program's frames only")
             check("ValueError: a plain value" in error.remote_stacktrace[1])
         f = c.fail(ret=True)
         raises(ValueError, f.get)
