@@ -119,6 +119,33 @@ module_host_ranks(PyObject *module, PyObject *Py_UNUSED(ignored))
 }
 
 static PyObject *
+module_num_hosts(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    c4p_rt_t *rt = c4pe_need_rt(c4pe_state_of_module(module), "num_hosts()");
+    return rt ? PyLong_FromLong(c4p_num_hosts(rt)) : NULL;
+}
+
+static PyObject *
+module_host_of(PyObject *module, PyObject *args)
+{
+    c4p_rt_t *rt = c4pe_need_rt(c4pe_state_of_module(module), "host_of()");
+    int rank;
+    if (rt == NULL || !PyArg_ParseTuple(args, "i:host_of", &rank))
+        return NULL;
+    return PyLong_FromLong(c4p_host_of(rt, rank));
+}
+
+static PyObject *
+module_host_next(PyObject *module, PyObject *args)
+{
+    c4p_rt_t *rt = c4pe_need_rt(c4pe_state_of_module(module), "host_next()");
+    int host, after;
+    if (rt == NULL || !PyArg_ParseTuple(args, "ii:host_next", &host, &after))
+        return NULL;
+    return PyLong_FromLong(c4p_host_next(rt, host, after));
+}
+
+static PyObject *
 module_time_s(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
     c4p_rt_t *rt = c4pe_need_rt(c4pe_state_of_module(module), "time_s()");
@@ -408,6 +435,9 @@ static PyMethodDef module_methods[] = {
     {"num_ranks", module_num_ranks, METH_NOARGS, NULL},
     {"host_rank", module_host_rank, METH_NOARGS, NULL},
     {"host_ranks", module_host_ranks, METH_NOARGS, NULL},
+    {"num_hosts", module_num_hosts, METH_NOARGS, NULL},
+    {"host_of", module_host_of, METH_VARARGS, NULL},
+    {"host_next", module_host_next, METH_VARARGS, NULL},
     {"time_s", module_time_s, METH_NOARGS, NULL},
     {"log", module_log, METH_VARARGS, NULL},
     {"poll", module_poll, METH_NOARGS, NULL},

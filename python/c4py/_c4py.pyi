@@ -112,6 +112,15 @@ def host_rank() -> int:
 def host_ranks() -> int:
     """How many ranks share this rank's memory."""
 
+def num_hosts() -> int:
+    """How many hosts the job runs on; they are numbered in the order of their lowest ranks."""
+
+def host_of(rank: int) -> int:
+    """The host of a rank; -1 if there is no such rank."""
+
+def host_next(host: int, after: int) -> int:
+    """The lowest rank of a host that is greater than `after`, which may be -1; -1 if there is none."""
+
 def time_s() -> float: ...
 def log(level: Literal["error", "warn", "info", "debug"], text: str) -> None: ...
 def poll() -> None:

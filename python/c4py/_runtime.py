@@ -9,7 +9,7 @@ import os
 import platform
 import sys
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
@@ -325,56 +325,50 @@ class Charm:
 
     def numHosts(self) -> int:
         """How many hosts (sets of ranks that share memory) the job runs on."""
-        return self._hosts("charm.numHosts()")
+        self._need_start("charm.numHosts()")
+        return _c4py.num_hosts()
 
     def myHost(self) -> int:
-        """The number of this rank's host."""
-        self._hosts("charm.myHost()")
-        return 0
+        """The number of this rank's host. Hosts are numbered from 0, in the order of their lowest ranks."""
+        self._need_start("charm.myHost()")
+        return _c4py.host_of(_c4py.rank())
 
     def getHostPes(self, host: int) -> list[int]:
-        """The ranks of a host, ascending."""
-        self._check_host(host, "charm.getHostPes()")
-        return list(range(_c4py.num_ranks()))
+        """The ranks of a host, ascending. Raises IndexError if there is no such host."""
+        return list(self._pes_of_host(host, "charm.getHostPes()"))
 
     def getHostFirstPe(self, host: int) -> int:
-        """The lowest rank of a host."""
-        self._check_host(host, "charm.getHostFirstPe()")
-        return 0
+        """The lowest rank of a host. Raises IndexError if there is no such host."""
+        return next(self._pes_of_host(host, "charm.getHostFirstPe()"))
 
     def getHostNumPes(self, host: int) -> int:
-        """How many ranks a host has."""
-        self._check_host(host, "charm.getHostNumPes()")
-        return _c4py.num_ranks()
+        """How many ranks a host has. Raises IndexError if there is no such host."""
+        return sum(1 for _ in self._pes_of_host(host, "charm.getHostNumPes()"))
 
     def getPeHost(self, pe: int) -> int:
-        """The host of a rank."""
-        self._hosts("charm.getPeHost()")
-        self._check_pe(pe, "charm.getPeHost()")
-        return 0
+        """The host of a rank. Raises IndexError if there is no such rank."""
+        return self._host_of_pe(pe, "charm.getPeHost()")
 
     def getPeHostRank(self, pe: int) -> int:
-        """The place of a rank among those of its host."""
-        self._hosts("charm.getPeHostRank()")
-        self._check_pe(pe, "charm.getPeHostRank()")
-        return pe
+        """The place of a rank in ``charm.getHostPes()`` of its host. Raises IndexError if there is no such rank."""
+        host = self._host_of_pe(pe, "charm.getPeHostRank()")
+        return sum(1 for other in self._pes_of_host(host, "charm.getPeHostRank()") if other < pe)
 
-    def _hosts(self, what: str) -> int:
+    def _pes_of_host(self, host: int, what: str) -> Iterator[int]:
+        """Check the number of a host; its ranks one by one, so that no rank keeps a list of all."""
         self._need_start(what)
-        if _c4py.host_ranks() != _c4py.num_ranks():
-            not_available(f"{what} on more than one host")
-        return 1
-
-    def _check_host(self, host: int, what: str) -> None:
-        count = self._hosts(what)
+        count = _c4py.num_hosts()
         if not 0 <= host < count:
             raise IndexError(f"{what}: there is no host {host}; hosts go from 0 to {count - 1}")
+        return _ranks_of_host(host)
 
-    def _check_pe(self, pe: int, what: str) -> None:
+    def _host_of_pe(self, pe: int, what: str) -> int:
+        self._need_start(what)
         if not 0 <= pe < _c4py.num_ranks():
             raise IndexError(
                 f"{what}: there is no rank {pe}; ranks go from 0 to {_c4py.num_ranks() - 1}"
             )
+        return _c4py.host_of(pe)
 
     def getTopoTreeEdges(
         self, pe: int, root_pe: int, pes: Sequence[int] | None = None, bfactor: int = 4
@@ -568,6 +562,13 @@ class Charm:
     def print_dbg(self, *args: Any, **kwargs: Any) -> None:
         """print() with the rank in front, flushed at once."""
         print(f"PE {_c4py.rank()}>", *args, **{"flush": True, **kwargs})
+
+
+def _ranks_of_host(host: int) -> Iterator[int]:
+    rank = _c4py.host_next(host, -1)
+    while rank >= 0:
+        yield rank
+        rank = _c4py.host_next(host, rank)
 
 
 # ---- start-up helpers ------------------------------------------------------------------------------

@@ -262,6 +262,27 @@ c4p_host_rank(const c4p_rt_t *rt)
     return c4pi_flow_comm(rt->flow)->host_rank;
 }
 
+int
+c4p_num_hosts(const c4p_rt_t *rt)
+{
+    return c4pi_flow_comm(rt->flow)->hosts.num_hosts;
+}
+
+int
+c4p_host_of(const c4p_rt_t *rt, int rank)
+{
+    return rank >= 0 && rank < rt->num_ranks ? c4pi_hosts_of(&c4pi_flow_comm(rt->flow)->hosts, rank)
+                                             : -1;
+}
+
+int
+c4p_host_next(const c4p_rt_t *rt, int host, int after)
+{
+    return after >= -1 && after < rt->num_ranks
+               ? c4pi_hosts_next(&c4pi_flow_comm(rt->flow)->hosts, host, after)
+               : -1;
+}
+
 double
 c4p_time_s(const c4p_rt_t *rt)
 {

@@ -9,6 +9,7 @@
 #ifndef C4PI_COMM_H
 #define C4PI_COMM_H
 
+#include "comm/hosts.h"
 #include "msg/msg.h"
 
 typedef struct c4pi_comm c4pi_comm_t;
@@ -42,6 +43,7 @@ struct c4pi_comm {
     const c4pi_comm_ops_t *ops;
     int rank, num_ranks;
     int host_rank, host_ranks; /* among ranks that share memory */
+    c4pi_hosts_t hosts;        /* of all ranks; freed by the back end */
     bool oversubscribed;       /* more ranks on this host than CPUs they may use */
     size_t small_bytes;        /* largest envelope + payload that goes in one piece */
     c4pi_port_t *port;

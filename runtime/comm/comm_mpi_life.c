@@ -3,6 +3,7 @@
  * that all ranks must agree on; an end that loses nothing and leaves MPI to the host as it was. */
 #include "comm/comm_mpi_int.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "comm/launch.h"
@@ -146,6 +147,7 @@ mpi_free(c4pi_comm_t *comm)
     c4pi_pool_fini(&c->hold_pool);
     c4pi_map_fini(&c->holds);
     c4pi_shared_free(c->shared);
+    c4pi_hosts_fini(&c->base.hosts, port);
     c4pi_free(port, c->owners, c->cap_reqs * sizeof *c->owners);
     c4pi_free(port, c->reqs, c->cap_reqs * sizeof *c->reqs);
     c4pi_free(port, c->ring_msg, c->ring_size * sizeof *c->ring_msg);
@@ -257,6 +259,64 @@ set_up_shared(mpi_comm_t *c, MPI_Comm host, uint64_t bytes)
     return st;
 }
 
+/* The host of every rank, where the placement follows no formula. */
+static c4p_status_t
+list_hosts(mpi_comm_t *c, int num_hosts, int my_host)
+{
+    int n = c->base.num_ranks;
+    size_t len = (size_t)n * sizeof(int);
+    int *host_of = c4pi_alloc(c->base.port, len);
+    if (!host_of)
+        return c4pi_mpi_no_memory(c, "the hosts of all ranks", len, c->base.rank);
+    c4p_status_t st = C4P_OK;
+    int rc = MPI_Allgather(&my_host, 1, MPI_INT, host_of, 1, MPI_INT, c->small);
+    if (rc != MPI_SUCCESS)
+        st = c4pi_mpi_fail(c, rc, "MPI_Allgather", -1, 0);
+    else if (c4pi_hosts_init_list(&c->base.hosts, c->base.port, n, num_hosts, host_of) != C4P_OK)
+        st = c4pi_mpi_no_memory(c, "the hosts of all ranks", len, c->base.rank);
+    c4pi_free(c->base.port, host_of, len);
+    return st;
+}
+
+/* Number the hosts in the order of their lowest ranks, and find out which ranks are where. */
+static c4p_status_t
+number_hosts(mpi_comm_t *c, MPI_Comm host)
+{
+    int n = c->base.num_ranks, rank = c->base.rank;
+    int leads = c->base.host_rank == 0, before = 0, my_host = 0, num_hosts = 0;
+    int elsewhere, block = 0, irregular, any_irregular = 0;
+
+    int rc = MPI_Exscan(&leads, &before, 1, MPI_INT, MPI_SUM, c->small);
+    if (rc == MPI_SUCCESS)
+        rc = MPI_Allreduce(&leads, &num_hosts, 1, MPI_INT, MPI_SUM, c->small);
+    my_host = rank > 0 ? before : 0; /* Exscan leaves it undefined on rank 0 */
+    if (rc == MPI_SUCCESS)
+        rc = MPI_Bcast(&my_host, 1, MPI_INT, 0, host);
+    elsewhere = my_host == 0 ? n : rank; /* the first rank that is not on host 0 ends its block */
+    if (rc == MPI_SUCCESS)
+        rc = MPI_Allreduce(&elsewhere, &block, 1, MPI_INT, MPI_MIN, c->small);
+    irregular = rc == MPI_SUCCESS && rank / block % num_hosts != my_host;
+    if (rc == MPI_SUCCESS)
+        rc = MPI_Allreduce(&irregular, &any_irregular, 1, MPI_INT, MPI_MAX, c->small);
+    if (rc != MPI_SUCCESS)
+        return c4pi_mpi_fail(c, rc, "numbering the hosts", -1, 0);
+    if (any_irregular)
+        return list_hosts(c, num_hosts, my_host);
+    c4pi_hosts_init(&c->base.hosts, n, num_hosts, block);
+    return C4P_OK;
+}
+
+/* The ranks of this host, or of the one that C4PY_TEST_HOSTS names. */
+static int
+split_by_host(mpi_comm_t *c, uint64_t test_hosts, MPI_Comm *host)
+{
+    char digits[24];
+    if (!test_hosts)
+        return MPI_Comm_split_type(c->small, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, host);
+    int len = snprintf(digits, sizeof digits, "%llu", (unsigned long long)test_hosts);
+    return MPI_Comm_split(c->small, digits[c->base.rank % len] - '0', 0, host);
+}
+
 /* Who shares this host, and are there enough CPUs for them? */
 static c4p_status_t
 find_host(mpi_comm_t *c, const c4p_opts_t *opts)
@@ -265,7 +325,7 @@ find_host(mpi_comm_t *c, const c4p_opts_t *opts)
     uint64_t mine[C4PI_CPU_WORDS], all[C4PI_CPU_WORDS];
     int cpus = 0;
 
-    int rc = MPI_Comm_split_type(c->small, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &host);
+    int rc = split_by_host(c, opts->test_hosts, &host);
     if (rc != MPI_SUCCESS)
         return c4pi_mpi_fail(c, rc, "MPI_Comm_split_type", -1, 0);
     MPI_Comm_rank(host, &c->base.host_rank);
@@ -274,7 +334,9 @@ find_host(mpi_comm_t *c, const c4p_opts_t *opts)
     rc = MPI_Allreduce(mine, all, C4PI_CPU_WORDS, MPI_UINT64_T, MPI_BOR, host);
     if (rc != MPI_SUCCESS)
         return c4pi_mpi_fail(c, rc, "MPI_Allreduce", -1, 0);
-    c4p_status_t st = set_up_shared(c, host, opts->shared_bytes);
+    c4p_status_t st = number_hosts(c, host);
+    if (st == C4P_OK)
+        st = set_up_shared(c, host, opts->shared_bytes);
     if (st != C4P_OK)
         return st;
     MPI_Comm_free(&host);

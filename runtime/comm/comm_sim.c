@@ -795,6 +795,7 @@ c4pi_simnet_comm_new(c4pi_simnet_t *net, int rank_number, c4pi_msgs_t *msgs, c4p
                             .small_bytes = net->opts.small_bytes,
                             .port = rank->port,
                             .msgs = msgs};
+    c4pi_hosts_init(&c->base.hosts, net->opts.num_ranks, 1, net->opts.num_ranks);
     c->net = net;
     rank->comm = c;
     rank->ready.key = net->next_number++;

@@ -51,6 +51,8 @@ typedef struct c4p_opts {
     uint64_t shared_bytes; /**< C4PY_SHARED_BYTES; memory per rank through which large messages
                               reach ranks of the same host; taken as it is used; default 128 MiB;
                               C4PY_SHARED_BYTES=0 sends them through MPI */
+    uint64_t test_hosts;   /**< C4PY_TEST_HOSTS; for tests, 0: off. Rank r behaves as if it were on
+                              the host named by decimal digit r mod n of the n digits: 1122, 12 */
 } c4p_opts_t;
 
 /** Defaults for everything: zero means "the default" in each field. */
@@ -128,6 +130,13 @@ C4P_API int c4p_num_ranks(const c4p_rt_t *rt);
 /** Ranks that share this rank's memory (its host): how many, and this rank's place among them. */
 C4P_API int c4p_host_ranks(const c4p_rt_t *rt);
 C4P_API int c4p_host_rank(const c4p_rt_t *rt);
+/** How many hosts the job runs on. They are numbered from 0 in the order of their lowest ranks. */
+C4P_API int c4p_num_hosts(const c4p_rt_t *rt);
+/** The host of any rank; -1 if there is no such rank. */
+C4P_API int c4p_host_of(const c4p_rt_t *rt, int rank);
+/** The lowest rank of a host that is greater than `after` (-1: the lowest of all); -1 if there is
+ * none. */
+C4P_API int c4p_host_next(const c4p_rt_t *rt, int host, int after);
 
 /** Seconds since c4p_init() by a monotonic clock. */
 C4P_API double c4p_time_s(const c4p_rt_t *rt);
