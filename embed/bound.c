@@ -7,6 +7,7 @@
 #include "call.h"
 #include "codec.h"
 #include "future.h"
+#include "profile.h"
 
 /* ---- descriptor ---------------------------------------------------------------------------------- */
 
@@ -29,6 +30,17 @@ descr_call(PyObject *op, PyObject *const *args, size_t nargsf, PyObject *kwnames
     if (kwnames == NULL)
         return c4pe_call_plain(proxy, self->entry, args + 1, nargs - 1);
     return c4pe_call_keywords(proxy, self->entry, args + 1, nargs - 1, kwnames);
+}
+
+/* The same, for profiling. */
+static PyObject *
+descr_call_profiled(PyObject *op, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    descr_t *self = (descr_t *)op;
+    Py_ssize_t nargs = PyVectorcall_NARGS(nargsf);
+    if (nargs < 1 || !PyObject_TypeCheck(args[0], self->owner))
+        return descr_call(op, args, nargsf, kwnames);
+    return c4pe_call_profiled((c4pe_proxy_t *)args[0], self->entry, args + 1, nargs - 1, kwnames);
 }
 
 static PyObject *
@@ -106,7 +118,7 @@ c4pe_descr_new(c4pe_entry_t *entry, PyTypeObject *owner)
     descr_t *self = PyObject_New(descr_t, type);
     if (self == NULL)
         return NULL;
-    self->vectorcall = descr_call;
+    self->vectorcall = entry->state->profile ? descr_call_profiled : descr_call;
     self->entry = entry;
     self->owner = owner;
     return (PyObject *)self;
@@ -124,6 +136,19 @@ bound_call(PyObject *op, PyObject *const *args, size_t nargsf, PyObject *kwnames
     return c4pe_call_keywords(self->proxy, self->entry, args, nargs, kwnames);
 }
 
+static PyObject *
+bound_call_profiled(PyObject *op, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    c4pe_bound_t *self = (c4pe_bound_t *)op;
+    return c4pe_call_profiled(self->proxy, self->entry, args, PyVectorcall_NARGS(nargsf), kwnames);
+}
+
+void
+c4pe_bound_profile(c4pe_state_t *st)
+{
+    st->bound_call = bound_call_profiled;
+}
+
 PyObject *
 c4pe_bound_new(c4pe_proxy_t *proxy, c4pe_entry_t *entry)
 {
@@ -131,7 +156,7 @@ c4pe_bound_new(c4pe_proxy_t *proxy, c4pe_entry_t *entry)
     c4pe_bound_t *self = PyObject_New(c4pe_bound_t, type);
     if (self == NULL)
         return NULL;
-    self->vectorcall = bound_call;
+    self->vectorcall = entry->state->bound_call;
     self->proxy = (c4pe_proxy_t *)Py_NewRef(proxy);
     self->entry = entry;
     return (PyObject *)self;
@@ -327,6 +352,7 @@ c4pe_callback_target(c4pe_state_t *st, PyObject *callback, c4p_target_t *target_
 int
 c4pe_bound_exec(PyObject *module, c4pe_state_t *st)
 {
+    st->bound_call = bound_call;
     st->descr_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &descr_spec, NULL);
     st->bound_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &bound_spec, NULL);
     if (st->descr_type == NULL || st->bound_type == NULL ||

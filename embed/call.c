@@ -5,6 +5,11 @@
 
 #include "codec.h"
 #include "future.h"
+#include "profile.h"
+
+/* The functions that end in _how are compiled twice, with and without counting; the constant
+ * `profiled` says which. */
+#define BOTH_WAYS static inline __attribute__((always_inline))
 
 /* ---- the common case ----------------------------------------------------------------------------- */
 
@@ -39,8 +44,9 @@ refuse_call(c4pe_state_t *st, const c4pe_entry_t *entry)
     return NULL;
 }
 
-PyObject *
-c4pe_call_plain(c4pe_proxy_t *proxy, c4pe_entry_t *entry, PyObject *const *args, Py_ssize_t nargs)
+BOTH_WAYS PyObject *
+call_plain_how(c4pe_proxy_t *proxy, c4pe_entry_t *entry, PyObject *const *args, Py_ssize_t nargs,
+               bool profiled)
 {
     c4pe_state_t *st = entry->state;
     c4p_msg_t *msg;
@@ -49,6 +55,8 @@ c4pe_call_plain(c4pe_proxy_t *proxy, c4pe_entry_t *entry, PyObject *const *args,
         return refuse_call(st, entry);
     if (make_message(st, proxy, entry, args, nargs, &msg) < 0)
         return NULL;
+    if (profiled)
+        c4pe_profile_sent(st, msg);
     if (proxy->flags & C4PE_PROXY_ELEMENT) {
         status = c4p_send(st->rt, proxy->ref, entry->id, msg);
     } else {
@@ -60,6 +68,12 @@ c4pe_call_plain(c4pe_proxy_t *proxy, c4pe_entry_t *entry, PyObject *const *args,
     if (c4pe_coro_throttle(st) < 0)
         return NULL;
     Py_RETURN_NONE;
+}
+
+PyObject *
+c4pe_call_plain(c4pe_proxy_t *proxy, c4pe_entry_t *entry, PyObject *const *args, Py_ssize_t nargs)
+{
+    return call_plain_how(proxy, entry, args, nargs, false);
 }
 
 /* ---- answers ------------------------------------------------------------------------------------- */
@@ -124,9 +138,9 @@ check_context(c4pe_state_t *st, const c4pe_entry_t *entry, const c4pe_call_how_t
     return c4pe_coro_may_create(st, name);
 }
 
-static PyObject *
-send_as_asked(c4pe_proxy_t *proxy, c4pe_entry_t *entry, PyObject *const *args, Py_ssize_t nargs,
-              uint32_t tag, const c4pe_call_how_t *how)
+BOTH_WAYS PyObject *
+send_as_asked_how(c4pe_proxy_t *proxy, c4pe_entry_t *entry, PyObject *const *args, Py_ssize_t nargs,
+                  uint32_t tag, const c4pe_call_how_t *how, bool profiled)
 {
     c4pe_state_t *st = entry->state;
     bool wants = how->awaitable || how->ret || how->block;
@@ -137,6 +151,8 @@ send_as_asked(c4pe_proxy_t *proxy, c4pe_entry_t *entry, PyObject *const *args, P
         return NULL;
     if (make_message(st, proxy, entry, args, nargs, &msg) < 0)
         return NULL;
+    if (profiled)
+        c4pe_profile_sent(st, msg);
     if (!wants)
         return send_without_reply(proxy, entry, msg, tag);
     PyObject *future = send_with_reply(proxy, entry, msg, tag, how);
@@ -298,9 +314,9 @@ bind_keywords(const c4pe_entry_t *entry, binding_t *b, PyObject *const *args, Py
     return check_kwonly(entry, b);
 }
 
-PyObject *
-c4pe_call_keywords(c4pe_proxy_t *proxy, c4pe_entry_t *entry, PyObject *const *args,
-                   Py_ssize_t nargs, PyObject *kwnames)
+BOTH_WAYS PyObject *
+call_keywords_how(c4pe_proxy_t *proxy, c4pe_entry_t *entry, PyObject *const *args, Py_ssize_t nargs,
+                  PyObject *kwnames, bool profiled)
 {
     c4pe_call_how_t how = {false, false, false};
     Py_ssize_t taken = take_runtime_keywords(entry, args + nargs, kwnames, &how);
@@ -308,8 +324,8 @@ c4pe_call_keywords(c4pe_proxy_t *proxy, c4pe_entry_t *entry, PyObject *const *ar
         return NULL;
     if (taken == PyTuple_GET_SIZE(kwnames) && entry->kwonly == NULL &&
         (entry->params == NULL || nargs >= entry->nrequired))
-        return send_as_asked(proxy, entry, args, nargs, 0, &how); /* the receiver fills in the same
-                                                                     defaults */
+        /* the receiver fills in the same defaults */
+        return send_as_asked_how(proxy, entry, args, nargs, 0, &how, profiled);
     binding_t b;
     PyObject *result = NULL;
     uint32_t tag = 0;
@@ -317,10 +333,32 @@ c4pe_call_keywords(c4pe_proxy_t *proxy, c4pe_entry_t *entry, PyObject *const *ar
         if (b.kwargs != NULL && PyList_Append(b.args, b.kwargs) == 0)
             tag = C4PE_TAG_KWARGS;
         if (!PyErr_Occurred())
-            result = send_as_asked(proxy, entry, PySequence_Fast_ITEMS(b.args),
-                                   PyList_GET_SIZE(b.args), tag, &how);
+            result = send_as_asked_how(proxy, entry, PySequence_Fast_ITEMS(b.args),
+                                       PyList_GET_SIZE(b.args), tag, &how, profiled);
     }
     Py_XDECREF(b.args);
     Py_XDECREF(b.kwargs);
+    return result;
+}
+
+PyObject *
+c4pe_call_keywords(c4pe_proxy_t *proxy, c4pe_entry_t *entry, PyObject *const *args,
+                   Py_ssize_t nargs, PyObject *kwnames)
+{
+    return call_keywords_how(proxy, entry, args, nargs, kwnames, false);
+}
+
+/* ---- profiling ----------------------------------------------------------------------------------- */
+
+PyObject *
+c4pe_call_profiled(c4pe_proxy_t *proxy, c4pe_entry_t *entry, PyObject *const *args,
+                   Py_ssize_t nargs, PyObject *kwnames)
+{
+    c4pe_state_t *st = entry->state;
+    c4pe_stats_t *caller = st->profile->stats;
+    c4pe_charged_t before = c4pe_profile_charge(st, caller, &caller->send);
+    PyObject *result = kwnames ? call_keywords_how(proxy, entry, args, nargs, kwnames, true)
+                               : call_plain_how(proxy, entry, args, nargs, true);
+    c4pe_profile_leave(st, before);
     return result;
 }

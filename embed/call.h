@@ -21,5 +21,8 @@ c4pe_call_plain(c4pe_proxy_t *proxy, c4pe_entry_t *entry, PyObject *const *args,
  * vectorcall. The future, or None. */
 PyObject *c4pe_call_keywords(c4pe_proxy_t *proxy, c4pe_entry_t *entry, PyObject *const *args,
                              Py_ssize_t nargs, PyObject *kwnames);
+/* Both of them (kwnames may be NULL), for profiling. */
+PyObject *c4pe_call_profiled(c4pe_proxy_t *proxy, c4pe_entry_t *entry, PyObject *const *args,
+                             Py_ssize_t nargs, PyObject *kwnames);
 
 #endif

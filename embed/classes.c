@@ -3,6 +3,7 @@
  * because the package adds them in an order that does not depend on the rank. */
 #include "channel.h"
 #include "section.h"
+#include "profile.h"
 #include "state.h"
 #include "when.h"
 
@@ -120,6 +121,7 @@ class_free(c4pe_class_t *cls)
         return;
     class_clear(cls);
     PyMem_Free(cls->entries);
+    PyMem_Free(cls->stats);
     PyMem_Free(cls->name);
     PyMem_Free(cls);
 }
@@ -186,13 +188,15 @@ static int
 class_announce(c4pe_class_t *cls)
 {
     c4p_rt_t *rt = cls->state->rt;
-    c4p_type_desc_t desc = c4pe_type_desc;
+    bool profiled = cls->state->profile != NULL;
+    c4p_type_desc_t desc = profiled ? c4pe_type_desc_profiled : c4pe_type_desc;
+    c4p_entry_fn_t run = profiled ? c4pe_entry_run_profiled : c4pe_entry_run;
     desc.name = cls->name;
     desc.ctx = cls;
     c4p_status_t status = c4p_type_add(rt, &desc, &cls->id);
     for (uint32_t i = 0; status == C4P_OK && i < cls->num_entries; i++) {
         c4pe_entry_t *entry = &cls->entries[i];
-        c4p_entry_fn_t fn = i < C4PE_NUM_RESERVED ? reserved_entries[i].fn : c4pe_entry_run;
+        c4p_entry_fn_t fn = i < C4PE_NUM_RESERVED ? reserved_entries[i].fn : run;
         const char *name = PyUnicode_AsUTF8(entry->name);
         if (name == NULL)
             return -1;
@@ -285,8 +289,8 @@ c4pe_class_add(c4pe_state_t *st, PyObject *args)
     cls->type = (PyTypeObject *)Py_NewRef(type);
     cls->own_new = defines_new(st, cls->type);
     cls->init_flags = init_flags;
-    if (class_fill_entries(cls, specs, init_flags) < 0 || c4pe_proxy_make_types(cls) < 0 ||
-        class_announce(cls) < 0)
+    if (class_fill_entries(cls, specs, init_flags) < 0 || c4pe_profile_class(cls) < 0 ||
+        c4pe_proxy_make_types(cls) < 0 || class_announce(cls) < 0)
         goto undo;
     if (remember_class(st, cls) < 0)
         goto undo;

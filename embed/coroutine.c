@@ -5,6 +5,7 @@
 #include "coro_int.h"
 
 #include "future.h"
+#include "profile.h"
 #include "when.h"
 
 enum { MAX_IDLE = 1024 };
@@ -146,11 +147,10 @@ unlist(c4pe_coro_t *coro)
 /* ---- running ------------------------------------------------------------------------------------- */
 
 static void
-notify(c4pe_coro_t *coro, PyObject *method)
+notify_subscribers(c4pe_coro_t *coro, PyObject *method)
 {
     c4pe_chare_t *chare = coro->job.chare;
-    if (!chare || !chare->subscribers || !coro->job.entry ||
-        !(coro->job.entry->flags & C4PE_NOTIFY))
+    if (!chare || !chare->subscribers)
         return;
     PyObject *list = PySequence_List(chare->subscribers);
     for (Py_ssize_t i = 0; list && i < PyList_GET_SIZE(list); i++) {
@@ -164,6 +164,36 @@ notify(c4pe_coro_t *coro, PyObject *method)
     if (!list)
         PyErr_Clear();
     Py_XDECREF(list);
+}
+
+static void
+notify_counted(c4pe_coro_t *coro, PyObject *method)
+{
+    if (coro->st->profile && method == coro->st->coros->s_resumed)
+        c4pe_profile_resumed(coro->st, coro->job.entry);
+    if (coro->job.entry && coro->job.entry->flags & C4PE_NOTIFY)
+        notify_subscribers(coro, method);
+    if (coro->st->profile && method == coro->st->coros->s_paused)
+        c4pe_profile_paused(coro->st);
+}
+
+/* It goes on, or stops; few want to know. */
+static void
+notify(c4pe_coro_t *coro, PyObject *method)
+{
+    const c4pe_entry_t *entry = coro->job.entry;
+    if (entry ? (entry->flags & (C4PE_NOTIFY | C4PE_COUNTED)) != 0 : coro->st->profile != NULL)
+        notify_counted(coro, method);
+}
+
+/* After a constructor or a coroutine that is counted. */
+static void
+look_back(c4pe_state_t *st, const c4pe_job_t *job, bool failed)
+{
+    if (st->profile)
+        c4pe_profile_paused(st);
+    if (!failed && job->entry && job->entry->flags & C4PE_LOOK)
+        c4pe_class_look(job->chare);
 }
 
 /* The coroutine has ended: its worker is free, its result goes where it is wanted. */
@@ -180,10 +210,10 @@ finish(c4pe_coro_t *coro)
         if (job.chare->flags & C4PE_CHARE_SUSPENDED)
             tell_runtime(job.chare);
     }
+    if (!job.entry || job.entry->flags & (C4PE_LOOK | C4PE_COUNTED))
+        look_back(st, &job, !result);
     if (!result)
         PyErr_Restore(coro->exc_type, coro->exc_value, coro->exc_tb);
-    else if (job.entry && job.entry->flags & C4PE_LOOK)
-        c4pe_class_look(job.chare);
     coro_free(coro);
     if (job.done)
         job.done(st, job.ctx, result);

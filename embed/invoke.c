@@ -4,6 +4,7 @@
 #include "codec.h"
 #include "coroutine.h"
 #include "process.h"
+#include "profile.h"
 #include "state.h"
 #include "when.h"
 
@@ -286,11 +287,10 @@ prepare(const c4pe_entry_t *entry, c4p_msg_t *msg, PyObject **args, PyObject **k
     return 0;
 }
 
-void
-c4pe_entry_run(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
+/* Compiled twice, with and without counting. */
+static inline __attribute__((always_inline)) void
+entry_run_how(c4p_rt_t *rt, c4pe_chare_t *chare, c4p_msg_t *msg, c4pe_entry_t *entry, bool profiled)
 {
-    c4pe_entry_t *entry = ctx;
-    c4pe_chare_t *chare = object;
     c4pe_state_t *st = entry->state;
     PyObject *kwargs = NULL;
     c4p_reply_t reply;
@@ -299,6 +299,8 @@ c4pe_entry_run(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
     reply.kind = C4P_REPLY_NONE;
     c4p_reply_take(rt, msg, &reply);
     PyObject *args = c4pe_msg_args(st, msg);
+    if (profiled)
+        c4pe_profile_charge(st, entry->stats, &entry->stats->run);
     if (args == NULL || prepare(entry, msg, &args, &kwargs) < 0) {
         c4pe_invoke_done(st, chare, entry, &reply, NULL);
         goto done;
@@ -315,6 +317,35 @@ c4pe_entry_run(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
 done:
     Py_XDECREF(args);
     Py_XDECREF(kwargs);
+}
+
+void
+c4pe_entry_run(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
+{
+    entry_run_how(rt, object, msg, ctx, false);
+}
+
+void
+c4pe_entry_run_profiled(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
+{
+    c4pe_entry_t *entry = ctx;
+    c4pe_state_t *st = entry->state;
+    c4pe_charged_t before = c4pe_profile_charge(st, entry->stats, &entry->stats->recv);
+    entry->stats->calls++;
+    c4pe_profile_received(st, msg);
+    entry_run_how(rt, object, msg, entry, true);
+    c4pe_profile_leave(st, before);
+}
+
+/* A call that has waited for its condition: it was counted when it arrived. */
+void
+c4pe_invoke_profiled(c4pe_chare_t *chare, c4pe_entry_t *entry, PyObject *args, PyObject *kwargs,
+                     const c4p_reply_t *reply)
+{
+    c4pe_state_t *st = entry->state;
+    c4pe_charged_t before = c4pe_profile_charge(st, entry->stats, &entry->stats->run);
+    c4pe_invoke(chare, entry, args, kwargs, reply);
+    c4pe_profile_leave(st, before);
 }
 
 /* ---- values of futures --------------------------------------------------------------------------- */
@@ -462,6 +493,23 @@ destroy(c4p_rt_t *Py_UNUSED(rt), void *object, void *Py_UNUSED(ctx))
 {
     Py_DECREF((PyObject *)object);
 }
+
+static c4p_status_t
+construct_profiled(c4p_rt_t *rt, c4p_ref_t self, c4p_msg_t *msg, void *ctx, void **object_out)
+{
+    c4pe_class_t *cls = ctx;
+    c4pe_charged_t before = c4pe_profile_charge(cls->state, cls->init.stats, &cls->init.stats->run);
+    cls->init.stats->calls++;
+    c4p_status_t status = construct(rt, self, msg, ctx, object_out);
+    c4pe_profile_leave(cls->state, before);
+    return status;
+}
+
+const c4p_type_desc_t c4pe_type_desc_profiled = {
+    .struct_size = sizeof(c4p_type_desc_t),
+    .construct = construct_profiled,
+    .destroy = destroy,
+};
 
 const c4p_type_desc_t c4pe_type_desc = {
     .struct_size = sizeof(c4p_type_desc_t),

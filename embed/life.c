@@ -8,6 +8,7 @@
 #include "coroutine.h"
 #include "future.h"
 #include "process.h"
+#include "profile.h"
 #include "signals.h"
 #include "when.h"
 
@@ -291,8 +292,10 @@ static int
 start_main(c4pe_state_t *st, PyObject *main, PyObject *snapshot)
 {
     c4pe_job_t job = {.done = main_done};
+    c4pe_charged_t before = c4pe_profile_enter(st, C4PE_ACCOUNT_PROGRAM);
     if (c4pe_coro_start(st, &job, main, NULL, st->empty_tuple, NULL, false) < 0)
         return -1;
+    c4pe_profile_leave(st, before);
     return st->exiting ? 0 : send_snapshot(st, snapshot);
 }
 

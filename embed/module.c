@@ -10,6 +10,7 @@
 #include "future.h"
 #include "life.h"
 #include "process.h"
+#include "profile.h"
 #include "reducer.h"
 #include "section.h"
 #include "signals.h"
@@ -211,7 +212,10 @@ module_set_option(PyObject *module, PyObject *args)
     int truth = PyObject_IsTrue(value);
     if (truth < 0)
         return NULL;
-    if (strcmp(name, "local_msg_optim") == 0)
+    if (strcmp(name, "profiling") == 0) {
+        if (truth && (c4pe_need_rt(st, "profiling") == NULL || c4pe_profile_start(st) < 0))
+            return NULL;
+    } else if (strcmp(name, "local_msg_optim") == 0)
         st->by_reference = truth;
     else if (strcmp(name, "auto_flush_wait_queues") == 0)
         st->auto_flush = truth;
@@ -443,6 +447,9 @@ static PyMethodDef module_methods[] = {
     {"poll", module_poll, METH_NOARGS, NULL},
     {"backlog_bytes", module_backlog_bytes, METH_NOARGS, NULL},
     {"set_option", module_set_option, METH_VARARGS, NULL},
+    {"profile", c4pe_profile_get, METH_NOARGS, NULL},
+    {"profile_enter_send", c4pe_profile_enter_send, METH_NOARGS, NULL},
+    {"profile_leave_send", c4pe_profile_leave_send, METH_O, NULL},
     {"context", module_context, METH_NOARGS, NULL},
     {"in_coroutine", module_in_coroutine, METH_NOARGS, NULL},
     {"wait_kind", module_wait_kind, METH_NOARGS, NULL},
@@ -520,6 +527,7 @@ module_exec(PyObject *module)
     st->module = module;
     st->rank = st->num_ranks = -1;
     st->auto_flush = true;
+    st->invoke = c4pe_invoke;
     if (intern_names(st) < 0 || add_constants(module, st) < 0)
         return -1;
     if (c4pe_codec_exec(module, st) < 0 || c4pe_chare_exec(module, st) < 0 ||
@@ -633,6 +641,7 @@ module_free(void *module)
     c4pe_codec_free(st);
     c4pe_colls_free(st);
     c4pe_classes_free(st);
+    c4pe_profile_free(st);
 }
 
 static PyModuleDef_Slot module_slots[] = {

@@ -6,6 +6,7 @@
 #include "coroutine.h"
 #include "future.h"
 #include "reduce_data.h"
+#include "profile.h"
 #include "reduce_part.h"
 #include "section.h"
 
@@ -110,9 +111,13 @@ combine_values(c4pe_state_t *st, PyObject *name, PyObject *values)
                    ? NULL
                    : c4pe_raise(st, "the reducer %R is not known on rank %d: add it on every rank",
                                 name, st->rank);
-    if (((c4pe_reducer_t *)found)->func != NULL)
-        return PyObject_CallOneArg(((c4pe_reducer_t *)found)->func, values);
-    return PyObject_CallFunctionObjArgs(st->combine, name, values, NULL);
+    PyObject *func = ((c4pe_reducer_t *)found)->func;
+    c4pe_charged_t before =
+        c4pe_profile_enter(st, func ? C4PE_ACCOUNT_CUSTOM : C4PE_ACCOUNT_REDUCE);
+    PyObject *result = func ? PyObject_CallOneArg(func, values)
+                            : PyObject_CallFunctionObjArgs(st->combine, name, values, NULL);
+    c4pe_profile_leave(st, before);
+    return result;
 }
 
 /* c4p_combine_fn_t of the one reducer behind all that combine in Python. */

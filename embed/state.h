@@ -37,6 +37,7 @@ enum {
     C4PE_VARKW = 0x10,   /* has **kwargs */
     C4PE_OWN = 0x20,     /* objects may have their own function of that name: look there */
     C4PE_LOOK = 0x40,    /* of __init__: afterwards look which such functions the object has */
+    C4PE_COUNTED = 0x80, /* profiling is on: profile.c wants to know when it goes on and stops */
     C4PE_RESERVED = 0x100
 };
 
@@ -65,6 +66,7 @@ struct c4pe_entry {
     PyObject *kwonly;     /* dict name -> default (or the module's `required` mark); NULL none */
     PyObject *cond;       /* condition of @when as when.c compiled it; NULL none */
     PyObject *qualname;   /* "Grid.step", for messages */
+    struct c4pe_stats *stats; /* profile.c; NULL when profiling is off */
 };
 
 enum {
@@ -98,9 +100,10 @@ struct c4pe_class {
     bool own_new;        /* the class defines __new__ */
     unsigned init_flags; /* C4PE_CORO, C4PE_ASYNC, C4PE_LOOK of __init__ */
     uint32_t num_entries;
-    c4pe_entry_t *entries; /* reserved ones first, then sorted by name */
-    PyObject *by_name;     /* dict name -> index into entries */
-    c4pe_entry_t init;     /* __init__, for reports and coroutines */
+    c4pe_entry_t *entries;    /* reserved ones first, then sorted by name */
+    PyObject *by_name;        /* dict name -> index into entries */
+    c4pe_entry_t init;        /* __init__, for reports and coroutines */
+    struct c4pe_stats *stats; /* profile.c: of each entry, and of __init__; NULL: off */
     c4pe_pclass_t proxies[C4PE_NUM_KINDS];
 };
 
@@ -230,6 +233,11 @@ struct c4pe_state {
     struct c4pe_futures *futures;
     struct c4pe_chans *chans;
     struct c4pe_whens *whens;
+    struct c4pe_profile *profile; /* NULL: profiling is off */
+    /* c4pe_invoke(), or its double that counts; of a bound method the same. */
+    void (*invoke)(c4pe_chare_t *chare, c4pe_entry_t *entry, PyObject *args, PyObject *kwargs,
+                   const c4p_reply_t *reply);
+    vectorcallfunc bound_call;
 };
 
 /* ---- codec.c, coroutine.c, future.c, channel.c, when.c ------------------------------------------ */
@@ -367,6 +375,11 @@ PyObject *c4pe_chare_index(c4pe_chare_t *chare); /* new reference; "()" for main
 /* Slots of the runtime's type descriptor. ctx is the class record, or the entry record. */
 extern const c4p_type_desc_t c4pe_type_desc; /* ctx and name to be filled in */
 void c4pe_entry_run(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx);
+/* The same, for profiling. */
+extern const c4p_type_desc_t c4pe_type_desc_profiled;
+void c4pe_entry_run_profiled(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx);
+void c4pe_invoke_profiled(c4pe_chare_t *chare, c4pe_entry_t *entry, PyObject *args,
+                          PyObject *kwargs, const c4p_reply_t *reply);
 /*
  * Run an entry method now with these positional arguments (kwargs may be NULL), as a plain call or
  * as a new coroutine, and answer `reply` when it has finished, also with its exception; an

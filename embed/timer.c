@@ -3,6 +3,7 @@
  * coroutines of no chare. */
 #include "coroutine.h"
 #include "life.h"
+#include "profile.h"
 
 /* One function call that is due later. */
 typedef struct call {
@@ -41,10 +42,12 @@ call_free(call_t *call)
 static void
 call_run(call_t *call, const char *doing)
 {
+    c4pe_charged_t before = c4pe_profile_enter(call->st, C4PE_ACCOUNT_TIMER);
     PyObject *result =
         call->st->exiting ? Py_NewRef(Py_None) : PyObject_Call(call->func, call->args, NULL);
     if (result == NULL)
         c4pe_err_uncaught(call->st, NULL, NULL, doing);
+    c4pe_profile_leave(call->st, before);
     Py_XDECREF(result);
     call_free(call);
 }
@@ -211,7 +214,9 @@ c4pe_timer_spawn(PyObject *module, PyObject *args)
         code != NULL && PyCode_Check(code) && (((PyCodeObject *)code)->co_flags & CO_COROUTINE);
     Py_XDECREF(code);
     PyErr_Clear();
+    c4pe_charged_t before = c4pe_profile_enter(st, C4PE_ACCOUNT_PROGRAM);
     int result = c4pe_coro_start(st, &job, func, NULL, tuple, NULL, is_async);
+    c4pe_profile_leave(st, before);
     Py_DECREF(tuple);
     if (result < 0) {
         Py_XDECREF((PyObject *)job.ctx);

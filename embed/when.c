@@ -227,7 +227,7 @@ run_item(c4pe_chare_t *chare, item_t *item, int result)
     } else if (result < 0) {
         c4pe_invoke_done(st, chare, item->entry, &item->reply, NULL);
     } else {
-        c4pe_invoke(chare, item->entry, item->args, item->kwargs, &item->reply);
+        st->invoke(chare, item->entry, item->args, item->kwargs, &item->reply);
     }
     item_free(item);
 }

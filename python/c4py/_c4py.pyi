@@ -130,6 +130,18 @@ def backlog_bytes() -> int: ...
 def set_option(
     name: Literal["local_msg_optim", "auto_flush_wait_queues", "pickle_protocol"], value: int
 ) -> None: ...
+def profile() -> tuple[list[Any], list[Any], tuple[int, ...], tuple[int, ...]] | None:
+    """What was measured on this rank; None when profiling is off.
+
+    Rows (class, entry method, seconds in the method, in sends, in unpacking, calls) of entry
+    methods; the same of other activities; (messages, of them by reference, least, most and total
+    bytes of the others) sent and received.
+    """
+
+def profile_enter_send() -> bool:
+    """Charge what follows as sending; the result is for `profile_leave_send`."""
+
+def profile_leave_send(entered: bool) -> None: ...
 def context() -> tuple[str, str] | None:
     """(class, method) of the entry method that was started last; for error texts."""
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
-from . import _c4py, _cli, _sections, _trees
+from . import _c4py, _cli, _profile, _sections, _trees
 from ._c4py import Chare
 from ._chare import add_classes, check_chare_class, classes_of_module, is_async, prepare_classes
 from ._collections import Array, ArrayMap, Group, await_creation, make_chare
@@ -139,21 +139,25 @@ def _check_remote_exec(what: str) -> None:
 
 
 class _Lib:
-    """What older programs look up under ``charm.lib``; user events of the tracer are not available."""
+    """What older programs look up under ``charm.lib``. User events of the tracer are accepted; nothing records them."""
 
     name = "cython"
 
+    def __init__(self) -> None:
+        self._num_events = 0
+
     def traceRegisterUserEvent(self, name: str, eventNum: int = -1) -> int:
-        """Raises Charm4PyError."""
-        not_available("charm.lib.traceRegisterUserEvent()")
+        """A number for events of this name: eventNum, or if that is -1 one that was not given out before."""
+        if eventNum == -1:
+            eventNum = self._num_events
+        self._num_events = max(self._num_events, eventNum + 1)
+        return eventNum
 
     def traceBeginUserBracketEvent(self, event: int) -> None:
-        """Raises Charm4PyError."""
-        not_available("charm.lib.traceBeginUserBracketEvent()")
+        """Accepted; nothing is recorded."""
 
     def traceEndUserBracketEvent(self, event: int) -> None:
-        """Raises Charm4PyError."""
-        not_available("charm.lib.traceEndUserBracketEvent()")
+        """Accepted; nothing is recorded."""
 
 
 class Charm:
@@ -218,6 +222,8 @@ class Charm:
         for name in ("local_msg_optim", "auto_flush_wait_queues"):
             _c4py.set_option(name, bool(getattr(self.options, name)))  # type: ignore[arg-type]
         _c4py.set_option("pickle_protocol", int(self.options.pickle_protocol))
+        if self.options.profiling:
+            _profile.start()
         add_classes(prepared)
         _c4py.start()
         if _c4py.rank() == 0:
@@ -252,6 +258,10 @@ class Charm:
                 f"{ranks} rank{'s' if ranks > 1 else ''} over MPI",
                 flush=True,
             )
+            if self.options.profiling:
+                print(
+                    "c4py: profiling is on, which costs time; charm.printStats() shows the figures"
+                )
 
     def _make_main(self, entry: Any, args: list[str]) -> Callable[[], Any]:
         """What rank 0 runs as its first coroutine."""
@@ -550,12 +560,16 @@ class Charm:
         not_available("charm.hapiAddCudaCallback()")
 
     def printStats(self) -> None:
-        """Print what the chares of this rank did. This version collects no figures and prints a line that says so."""
-        self._need_start("charm.printStats()")
-        print(
-            f"[{_c4py.rank()}] charm.printStats(): profiling is not available in this version of c4py",
-            flush=True,
-        )
+        """Print what the chares of this rank did since the start: seconds in each entry method and its sends, messages.
+
+        The columns: em, in the method without its sends; send, in calls of proxies, contributions
+        and sends on channels; recv, unpacking arguments. Needs ``charm.options.profiling = True``
+        before the start, on every rank; otherwise one line says so. On another rank:
+        ``charm.thisProxy[pe].printStats()``. Raises AssertionError before the start.
+        """
+        if _c4py.rank() < 0:
+            raise AssertionError("charm.printStats() works only after charm.start()")
+        print(_profile.report(), flush=True)
 
     # ---- output ------------------------------------------------------------------------------------
 

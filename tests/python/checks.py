@@ -5,10 +5,13 @@ Checks are made in the entry coroutine on rank 0. Chares use plain ``assert``: a
 the job with its own report.
 """
 
+import os
 import sys
 import traceback
 
 from charm4py import charm
+
+charm.options.profiling = os.environ.get("CHECKS_PROFILING") == "1"
 
 passed = 0
 failed = 0
