@@ -13,11 +13,25 @@
 
 /* ---- the common case ----------------------------------------------------------------------------- */
 
+/* Each rank with elements reads the arguments once; for arrays nobody knows how many those are. */
+static int
+pack_broadcast(c4pe_state_t *st, const c4pe_proxy_t *proxy, c4pe_entry_t *entry,
+               PyObject *const *args, Py_ssize_t nargs, c4p_msg_t **msg_out)
+{
+    uint32_t saved = st->copies;
+    st->copies = proxy->pclass->kind == C4PE_KIND_GROUP ? (uint32_t)st->num_ranks : 0;
+    int result = c4pe_codec_pack_args(st, args, nargs, entry, c4pe_codec_temps(args), msg_out);
+    st->copies = saved;
+    return result;
+}
+
 static int
 make_message(c4pe_state_t *st, const c4pe_proxy_t *proxy, c4pe_entry_t *entry,
              PyObject *const *args, Py_ssize_t nargs, c4p_msg_t **msg_out)
 {
-    if ((proxy->flags & C4PE_PROXY_ELEMENT) && c4p_local(st->rt, proxy->ref) != NULL)
+    if (!(proxy->flags & C4PE_PROXY_ELEMENT))
+        return pack_broadcast(st, proxy, entry, args, nargs, msg_out);
+    if (c4p_local(st->rt, proxy->ref) != NULL)
         return c4pe_codec_capture_args(st, args, nargs, entry, c4pe_codec_temps(args), msg_out);
     return c4pe_codec_pack_args(st, args, nargs, entry, c4pe_codec_temps(args), msg_out);
 }
@@ -151,6 +165,7 @@ send_as_asked_how(c4pe_proxy_t *proxy, c4pe_entry_t *entry, PyObject *const *arg
         return NULL;
     if (make_message(st, proxy, entry, args, nargs, &msg) < 0)
         return NULL;
+    c4p_msg_set_priority(msg, how->priority);
     if (profiled)
         c4pe_profile_sent(st, msg);
     if (!wants)
@@ -182,6 +197,35 @@ has_parameter(const c4pe_entry_t *entry, PyObject *name)
     return entry->kwonly != NULL && PyDict_Contains(entry->kwonly, name) == 1;
 }
 
+/* Is it one of the keywords that a method may have as a parameter of its own? Then it is that. */
+static bool
+is_soft_keyword(const c4pe_entry_t *entry, PyObject *name, PyObject *ours)
+{
+    return is_name(name, ours) && !has_parameter(entry, name);
+}
+
+static int
+take_priority(const c4pe_entry_t *entry, PyObject *value, c4pe_call_how_t *how)
+{
+    PyObject *number = PyNumber_Index(value);
+    int overflow = 0;
+    long long priority = number ? PyLong_AsLongLongAndOverflow(number, &overflow) : 0;
+    Py_XDECREF(number);
+    if (number == NULL) {
+        PyErr_Format(PyExc_TypeError, "%U(): priority must be a whole number, not %.100s",
+                     entry->qualname, Py_TYPE(value)->tp_name);
+        return -1;
+    }
+    if (overflow || priority < INT32_MIN || priority > INT32_MAX) {
+        PyErr_Format(PyExc_ValueError,
+                     "%U(): priority %R does not fit; it goes from -2**31 to 2**31-1",
+                     entry->qualname, value);
+        return -1;
+    }
+    how->priority = (int32_t)priority;
+    return 0;
+}
+
 /* Take the runtime's own keywords; how many there are, or -1 with an exception. */
 static Py_ssize_t
 take_runtime_keywords(const c4pe_entry_t *entry, PyObject *const *values, PyObject *kwnames,
@@ -191,12 +235,18 @@ take_runtime_keywords(const c4pe_entry_t *entry, PyObject *const *values, PyObje
     Py_ssize_t taken = 0;
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(kwnames); i++) {
         PyObject *name = PyTuple_GET_ITEM(kwnames, i);
-        bool *flag = is_name(name, st->s_awaitable) ? &how->awaitable
-                     : is_name(name, st->s_ret)     ? &how->ret
-                     : is_name(name, st->s_block)   ? &how->block
-                                                    : NULL;
-        if (flag == NULL || (flag == &how->block && has_parameter(entry, name)))
+        bool *flag = is_name(name, st->s_awaitable)              ? &how->awaitable
+                     : is_name(name, st->s_ret)                  ? &how->ret
+                     : is_soft_keyword(entry, name, st->s_block) ? &how->block
+                                                                 : NULL;
+        if (flag == NULL) {
+            if (!is_soft_keyword(entry, name, st->s_priority))
+                continue;
+            if (take_priority(entry, values[i], how) < 0)
+                return -1;
+            taken++;
             continue;
+        }
         int truth = PyObject_IsTrue(values[i]);
         if (truth < 0)
             return -1;
@@ -211,7 +261,8 @@ is_runtime_keyword(const c4pe_entry_t *entry, PyObject *name)
 {
     const c4pe_state_t *st = entry->state;
     return is_name(name, st->s_awaitable) || is_name(name, st->s_ret) ||
-           (is_name(name, st->s_block) && !has_parameter(entry, name));
+           is_soft_keyword(entry, name, st->s_block) ||
+           is_soft_keyword(entry, name, st->s_priority);
 }
 
 /* What a call with keywords becomes: positional arguments and a dict of the rest (NULL: none). */
@@ -318,7 +369,7 @@ BOTH_WAYS PyObject *
 call_keywords_how(c4pe_proxy_t *proxy, c4pe_entry_t *entry, PyObject *const *args, Py_ssize_t nargs,
                   PyObject *kwnames, bool profiled)
 {
-    c4pe_call_how_t how = {false, false, false};
+    c4pe_call_how_t how = {.priority = 0};
     Py_ssize_t taken = take_runtime_keywords(entry, args + nargs, kwnames, &how);
     if (taken < 0)
         return NULL;

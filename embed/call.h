@@ -9,6 +9,7 @@
 /* How a call asks to be answered. */
 typedef struct c4pe_call_how {
     bool awaitable, ret, block;
+    int32_t priority;
 } c4pe_call_how_t;
 
 /*
@@ -17,8 +18,8 @@ typedef struct c4pe_call_how {
  */
 PyObject *
 c4pe_call_plain(c4pe_proxy_t *proxy, c4pe_entry_t *entry, PyObject *const *args, Py_ssize_t nargs);
-/* The same with keywords, the runtime's own (awaitable, ret, block) among them; kwnames as in a
- * vectorcall. The future, or None. */
+/* The same with keywords, the runtime's own (awaitable, ret, block, priority) among them; kwnames
+ * as in a vectorcall. The future, or None. */
 PyObject *c4pe_call_keywords(c4pe_proxy_t *proxy, c4pe_entry_t *entry, PyObject *const *args,
                              Py_ssize_t nargs, PyObject *kwnames);
 /* Both of them (kwnames may be NULL), for profiling. */

@@ -162,7 +162,9 @@ c4pe_pickle_write(c4pe_writer_t *w, PyObject *obj)
     if (!buffers)
         return -1;
     int err = -1;
+    w->st->packing++;
     PyObject *bytes = c4pe_pickle_dumps(w->st->codec, obj, buffers);
+    w->st->packing--;
     if (bytes) {
         err = write_dumped(w, bytes, buffers);
         Py_DECREF(bytes);
@@ -255,7 +257,9 @@ c4pe_pickle_copy(c4pe_state_t *st, PyObject *obj)
     PyObject *buffers = PyList_New(0);
     if (!buffers)
         return NULL;
+    st->packing++;
     bytes = c4pe_pickle_dumps(st->codec, obj, buffers);
+    st->packing--;
     if (bytes && own_buffers(buffers) == 0)
         copy = c4pe_pickle_loads(st->codec, PyBytes_AS_STRING(bytes),
                                  (size_t)PyBytes_GET_SIZE(bytes), buffers);

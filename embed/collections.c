@@ -172,8 +172,10 @@ pack_init_args(c4pe_state_t *st, c4pe_class_t *cls, PyObject *args, c4p_msg_t **
     PyObject *items = PySequence_Fast(args, "args must be a list or tuple");
     if (items == NULL)
         return -1;
+    st->copies = 0;
     int result = c4pe_codec_pack_args(st, PySequence_Fast_ITEMS(items),
                                       PySequence_Fast_GET_SIZE(items), &cls->init, 0, msg_out);
+    st->copies = 1;
     Py_DECREF(items);
     if (result == 0)
         c4p_msg_set_tag(*msg_out, C4PE_TAG_SHARED);

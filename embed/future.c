@@ -5,12 +5,9 @@
 
 /* ---- making -------------------------------------------------------------------------------------- */
 
-static c4pe_future_t *
-future_alloc(c4pe_state_t *st, PyTypeObject *type, uint64_t num_values, unsigned flags)
+static inline void
+future_init(c4pe_state_t *st, c4pe_future_t *f, uint64_t num_values, unsigned flags)
 {
-    c4pe_future_t *f = PyObject_GC_New(c4pe_future_t, type);
-    if (!f)
-        return NULL;
     f->st = st;
     f->id = 0;
     f->num_values = num_values;
@@ -23,6 +20,15 @@ future_alloc(c4pe_state_t *st, PyTypeObject *type, uint64_t num_values, unsigned
     f->error = f->made = f->call = f->weakrefs = NULL;
     f->waiters = (c4pe_waiters_t){0};
     f->watches = NULL;
+}
+
+static c4pe_future_t *
+future_alloc(c4pe_state_t *st, PyTypeObject *type, uint64_t num_values, unsigned flags)
+{
+    c4pe_future_t *f = PyObject_GC_New(c4pe_future_t, type);
+    if (!f)
+        return NULL;
+    future_init(st, f, num_values, flags);
     PyObject_GC_Track(f);
     return f;
 }
@@ -54,6 +60,26 @@ c4pe_local_future_new(c4pe_state_t *st, bool collective)
     return (PyObject *)future_alloc(st,
                                     collective ? st->collective_future_type : st->local_future_type,
                                     1, C4PE_FUTURE_OWNED | C4PE_FUTURE_LOCAL);
+}
+
+PyObject *
+c4pe_stored_future_new(c4pe_state_t *st, PyTypeObject *type)
+{
+    c4pe_future_t *f = (c4pe_future_t *)type->tp_alloc(type, 0); /* tracked, all fields 0 */
+    if (f)
+        future_init(st, f, 1, C4PE_FUTURE_OWNED | C4PE_FUTURE_LOCAL | C4PE_FUTURE_STORED);
+    return (PyObject *)f;
+}
+
+int
+c4pe_future_demand(c4pe_state_t *st, PyObject *future)
+{
+    if (!(((c4pe_future_t *)future)->flags & C4PE_FUTURE_STORED))
+        return 0;
+    PyObject *hook = PyDict_GetItemString(st->hooks, "ref_demand"); /* borrowed */
+    PyObject *done = hook ? PyObject_CallOneArg(hook, future) : NULL;
+    Py_XDECREF(done);
+    return done ? 0 : -1;
 }
 
 bool
@@ -345,10 +371,37 @@ future_from_id(c4pe_state_t *st, c4p_future_t id)
     return (PyObject *)f;
 }
 
+/* A reference to a stored object: number 0, then what the hook says. */
 static int
-encode_future(c4pe_state_t *Py_UNUSED(st), PyObject *obj, c4pe_writer_t *w)
+encode_stored(c4pe_state_t *st, PyObject *obj, c4pe_writer_t *w)
+{
+    const c4p_future_t none = 0;
+    PyObject *hook = PyDict_GetItemString(st->hooks, "ref_leaves"); /* borrowed */
+    PyObject *token = NULL, *copies = PyLong_FromUnsignedLong(st->copies);
+    if (hook && copies)
+        token = PyObject_CallFunctionObjArgs(hook, obj, copies, NULL);
+    Py_XDECREF(copies);
+    int err = token && c4pe_write(w, &none, sizeof(none)) == 0 ? c4pe_write_value(w, token) : -1;
+    Py_XDECREF(token);
+    return err;
+}
+
+static PyObject *
+decode_stored(c4pe_state_t *st, c4pe_reader_t *r)
+{
+    PyObject *hook = PyDict_GetItemString(st->hooks, "ref_arrives"); /* borrowed */
+    PyObject *token = c4pe_read_value(r);
+    PyObject *ref = token && hook ? PyObject_CallOneArg(hook, token) : NULL;
+    Py_XDECREF(token);
+    return ref;
+}
+
+static int
+encode_future(c4pe_state_t *st, PyObject *obj, c4pe_writer_t *w)
 {
     c4pe_future_t *f = (c4pe_future_t *)obj;
+    if (f->flags & C4PE_FUTURE_STORED)
+        return encode_stored(st, obj, w);
     return note_export(f) < 0 ? -1 : c4pe_write(w, &f->id, sizeof(f->id));
 }
 
@@ -356,7 +409,9 @@ static PyObject *
 decode_future(c4pe_state_t *st, c4pe_reader_t *r)
 {
     c4p_future_t id;
-    return c4pe_read(r, &id, sizeof(id)) < 0 ? NULL : future_from_id(st, id);
+    if (c4pe_read(r, &id, sizeof(id)) < 0)
+        return NULL;
+    return id ? future_from_id(st, id) : decode_stored(st, r);
 }
 
 PyObject *
@@ -404,9 +459,18 @@ module_future_load(PyObject *module, PyObject *arg)
     return future_from_id(st, id);
 }
 
+/* For __reduce__ of references to stored objects. */
+static PyObject *
+module_copies(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    c4pe_state_t *st = c4pe_state_of_module(module);
+    return st ? PyLong_FromUnsignedLong(st->packing ? st->copies : 0) : NULL;
+}
+
 static PyMethodDef future_functions[] = {
     {"future_new", (PyCFunction)(void (*)(void))module_future_new, METH_VARARGS | METH_KEYWORDS,
      "future_new(num_vals=1)\n--\n\nA future for so many values. Coroutine only."},
+    {"_copies", module_copies, METH_NOARGS, NULL},
     {"_future_load", module_future_load, METH_O, NULL},
     {NULL, NULL, 0, NULL},
 };

@@ -37,6 +37,11 @@ void c4pe_future_cancel(c4pe_state_t *st, PyObject *future);
 /* A future without number, which only this rank can fill: for allreduce (collective: the type is
  * CollectiveFuture), sleep and so on. */
 PyObject *c4pe_local_future_new(c4pe_state_t *st, bool collective);
+/* A local future of a subclass: a reference to an object of the object store (c4py/_store.py),
+ * whose value says only that the object is on this rank. Travels as the package's hooks say. */
+PyObject *c4pe_stored_future_new(c4pe_state_t *st, PyTypeObject *type);
+/* Somebody is about to wait for it: a reference to a stored object has it fetched. */
+int c4pe_future_demand(c4pe_state_t *st, PyObject *future);
 /* Give it its value (borrowed), or with is_error the exception that get() raises. */
 int c4pe_local_future_set(c4pe_state_t *st, PyObject *future, PyObject *value, bool is_error);
 

@@ -20,7 +20,8 @@ enum {
     C4PE_FUTURE_EXPORTED = 8, /* in futures->exported */
     C4PE_FUTURE_PINNED = 16,  /* one more reference to itself, until the values are there: somebody
                      may bring it  back */
-    C4PE_FUTURE_CANCELLED = 32
+    C4PE_FUTURE_CANCELLED = 32,
+    C4PE_FUTURE_STORED = 64, /* stands for an object of the object store, see c4py/_store.py */
 };
 
 struct c4pe_future {
@@ -61,6 +62,12 @@ PyObject *c4pe_future_result(c4pe_future_t *f);
 /* The future goes away: it cannot come back any more. */
 void c4pe_future_forget(c4pe_future_t *f);
 PyObject *c4pe_future_reduce(PyObject *op, PyObject *unused); /* __reduce__ */
+
+/* ---- future_done.c ------------------------------------------------------------------------------- */
+
+/* add_done_callback(): func(future) is called from the scheduler, soon after the last value came
+ * or, if that was before, soon; until then the future is kept. None, or NULL with an exception. */
+PyObject *c4pe_future_add_done(PyObject *future, PyObject *func);
 
 /* ---- future_type.c ------------------------------------------------------------------------------- */
 

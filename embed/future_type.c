@@ -135,7 +135,9 @@ c4pe_future_describe(PyObject *op, char *buf, size_t size)
     if (f->num_values > 1)
         PyOS_snprintf(count, sizeof(count), ", which has %llu of %llu values",
                       (unsigned long long)f->num_got, (unsigned long long)f->num_values);
-    if (f->flags & C4PE_FUTURE_LOCAL)
+    if (f->flags & C4PE_FUTURE_STORED)
+        PyOS_snprintf(buf, size, "a stored object");
+    else if (f->flags & C4PE_FUTURE_LOCAL)
         PyOS_snprintf(buf, size, "a collective result");
     else
         PyOS_snprintf(buf, size, "future %llu%s%s",
@@ -240,6 +242,11 @@ static PyMethodDef future_methods[] = {
     {"send", (PyCFunction)(void (*)(void))future_send, METH_FASTCALL | METH_KEYWORDS,
      "send(result=None)\n--\n\nDeliver one value; any rank, at once."},
     {"ready", future_ready, METH_NOARGS, "ready()\n--\n\nTrue if all values have arrived."},
+    {"add_done_callback", c4pe_future_add_done, METH_O,
+     "add_done_callback(func)\n--\n\nCall func(future) on this rank, outside of coroutines, when "
+     "all "
+     "values have arrived; soon, if they have. An exception in it ends the job. Only on the rank "
+     "that made the future."},
     {"__reduce__", c4pe_future_reduce, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
@@ -293,6 +300,8 @@ local_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         PyErr_SetString(PyExc_TypeError, "LocalFuture() takes no arguments");
         return NULL;
     }
+    if (type != st->local_future_type)
+        return c4pe_need_rt(st, "a reference") ? c4pe_stored_future_new(st, type) : NULL;
     if (!c4pe_need_rt(st, "LocalFuture()") || c4pe_coro_may_create(st, "LocalFuture()") < 0)
         return NULL;
     return c4pe_local_future_new(st, false);
@@ -310,7 +319,7 @@ static PyType_Slot local_slots[] = {
 static PyType_Spec local_spec = {
     .name = "c4py.threads.LocalFuture",
     .basicsize = sizeof(c4pe_future_t),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE,
     .slots = local_slots,
 };
 

@@ -151,7 +151,9 @@ send_snapshot(c4pe_state_t *st, PyObject *snapshot)
     c4p_msg_t *msg;
     if (value == NULL)
         return -1;
+    st->copies = 0;
     int packed = c4pe_codec_pack_value(st, value, C4PE_PACK_FLAT, &msg);
+    st->copies = 1;
     Py_DECREF(value);
     if (packed < 0)
         return -1;

@@ -489,13 +489,14 @@ intern_names(c4pe_state_t *st)
     st->s_awaitable = PyUnicode_InternFromString("awaitable");
     st->s_ret = PyUnicode_InternFromString("ret");
     st->s_block = PyUnicode_InternFromString("block");
+    st->s_priority = PyUnicode_InternFromString("priority");
     st->s_init = PyUnicode_InternFromString("__init__");
     st->s_remote_stacktrace = PyUnicode_InternFromString("remote_stacktrace");
     st->empty_tuple = PyTuple_New(0);
     st->hooks = PyDict_New();
     st->required = PyObject_CallNoArgs((PyObject *)&PyBaseObject_Type);
-    return st->s_awaitable && st->s_ret && st->s_block && st->s_init && st->s_remote_stacktrace &&
-                   st->empty_tuple && st->hooks && st->required
+    return st->s_awaitable && st->s_ret && st->s_block && st->s_priority && st->s_init &&
+                   st->s_remote_stacktrace && st->empty_tuple && st->hooks && st->required
                ? 0
                : -1;
 }
@@ -528,6 +529,7 @@ module_exec(PyObject *module)
     st->rank = st->num_ranks = -1;
     st->auto_flush = true;
     st->invoke = c4pe_invoke;
+    st->copies = 1;
     if (intern_names(st) < 0 || add_constants(module, st) < 0)
         return -1;
     if (c4pe_codec_exec(module, st) < 0 || c4pe_chare_exec(module, st) < 0 ||
@@ -568,6 +570,7 @@ static const size_t owned_objects[] = {
     AT(s_awaitable),
     AT(s_ret),
     AT(s_block),
+    AT(s_priority),
     AT(s_init),
     AT(s_remote_stacktrace),
     AT(empty_tuple),

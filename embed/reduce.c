@@ -23,7 +23,9 @@ encode_named(c4pe_state_t *st, PyObject *name, PyObject *value, c4p_msg_t **msg_
     PyObject *pair = PyTuple_Pack(2, name, value);
     if (pair == NULL)
         return -1;
+    st->copies = 0;
     int result = c4pe_codec_pack_value(st, pair, C4PE_PACK_FLAT, msg_out);
+    st->copies = 1;
     Py_DECREF(pair);
     return result;
 }
@@ -194,7 +196,11 @@ static int
 give_gather(const contribution_t *c)
 {
     c4p_msg_t *msg;
-    if (c4pe_codec_pack_value(c->chare->state, c->data, C4PE_PACK_FLAT, &msg) < 0)
+    c4pe_state_t *st = c->chare->state;
+    st->copies = 0;
+    int packed = c4pe_codec_pack_value(st, c->data, C4PE_PACK_FLAT, &msg);
+    st->copies = 1;
+    if (packed < 0)
         return -1;
     return give_encoded(c, msg, C4P_OP_GATHER);
 }

@@ -170,6 +170,15 @@ c4pe_waitable_of(c4pe_state_t *st, PyObject *object)
     return NULL;
 }
 
+static int
+prepare(c4pe_state_t *st, PyObject *object)
+{
+    const c4pe_waitable_t *how = c4pe_waitable_of(st, object);
+    if (!how)
+        return -1;
+    return how == c4pe_future_waitable() ? c4pe_future_demand(st, object) : 0;
+}
+
 /* The things to wait for, as a tuple of nothing but such. */
 static PyObject *
 check_objects(c4pe_state_t *st, PyObject *objs, const char *what)
@@ -181,7 +190,7 @@ check_objects(c4pe_state_t *st, PyObject *objs, const char *what)
     }
     PyObject *tuple = PySequence_Tuple(objs);
     for (Py_ssize_t i = 0; tuple && i < PyTuple_GET_SIZE(tuple); i++)
-        if (!c4pe_waitable_of(st, PyTuple_GET_ITEM(tuple, i)))
+        if (prepare(st, PyTuple_GET_ITEM(tuple, i)) < 0)
             Py_CLEAR(tuple);
     return tuple;
 }

@@ -331,9 +331,13 @@ class Future:
     def send(self, result: Any = None) -> None: ...
     def __call__(self, result: Any = None) -> None: ...
     def ready(self) -> bool: ...
+    def add_done_callback(self, func: Callable[[Any], Any]) -> None: ...
     def __await__(self) -> Generator[Any, None, Any]: ...
 
-class LocalFuture(Future): ...
+class LocalFuture(Future):
+    """A subclass made in Python is a reference to a stored object: it travels as the hooks ref_leaves and ref_arrives say, and
+    ref_demand is called before it is waited for."""
+
 class CollectiveFuture(Future): ...
 
 def future_new(num_vals: int = 1) -> Future:
@@ -368,6 +372,9 @@ def spawn(
 ) -> None:
     """Run func(*args) at once as a new coroutine of no chare, up to its first suspension. ``done(result, exception)`` is called at its end;
     without it an exception ends the job."""
+
+def _copies() -> int:
+    """Inside pickling: how often the bytes will be read, 0 if nobody knows."""
 
 def _codec_capture(value: Any) -> Any:
     """A value as a receiver on this rank gets it: itself if nobody can change it, else a copy."""

@@ -24,16 +24,11 @@ from . import (
     _reducers,
     _runtime,
     _sections,
+    _store,
 )
+from ._store import ObjectStore
 
 version: str = _c4py.version
-
-
-class ObjectStore(_c4py.Chare):
-    """The distributed object store. Not available in this version: making a group of it raises Charm4PyError."""
-
-    def __init__(self, *args: Any) -> None:
-        _errors.not_available("ObjectStore")
 
 
 def _make(name: str, doc: str, **names: Any) -> ModuleType:
@@ -98,5 +93,8 @@ sections = _make(
     "sections", "Sections of collections.", split=_sections.split, combine=_sections.combine
 )
 object_store = _make(
-    "object_store", "The object store: not available in this version.", ObjectStore=ObjectStore
+    "object_store",
+    "The object store behind ray.",
+    ObjectStore=ObjectStore,
+    ObjectRef=_store.ObjectRef,
 )

@@ -59,7 +59,6 @@ def main(args):
     for call in (
         lambda: the_charm.CcsRegisterHandler("x", print),
         lambda: the_charm.hapiAddCudaCallback(0, None),
-        lambda: ray.init(),
         lambda: charm4py.liveviz.Config(),
         lambda: interactive.start(),
     ):
