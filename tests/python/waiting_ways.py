@@ -405,9 +405,10 @@ def test_references(here, far):
     work()
     work()
     before = work()
-    for _ in range(4):
+    for _ in range(25):
         after = work()
-    check(after - before < 200, f"{after - before} blocks more after 80 rounds")
+    # One block a round would be 500; caches of the interpreter alone make up to 250.
+    check(after - before < 400, f"{after - before} blocks more after 500 rounds")
 
 
 def main(args):
