@@ -486,12 +486,14 @@ channel_dealloc(PyObject *op)
 
 static PyMethodDef channel_methods[] = {
     {"send", (PyCFunction)(void (*)(void))channel_send, METH_FASTCALL,
-     "send(*args)\n--\n\nSend one message. Waits only until the other end is open. In `async def`: "
+     "send($self, *args)\n--\n\nSend one message. Waits only until the other end is open. In "
+     "`async def`: "
      "await it."},
     {"recv", channel_recv, METH_NOARGS,
-     "recv()\n--\n\nThe next message: the argument of send(), or a tuple of several. In `async "
+     "recv($self, /)\n--\n\nThe next message: the argument of send(), or a tuple of several. In "
+     "`async "
      "def`: await it."},
-    {"ready", channel_ready, METH_NOARGS, "ready()\n--\n\nTrue if recv() would not wait."},
+    {"ready", channel_ready, METH_NOARGS, "ready($self, /)\n--\n\nTrue if recv() would not wait."},
     {"__reduce__", c4pe_channel_reduce, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };

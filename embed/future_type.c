@@ -237,13 +237,14 @@ future_await(PyObject *op)
 
 static PyMethodDef future_methods[] = {
     {"get", future_get, METH_NOARGS,
-     "get()\n--\n\nWait for the value, or with several the list of them in order of arrival. "
+     "get($self, /)\n--\n\nWait for the value, or with several the list of them in order of "
+     "arrival. "
      "Raises the exception that was sent."},
     {"send", (PyCFunction)(void (*)(void))future_send, METH_FASTCALL | METH_KEYWORDS,
-     "send(result=None)\n--\n\nDeliver one value; any rank, at once."},
-    {"ready", future_ready, METH_NOARGS, "ready()\n--\n\nTrue if all values have arrived."},
+     "send($self, result=None)\n--\n\nDeliver one value; any rank, at once."},
+    {"ready", future_ready, METH_NOARGS, "ready($self, /)\n--\n\nTrue if all values have arrived."},
     {"add_done_callback", c4pe_future_add_done, METH_O,
-     "add_done_callback(func)\n--\n\nCall func(future) on this rank, outside of coroutines, when "
+     "add_done_callback($self, func, /)\n--\n\nCall func(future) on this rank, outside of coroutines, when "
      "all "
      "values have arrived; soon, if they have. An exception in it ends the job. Only on the rank "
      "that made the future."},

@@ -14,7 +14,7 @@ Order of calls at start, on every rank, made by ``charm.start()``:
 """
 
 from collections.abc import Callable, Generator, Iterable, Sequence
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, final, type_check_only
 
 version: Final[str]
 """Version of the runtime library."""
@@ -35,7 +35,7 @@ MAIN: Final = 2
 REQUIRED: Final[object]
 """Mark in ``kwonly`` for a keyword-only parameter without default."""
 
-EntrySpec: TypeAlias = tuple[
+_EntrySpec: TypeAlias = tuple[
     str,  # name
     int,  # flags
     tuple[str, ...]
@@ -46,7 +46,7 @@ EntrySpec: TypeAlias = tuple[
     | None,  # condition of @when: a MsgTagCond / ChareStateCond / ChareStateMsgCond object, or None
 ]
 
-Callback: TypeAlias = "Future | BoundEntry"
+_Callback: TypeAlias = "Future | BoundEntry"
 
 # ---- life -----------------------------------------------------------------------------------------
 def bind(
@@ -159,7 +159,7 @@ def settings() -> list[tuple[str, str, str]]:
 
 # ---- classes --------------------------------------------------------------------------------------
 def class_add(
-    cls: type[Chare], name: str, entries: Sequence[EntrySpec], init_flags: int = 0
+    cls: type[Chare], name: str, entries: Sequence[_EntrySpec], init_flags: int = 0
 ) -> int:
     """Register a chare class under ``name`` (module.qualname), entries sorted by name. Returns its type number.
 
@@ -209,22 +209,23 @@ class Chare:
     migratable: bool
     @property
     def _numthreads(self) -> int: ...
-    def __new__(cls, *args: Any, **kwargs: Any) -> Any: ...
-    def __init__(self, *args: Any, **kwargs: Any) -> None: ...
+    def __new__(cls, *args: Any, **kwargs: Any) -> _MadeChare: ...
     def reduce(
         self,
-        callback: Callback,
+        callback: _Callback,
         data: Any = None,
         reducer: Op | None = None,
         section: Proxy | None = None,
     ) -> None: ...
     def contribute(
-        self, data: Any, reducer: Op | None, callback: Callback, section: Proxy | None = None
+        self, data: Any, reducer: Op | None, callback: _Callback, section: Proxy | None = None
     ) -> None: ...
     def allreduce(
         self, data: Any = None, reducer: Op | None = None, section: Proxy | None = None
     ) -> CollectiveFuture: ...
-    def wait(self, cond_str: str) -> None: ...
+    def wait(self, cond_str: str) -> Any:
+        """Returns None, in an ``async def`` something to await."""
+
     def AtSync(self) -> None: ...
     def migrate(self, toPe: int) -> None: ...
     def setMigratable(self, flag: bool) -> None: ...
@@ -232,8 +233,14 @@ class Chare:
     def __flush_wait_queues__(self) -> None: ...
     def __addThreadEventSubscriber__(self, target: Any, data: Any) -> None: ...
 
+@type_check_only
+class _MadeChare(Chare, ArrayProxy):
+    """For type checkers: what ``Chare(cls, ...)`` returns. Truly a proxy; the base Chare only makes them believe it."""
+
 class Proxy:
-    """Base class of all proxies. Not constructed by users."""
+    """Base class of all proxies. Not constructed by users. Has the methods of its chare class; they are not declared."""
+
+    def __getattr__(self, name: str) -> Any: ...
 
     elemIdx: Any
     issec: Literal[False]
@@ -264,10 +271,12 @@ class SectionProxy(Proxy):
 class MainProxy(Proxy):
     cid: int
 
+@final
 class BoundEntry:
     """``proxy.method``: callable, picklable, a target of reductions."""
 
     __name__: str
+    __qualname__: str
     __self__: Proxy
     def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
 
@@ -277,10 +286,12 @@ def proxy_class(proxy: Proxy) -> type[Chare]:
 def proxy_is_element(proxy: Proxy) -> bool: ...
 
 # ---- reductions -----------------------------------------------------------------------------------
+@final
 class Op:
     """How to combine contributions; what ``Reducer.sum`` and its like are."""
 
     name: str
+    __name__: str
     func: Callable[[list[Any]], Any] | None
 
 def reducer_builtin(
@@ -313,7 +324,7 @@ def reducer_add(
     """A reducer in Python, known by its name: add it on every rank, in any order."""
 
 def contribute(
-    data: Any, reducer: Op | None, target: Callback, chare: Chare, section: Proxy | None = None
+    data: Any, reducer: Op | None, target: _Callback, chare: Chare, section: Proxy | None = None
 ) -> None: ...
 
 # ---- futures, channels, waiting -------------------------------------------------------------------
@@ -338,17 +349,20 @@ class LocalFuture(Future):
     """A subclass made in Python is a reference to a stored object: it travels as the hooks ref_leaves and ref_arrives say, and
     ref_demand is called before it is waited for."""
 
+@final
 class CollectiveFuture(Future): ...
 
 def future_new(num_vals: int = 1) -> Future:
     """Raises NotThreadedError outside a coroutine."""
-
+@final
 class Channel:
     remote: Any
     port: int
     remote_port: int
-    def __init__(self, chare: Chare, remote: Proxy, local: Proxy | None = None) -> None: ...
-    def send(self, *args: Any) -> None: ...
+    def __new__(cls, chare: Chare, remote: Any, local: Any = None) -> Channel: ...
+    def send(self, *args: Any) -> Any:
+        """Returns None, in an ``async def`` something to await."""
+
     def recv(self) -> Any: ...
     def ready(self) -> bool: ...
 
@@ -357,8 +371,8 @@ def iwait(objs: Sequence[Future | Channel]) -> Iterable[Any]: ...
 def give(array: Any) -> Any:
     """Hand an array over: the next send need not copy it; the caller must not change it any more."""
 
-def detect_quiescence(callback: Callback) -> None: ...
-def sleep(secs: float) -> None:
+def detect_quiescence(callback: _Callback) -> None: ...
+def sleep(secs: float) -> Any:
     """In a coroutine: suspend. Otherwise: block this rank."""
 
 def call_later(secs: float, func: Callable[..., Any], args: Sequence[Any] = ()) -> int:
@@ -376,13 +390,13 @@ def spawn(
 def _copies() -> int:
     """Inside pickling: how often the bytes will be read, 0 if nobody knows."""
 
-def _codec_capture(value: Any) -> Any:
+def _codec_capture(obj: Any) -> Any:
     """A value as a receiver on this rank gets it: itself if nobody can change it, else a copy."""
 
-def _codec_copy(value: Any) -> Any:
+def _codec_copy(obj: Any) -> Any:
     """The same, also when arguments go by reference."""
 
-def _codec_roundtrip(value: Any) -> Any:
+def _codec_roundtrip(obj: Any) -> Any:
     """A value as a receiver on another rank gets it; for tests."""
 
 def post(func: Callable[..., Any], args: Sequence[Any] = ()) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import _c4py
 from ._c4py import Chare
@@ -59,13 +59,15 @@ class Group:
     for a class that is no chare class or is not registered.
     """
 
-    def __new__(cls, chare_type: Any, args: Sequence[Any] = (), onPEs: Any = None) -> Any:
+    def __new__(cls, chare_type: Any, args: Sequence[Any] = (), onPEs: Any = None) -> _MadeGroup:
         _check_class(chare_type, "Group")
         if onPEs is not None:
             ranks = _check_ranks(onPEs)
-            return _c4py.group_new_on(chare_type, _check_args(args, "Group"), ranks)
+            some: Any = _c4py.group_new_on(chare_type, _check_args(args, "Group"), ranks)
+            return some
         awaitable = _c4py.in_coroutine() and not issubclass(chare_type, ArrayMap)
-        return _c4py.group_new(chare_type, _check_args(args, "Group"), awaitable)
+        made: Any = _c4py.group_new(chare_type, _check_args(args, "Group"), awaitable)
+        return made
 
 
 def _check_ranks(ranks: Any) -> list[int]:
@@ -104,7 +106,7 @@ class Array:
         args: Sequence[Any] = (),
         map: Any = None,
         useAtSync: bool = False,
-    ) -> Any:
+    ) -> _MadeArray:
         _check_class(chare_type, "Array")
         if issubclass(chare_type, ArrayMap):
             raise Charm4PyError(
@@ -114,9 +116,17 @@ class Array:
         if map is not None:
             _check_map(map)
         awaitable = shape is not None and _c4py.in_coroutine()
-        return _c4py.array_new(
+        made: Any = _c4py.array_new(
             chare_type, shape, ndims, _check_args(args, "Array"), map, bool(useAtSync), awaitable
         )
+        return made
+
+
+if TYPE_CHECKING:
+    # What comes back is a proxy. A type checker believes that only of subclasses.
+    class _MadeGroup(Group, _c4py.GroupProxy): ...
+
+    class _MadeArray(Array, _c4py.ArrayProxy): ...
 
 
 def _check_shape(dims: Any, ndims: Any) -> tuple[tuple[int, ...] | None, int]:

@@ -25,7 +25,7 @@ from ._errors import (
     format_exception,
     not_available,
 )
-from ._futures import Future, ThreadManager
+from ._futures import ThreadManager
 from ._options import Options, check_removed
 from ._pool import PoolAgent, _pool
 from ._reducers import Reducers, combine
@@ -220,7 +220,7 @@ class Charm:
         _c4py.init(quiet=bool(self.options.quiet))
         self._tell_flags()
         for name in ("local_msg_optim", "auto_flush_wait_queues"):
-            _c4py.set_option(name, bool(getattr(self.options, name)))  # type: ignore[arg-type]
+            _c4py.set_option(name, bool(getattr(self.options, name)))
         _c4py.set_option("pickle_protocol", int(self.options.pickle_protocol))
         if self.options.profiling:
             _profile.start()
@@ -403,7 +403,7 @@ class Charm:
 
     Future: Any  # the same as createFuture
 
-    def createFuture(self, num_vals: int = 1) -> Future:
+    def createFuture(self, num_vals: int = 1) -> _c4py.Future:
         """A future for num_vals values, owned by this rank. Coroutine only; also called ``charm.Future`` and ``Future``.
 
         It can be passed anywhere; whoever calls it, or its ``send``, delivers a value. ``get()``
@@ -412,9 +412,9 @@ class Charm:
         """
         return _c4py.future_new(num_vals)
 
-    def wait(self, objs: Sequence[Any]) -> None:
+    def wait(self, objs: Sequence[Any]) -> Any:
         """Wait until all of these futures and channels are ready. Coroutine only, unless they are ready already."""
-        _c4py.wait(objs)
+        return _c4py.wait(objs)
 
     def iwait(self, objs: Sequence[Any]) -> Any:
         """Iterate over futures and channels in the order in which they become ready, each once. Waits as `wait` does."""
@@ -444,9 +444,9 @@ class Charm:
         _c4py.detect_quiescence(future)
         return _c4py.wait((future,))
 
-    def sleep(self, secs: float) -> None:
+    def sleep(self, secs: float) -> Any:
         """In a coroutine: wait at least so many seconds while other methods run. Elsewhere: block this rank."""
-        _c4py.sleep(secs)
+        return _c4py.sleep(secs)
 
     def scheduleCallableAfter(
         self, callable: Callable[..., Any], secs: float, args: Sequence[Any] = ()

@@ -29,7 +29,8 @@ _IGNORED = {
 
 def _split(words: Sequence[str]) -> tuple[int, bool, list[str]]:
     """(number of ranks, ++interactive given, the words that remain). Raises ValueError for a bad number."""
-    count, interactive, rest = 1, False, []
+    count, interactive = 1, False
+    rest: list[str] = []
     left = list(words)
     while left:
         word = left.pop(0)

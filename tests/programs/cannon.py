@@ -17,7 +17,7 @@ class Block(Chare):
     def __init__(self):
         i, j = self.thisIndex
         self.round = 0
-        self.a = self.b = None
+        self.blocks = {}  # "a" and "b", which wait to be multiplied
         self.left = self.thisProxy[i, (j - 1) % Q]
         self.up = self.thisProxy[(i - 1) % Q, j]
 
@@ -31,9 +31,8 @@ class Block(Chare):
     def multiply(self, done):
         c = np.zeros((SIZE, SIZE), int)
         for _ in range(Q):
-            self.wait("self.a is not None and self.b is not None")
-            a, b = self.a, self.b
-            self.a = self.b = None
+            self.wait("len(self.blocks) == 2")
+            a, b = self.blocks.pop("a"), self.blocks.pop("b")
             c += a @ b
             self.round += 1
             if self.round < Q:
@@ -43,8 +42,8 @@ class Block(Chare):
 
     @when("self.round == round")
     def take(self, round, name, block):
-        assert getattr(self, name) is None
-        setattr(self, name, block)
+        assert name not in self.blocks
+        self.blocks[name] = block
 
 
 def main(args):

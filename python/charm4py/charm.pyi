@@ -1,0 +1,3 @@
+"""For type checkers: the same as c4py.charm."""
+
+from c4py.charm import *

@@ -1,0 +1,3 @@
+"""For type checkers: the same as c4py.threads."""
+
+from c4py.threads import *
