@@ -103,7 +103,7 @@ def apply_crowd(args, setting):
 class Job:
     """A started command with every process and every MPI job number that came of it."""
 
-    def __init__(self, command, env, cwd, grace_s):
+    def __init__(self, command, env, cwd, grace_s, stderr=subprocess.STDOUT):
         self.grace_s = grace_s
         self.output = tempfile.TemporaryFile()
         self.job_ids = set()  # of Open MPI, as they occur in names of shared-memory files
@@ -116,7 +116,7 @@ class Job:
             cwd=cwd,
             stdin=subprocess.DEVNULL,
             stdout=self.output,
-            stderr=subprocess.STDOUT,
+            stderr=stderr,
             start_new_session=True,
         )
 
