@@ -235,6 +235,16 @@ future_await(PyObject *op)
     return c4pe_await_new(((c4pe_future_t *)op)->st, &future_waitable, op);
 }
 
+static PyObject *
+future_as_concurrent(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    c4pe_state_t *st = ((c4pe_future_t *)op)->st;
+    PyObject *hook = PyDict_GetItemString(st->hooks, "as_concurrent"); /* borrowed */
+    if (!hook)
+        return c4pe_raise(st, "Future.as_concurrent() needs the package c4py");
+    return PyObject_CallOneArg(hook, op);
+}
+
 static PyMethodDef future_methods[] = {
     {"get", future_get, METH_NOARGS,
      "get($self, /)\n--\n\nWait for the value, or with several the list of them in order of "
@@ -248,6 +258,13 @@ static PyMethodDef future_methods[] = {
      "all "
      "values have arrived; soon, if they have. An exception in it ends the job. Only on the rank "
      "that made the future."},
+    {"as_concurrent", future_as_concurrent, METH_NOARGS,
+     "as_concurrent()\n--\n\nA concurrent.futures.Future that gets the same value or exception. "
+     "Other "
+     "threads may wait for it with result(), a loop of asyncio there through "
+     "asyncio.wrap_future(); "
+     "result() in a coroutine suspends it. It cannot be cancelled. Only on the rank that made the "
+     "future."},
     {"__reduce__", c4pe_future_reduce, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };

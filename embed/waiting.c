@@ -330,6 +330,15 @@ arm(slot_t *slot)
     return ready < 0 ? -1 : 0;
 }
 
+/* Other coroutines that take from the same iterator: nothing more will come. */
+static void
+wake_rest(iwait_t *it)
+{
+    c4pe_coro_t *coro;
+    while ((coro = c4pe_waiters_pop(&it->waiters)))
+        c4pe_coro_wake_soon(coro);
+}
+
 /* The next ready object: 1 and a new reference, 0 not yet, 2 at the end, -1 with an exception. */
 static int
 take_ready(iwait_t *it, PyObject **object_out)
@@ -346,6 +355,8 @@ take_ready(iwait_t *it, PyObject **object_out)
             return -1;
         if (ready) {
             it->num_left--;
+            if (it->num_left == 0)
+                wake_rest(it);
             *object_out = Py_NewRef(slot->object);
             return 1;
         }

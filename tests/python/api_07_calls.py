@@ -2,6 +2,7 @@
 """Remote calls: how arguments bind, in which order messages run, what the futures of calls give."""
 
 from charm4py import *
+from c4py import lowlevel
 from checks import check, equal, finish, raises
 
 
@@ -39,6 +40,25 @@ class Target(Chare):
 
     def get_log(self):
         return self.log
+
+    def clear_log(self):
+        self.log = []
+
+    def has_priority(self, priority):
+        return priority
+
+    def ask_for_priorities(self, source, secs):
+        """Keep this rank busy, so that calls from another rank come together in its queue."""
+        source.send_with_priorities(self.thisProxy[self.thisIndex])
+        end = lowlevel.time_s() + secs
+        while lowlevel.time_s() < end:
+            lowlevel.poll()
+
+    def send_with_priorities(self, target):
+        for number, priority in enumerate((0, 5, -1, 5, 0, -7, 2**31 - 1, -(2**31), 1)):
+            target.add((priority, number), priority=priority)
+        target.add(("plain", 9))
+        target.add(item=("keyword", 10), priority=-2)
 
     def self_send(self):
         me = self.thisProxy[self.thisIndex]
@@ -359,6 +379,8 @@ def futures(main):
     hollow = Array(Target, (0, 5))
     equal(hollow.noargs(ret=True).get(), [], "a dense array without elements")
 
+    priorities(group, group[0], group[ranks - 1])
+
     peer = Chare(Target, onPE=ranks - 1)
     value, nothing, log = Chare(Target, onPE=0).calls_block(peer, ret=True).get()
     equal((value, nothing, log), ((1, 2, 33, 44), None, ["x"]), "block=True gives the value itself")
@@ -372,6 +394,36 @@ def futures(main):
     check(
         len({ids[i] for i in range(4)}) == 1, "local receivers share the arguments of a broadcast"
     )
+
+
+def priorities(group, near, far):
+    """Smaller runs first, equal ones in the order sent; 0 is that of calls without priority."""
+    order = [-(2**31), -7, "keyword", -1, 0, 0, "plain", 1, 5, 5, 2**31 - 1]
+    for source, target in ((near, near), (near, far), (far, near)):
+        for attempt in range(12):  # on a loaded machine the calls may need longer to come together
+            target.clear_log(awaitable=True).get()
+            if source == target:
+                source.send_with_priorities(target)
+            else:
+                target.ask_for_priorities(source, 0.002 * 2**attempt)
+            charm.waitQD()
+            log = target.get_log(ret=True).get()
+            if [p for p, _ in log] == order:
+                break
+        equal([p for p, _ in log], order, "by priority")
+        equal([n for p, n in log if p in (0, 5)], [0, 4, 1, 3], "equal ones as sent")
+    group.clear_log(awaitable=True).get()
+    group[0].send_with_priorities(group, awaitable=True).get()
+    charm.waitQD()
+    for log in group.get_log(ret=True).get():
+        equal([number for _, number in log], list(range(11)), "broadcasts keep their order")
+    equal(far.recv(1, y=2, ret=True, priority=3).get(), (1, 2, 33, 44), "with answers")
+    equal(far.has_priority(priority=4, ret=True).get(), 4, "a method's own parameter")
+    equal(far.anykw(1, k=2, priority=5, ret=True).get(), (1, {"k": 2}), "never a keyword argument")
+    raises(TypeError, far.noargs, priority="high", text="priority must be a whole number, not str")
+    raises(ValueError, far.noargs, priority=2**31, text="2147483648")
+    raises(ValueError, far.noargs, priority=-(2**31) - 1)
+    equal(far.noargs(priority=True, ret=True).get(), "none")
 
 
 charm.start(Main)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Futures: values, several values, several waiters, travelling, wait and iwait."""
 
+import asyncio
+import concurrent.futures
 import pickle
 
 from charm4py.charm import Charm4PyError
@@ -177,6 +179,10 @@ def main(args):
     fs = [near.echo(i, ret=True) for i in range(300)]
     equal(sorted(f.get() for f in charm.iwait(fs)), list(range(300)), "three hundred futures")
 
+    several_waiters(far)
+    callbacks(far)
+    concurrent_futures(far)
+
     # More futures than 16 bits count, also as targets of reductions.
     for _ in range(3):
         keep = [Future() for _ in range(25000)]
@@ -185,6 +191,132 @@ def main(args):
     charm.startQD(f)
     equal(f.get(), None, "a late future as target")
     finish(60)
+
+
+def several_waiters(far):
+    """Coroutines share futures, also those that another coroutine made, in every way of waiting."""
+    pool = Chare(Waiting, onPE=0)
+    for way in ("get", "wait_all", "iwait", "iwait", "async_get", "async_iwait"):
+        pool.start(way)
+    charm.waitQD()
+    pool.fill(far)
+    got = pool.results(ret=True).get()
+    equal(got, [[0, 1, 2]] * 6, "each of six coroutines got all three values")
+    equal(pool.shared(far, ret=True).get(), 10, "two coroutines take from one iwait()")
+
+
+class Waiting(Chare):
+    def __init__(self):
+        self.running = []
+
+    @coro
+    def start(self, way):
+        """Make the futures in one coroutine; others wait for them."""
+        if not self.running:
+            self.futures = [Future() for _ in range(3)]
+        self.running.append(getattr(self.thisProxy, way)(ret=True))
+
+    def fill(self, far):
+        for value, future in reversed(list(enumerate(self.futures))):
+            far.send_to(future, value)
+
+    @coro
+    def results(self):
+        return [sorted(f.get()) for f in self.running]
+
+    @coro
+    def get(self):
+        return [f.get() for f in self.futures]
+
+    @coro
+    def wait_all(self):
+        charm.wait(self.futures)
+        return [f.get() for f in self.futures]
+
+    @coro
+    def iwait(self):
+        """The body of the loop waits for something else."""
+        values = []
+        for f in charm.iwait(self.futures):
+            charm.sleep(0)
+            values.append(f.get() + self.thisProxy.zero(ret=True).get())
+        return values
+
+    async def async_get(self):
+        return [await f for f in self.futures]
+
+    async def async_iwait(self):
+        values = []
+        async for f in charm.iwait(self.futures):
+            values.append(await f + await self.thisProxy.zero(ret=True))
+        return values
+
+    def zero(self):
+        return 0
+
+    @coro
+    def take(self):
+        return sum(f.get() for f in self.source)
+
+    @coro
+    def shared(self, far):
+        self.source = charm.iwait([far.echo(i, ret=True) for i in range(5)])
+        return sum(f.get() for f in [self.thisProxy.take(ret=True) for _ in range(3)])
+
+
+def callbacks(far):
+    seen = Future(3)
+
+    def note(f):
+        check(charm.threadMgr.isMainThread(), "called outside of coroutines")
+        seen.send(f.get())
+
+    f = Future()
+    f.add_done_callback(note)
+    f.add_done_callback(note)
+    f("value")
+    equal(f.get(), "value")
+    f.add_done_callback(note)
+    equal(seen.get(), ["value"] * 3, "before and after")
+    seen = Future(1)
+    far.echo("kept", ret=True).add_done_callback(note)  # nothing else refers to this future
+    equal(seen.get(), "kept")
+    raises(TypeError, f.add_done_callback, 5, text="int")
+
+
+def concurrent_futures(far):
+    f = far.echo(5, ret=True)
+    c = f.as_concurrent()
+    check(isinstance(c, concurrent.futures.Future), "the type of the standard library")
+    equal(c.result(), 5, "result() suspends the coroutine")
+    check(c.done() and not c.cancelled() and not c.cancel())
+    equal(c.exception(), None)
+    equal(f.as_concurrent().result(timeout=5), 5, "of a future that is ready")
+    f = Future()
+    c = f.as_concurrent()
+    raises(concurrent.futures.TimeoutError, c.result, timeout=0.01)
+    far.give_exception(f)
+    raises(ValueError, c.result, timeout=30, text="sent as a value")
+    check(isinstance(c.exception(), ValueError))
+    f = Future(2)
+    c = f.as_concurrent()
+    far.send_to(f, 1, 2)
+    equal(c.result(), [1, 2], "several values")
+
+    # Other threads wait while the runtime goes on.
+    with concurrent.futures.ThreadPoolExecutor(2) as threads:
+        gate = Future()
+        waiting = gate.as_concurrent()
+        one = threads.submit(waiting.result)
+        two = threads.submit(lambda: asyncio.run(wrap(waiting)))
+        far.send_to(gate, "for a thread")
+        while not (one.done() and two.done()):
+            charm.sleep(0.001)
+        equal((one.result(), two.result()), ("for a thread",) * 2, "in other threads")
+
+
+async def wrap(future):
+    return await asyncio.wrap_future(future)
 
 
 charm.start(main)
