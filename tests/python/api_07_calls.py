@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Remote calls: how arguments bind, in which order messages run, what the futures of calls give."""
 
-from charm4py import *
 from c4py import lowlevel
+from charm4py import *
 from checks import check, equal, finish, raises
 
 

@@ -260,8 +260,14 @@ class Waiting(Chare):
 
     @coro
     def shared(self, far):
-        self.source = charm.iwait([far.echo(i, ret=True) for i in range(5)])
-        return sum(f.get() for f in [self.thisProxy.take(ret=True) for _ in range(3)])
+        """Fewer values than coroutines: those that get none learn of the end."""
+        futures = [Future(), Future()]
+        self.source = charm.iwait(futures)
+        sums = [self.thisProxy.take(ret=True) for _ in range(4)]
+        charm.waitQD()
+        far.send_to(futures[0], 3)
+        far.send_to(futures[1], 7)
+        return sum(f.get() for f in sums)
 
 
 def callbacks(far):
