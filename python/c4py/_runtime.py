@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
-from . import _c4py, _cli, _profile, _sections, _trees
+from . import _c4py, _cli, _profile, _progress, _sections, _trees
 from ._c4py import Chare
 from ._chare import add_classes, check_chare_class, classes_of_module, is_async, prepare_classes
 from ._collections import Array, ArrayMap, Group, await_creation, make_chare
@@ -109,6 +109,9 @@ class CharmRemote(Chare):
         for cls in classes:
             check_chare_class(cls, "registerNewChareTypes")
         add_classes(prepare_classes(classes))
+
+    def _progress(self, what: str, *args: Any) -> Any:
+        return _progress.handle(what, *args)
 
     def printStats(self) -> None:
         """Print the profile of the rank called; see ``charm.printStats()``."""
@@ -462,6 +465,32 @@ class Charm:
             )
         self._need_start("charm.scheduleCallableAfter()")
         _c4py.call_later(secs, callable, tuple(args))
+
+    # ---- progress ----------------------------------------------------------------------------------
+
+    def progress(
+        self,
+        iterable: Iterable[Any] | None = None,
+        total: float | None = None,
+        desc: str = "",
+        unit: str = "it",
+        style: str = "auto",
+        interval: float = 10.0,
+    ) -> _progress.Progress:
+        """Show how far long work has come: a bar on rank 0, for what all ranks count. Any rank, any context.
+
+        Either wrap what a loop runs over: ``for x in charm.progress(items):``; or make a bar with a
+        total, send it where the work is done, call ``bar.update(n)`` there, and in the end, where it
+        was made, ``bar.close()``, or use it in a ``with`` statement. Counting costs no message:
+        counts are added up on their way and reach rank 0 within a second.
+
+        iterable: counted item by item. total: how many there will be, if that is known; by default
+        the length of iterable. desc, unit: what is counted and in what. style: "bar" (needs tqdm),
+        "lines", "off", or "auto": a bar when tqdm is there and the standard error of rank 0 is a
+        terminal, else lines. interval: seconds between two lines; one more comes at the end.
+        Raises Charm4PyError before the start, TypeError and ValueError for wrong arguments.
+        """
+        return _progress.progress(iterable, total, desc, unit, style, interval)
 
     # ---- chares and reductions -----------------------------------------------------------------------
 
