@@ -254,12 +254,14 @@ static PyMethodDef future_methods[] = {
      "send($self, result=None)\n--\n\nDeliver one value; any rank, at once."},
     {"ready", future_ready, METH_NOARGS, "ready($self, /)\n--\n\nTrue if all values have arrived."},
     {"add_done_callback", c4pe_future_add_done, METH_O,
-     "add_done_callback($self, func, /)\n--\n\nCall func(future) on this rank, outside of coroutines, when "
+     "add_done_callback($self, func, /)\n--\n\nCall func(future) on this rank, outside of "
+     "coroutines, when "
      "all "
      "values have arrived; soon, if they have. An exception in it ends the job. Only on the rank "
      "that made the future."},
     {"as_concurrent", future_as_concurrent, METH_NOARGS,
-     "as_concurrent()\n--\n\nA concurrent.futures.Future that gets the same value or exception. "
+     "as_concurrent($self, /)\n--\n\nA concurrent.futures.Future that gets the same value or "
+     "exception. "
      "Other "
      "threads may wait for it with result(), a loop of asyncio there through "
      "asyncio.wrap_future(); "

@@ -50,18 +50,7 @@ _EntrySpec: TypeAlias = tuple[
 _Callback: TypeAlias = "Future | BoundEntry"
 
 # ---- life -----------------------------------------------------------------------------------------
-def bind(
-    *,
-    Charm4PyError: type[Exception],
-    NotThreadedError: type[Exception],
-    parse_cond: Callable[[str, str, dict[str, int]], object],
-    combine: Callable[[str, list[Any]], Any],
-    make_chare: Callable[..., Any],
-    format_exception: Callable[[BaseException], str],
-    describe_exception: Callable[[BaseException], Any],
-    RemoteStacktrace: Callable[[int, Any], tuple[int, str]],
-    **others: Any,
-) -> None:
+def bind(**hooks: Any) -> None:
     """Give C what it calls back or raises.
 
     ``parse_cond(text, module_name, {param: position})`` makes a condition for ``self.wait``.
@@ -129,7 +118,8 @@ def poll() -> None:
 
 def backlog_bytes() -> int: ...
 def set_option(
-    name: Literal["local_msg_optim", "auto_flush_wait_queues", "pickle_protocol"], value: int
+    name: Literal["local_msg_optim", "auto_flush_wait_queues", "pickle_protocol", "profiling"],
+    value: int,
 ) -> None: ...
 def profile() -> tuple[list[Any], list[Any], tuple[int, ...], tuple[int, ...]] | None:
     """What was measured on this rank; None when profiling is off.
@@ -343,7 +333,7 @@ class Future:
     def send(self, result: Any = None) -> None: ...
     def __call__(self, result: Any = None) -> None: ...
     def ready(self) -> bool: ...
-    def add_done_callback(self, func: Callable[[Any], Any]) -> None: ...
+    def add_done_callback(self, func: Callable[[Any], Any], /) -> None: ...
     def as_concurrent(self) -> concurrent.futures.Future[Any]: ...
     def __await__(self) -> Generator[Any, None, Any]: ...
 

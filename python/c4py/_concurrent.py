@@ -10,7 +10,7 @@ from typing import Any
 from . import _c4py
 
 
-class ConcurrentFuture(concurrent.futures.Future):  # type: ignore[type-arg]
+class ConcurrentFuture(concurrent.futures.Future):
     """What ``Future.as_concurrent()`` returns: a ``concurrent.futures.Future`` that follows a future of this rank.
 
     Other threads wait for it as for any other. On the thread of the runtime ``result()`` and

@@ -134,7 +134,7 @@ def format_description(description: Any) -> str:
     return "".join(parts)
 
 
-class RemoteStacktrace(tuple):  # type: ignore[type-arg]
+class RemoteStacktrace(tuple):
     """``exc.remote_stacktrace``: the pair (rank, text of the traceback there). The text is made when it is looked at."""
 
     __slots__ = ()

@@ -67,7 +67,7 @@ def report() -> str:
             _row_line(f"  {name}.{row[1]}" if len(rows) == 1 else f"  {row[1]}", row)
             for row in rows
         ]
-        sums = [sum(row[i] for row in rows) for i in (2, 3, 4)]
+        sums = [sum(float(row[i]) for row in rows) for i in (2, 3, 4)]
         if len(rows) > 1:
             lines.append(_row_line("  (all)", (name, "", *sums, sum(row[5] for row in rows))))
         total = [a + b for a, b in zip(total, sums)]

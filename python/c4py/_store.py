@@ -110,12 +110,12 @@ class ObjectRef(LocalFuture):
         self.send(result)
 
     @property
-    def src(self) -> int:
+    def src(self) -> int:  # type: ignore[override]
         """The rank that owns the object."""
         return self.oid >> _OWNER_SHIFT
 
     @property
-    def fid(self) -> int:
+    def fid(self) -> int:  # type: ignore[override]
         """Number of the object on the rank that owns it."""
         return self.oid & ((1 << _OWNER_SHIFT) - 1)
 

@@ -228,7 +228,7 @@ class ActorClass:
             self._next_pe = _c4py.rank()
         pe, self._next_pe = self._next_pe, (self._next_pe + 1) % _c4py.num_ranks()
         proxy = _c4py.chare_new(self._chare, (), pe, False)
-        proxy._ray_begin(args, kwargs)  # type: ignore[attr-defined]
+        proxy._ray_begin(args, kwargs)
         return ActorHandle(proxy)
 
     def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
@@ -252,7 +252,7 @@ def _make_chare_class(cls: type) -> type:
     def _ray_begin(self: Any, args: Any, kwargs: Any) -> None:
         """Run the constructor of the user's class."""
         try:
-            _call(cls.__init__.__get__(self), args, kwargs)
+            _call(getattr(cls, "__init__").__get__(self), args, kwargs)  # noqa: B009
         except Exception as error:
             self._ray_error = bare(describe_error(error, _c4py.rank()))
         self._ray_state = "ready"
