@@ -72,6 +72,16 @@ room(c4pi_port_t *port, void *items, uint32_t count, uint32_t *cap, size_t size)
     return grown;
 }
 
+/* FNV-1a */
+static uint32_t
+hash_of(const char *name)
+{
+    uint32_t hash = 2166136261u;
+    for (; *name; name++)
+        hash = (hash ^ (unsigned char)*name) * 16777619u;
+    return hash;
+}
+
 c4p_status_t
 c4pi_registry_add_type(c4pi_registry_t *registry, const c4p_type_desc_t *desc, c4p_type_t *type_out)
 {
@@ -94,6 +104,7 @@ c4pi_registry_add_type(c4pi_registry_t *registry, const c4p_type_desc_t *desc, c
     memcpy(&type->desc, desc,
            desc->struct_size < sizeof type->desc ? desc->struct_size : sizeof type->desc);
     type->desc.name = name;
+    type->name_hash = hash_of(name);
     types[registry->num_types++] = type;
     type->id = registry->num_types;
     *type_out = type->id;

@@ -20,6 +20,7 @@ typedef struct c4pi_entry {
 typedef struct c4pi_type {
     c4p_type_desc_t desc; /* desc.name is owned */
     c4p_type_t id;
+    uint32_t name_hash; /* to notice that another rank means another type by this number */
     uint32_t num_entries, cap_entries;
     c4pi_entry_t *entries;
 } c4pi_type_t;

@@ -214,6 +214,7 @@ pack_descriptor(c4p_rt_t *rt, const c4pi_coll_t *proto, c4p_type_t type, c4p_msg
     c4p_put_u8(&p, args != NULL);
     c4p_put_u8(&p, (uint8_t)proto->ndims);
     c4p_put_u32(&p, type);
+    c4p_put_u32(&p, c4pi_registry_type(rt->registry, type)->name_hash);
     for (int d = 0; d < C4P_MAX_DIMS; d++)
         c4p_put_u64(&p, (uint64_t)proto->dims[d]);
     c4p_put_u32(&p, proto->map);
@@ -279,6 +280,7 @@ unpack_descriptor(c4p_rt_t *rt, c4p_msg_t *msg, c4p_pup_t *p, c4pi_coll_t *proto
     bool has_args = c4p_get_u8(p);
     proto->ndims = c4p_get_u8(p);
     proto->type = c4pi_registry_type(rt->registry, c4p_get_u32(p));
+    uint32_t name_hash = c4p_get_u32(p);
     for (int d = 0; d < C4P_MAX_DIMS; d++)
         proto->dims[d] = (int64_t)c4p_get_u64(p);
     proto->map = c4p_get_u32(p);
@@ -289,6 +291,11 @@ unpack_descriptor(c4p_rt_t *rt, c4p_msg_t *msg, c4p_pup_t *p, c4pi_coll_t *proto
         c4pi_die(rt, C4P_ERR_MISMATCH,
                  "rank %d made a collection of a chare type that this rank has not registered",
                  (int)msg->env.source);
+    if (proto->type->name_hash != name_hash)
+        c4pi_die(rt, C4P_ERR_MISMATCH,
+                 "rank %d made a collection of a chare type whose number means '%s' on this rank: "
+                 "types were not added in the same order on all ranks",
+                 (int)msg->env.source, proto->type->desc.name);
     return has_args;
 }
 
