@@ -54,6 +54,7 @@ struct c4pe_coro {
     PyObject *exc_type, *exc_value, *exc_tb;
     enum c4pe_coro_state state;
     uint32_t saved_no_suspend;
+    bool cancelled;        /* it was woken because it waited in vain */
     c4pe_wait_kind_t kind; /* while it waits: for what */
     PyObject *object;      /* borrowed */
     double since;
@@ -101,10 +102,17 @@ void c4pe_coro_async_step(c4pe_coro_t *coro);
 /* It has ended, with this result (taken) or, NULL, with the exception that is set. */
 void c4pe_coro_keep_result(c4pe_coro_t *coro, PyObject *result);
 
+/* ---- coro_cancel.c ------------------------------------------------------------------------------- */
+
+/* It wants to wait again after it was woken in vain: forget the wait; -1 with an exception. */
+int c4pe_coro_refuse_wait(c4pe_coro_t *coro);
+
 /* ---- coro_report.c ------------------------------------------------------------------------------- */
 
 /* A future that gets None after so many seconds, for async coroutines. */
 PyObject *c4pe_coro_sleep_awaitable(c4pe_state_t *st, double seconds);
+/* What a waiting coroutine waits for, in words. */
+void c4pe_coro_describe_wait(c4pe_coro_t *coro, char *buf, size_t size);
 /* From how many bytes on, waiting for slow receivers, a sender is held back. */
 uint64_t c4pe_coro_backlog_limit(void);
 

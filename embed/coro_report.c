@@ -131,8 +131,8 @@ c4pe_coro_place_text(PyObject *place, int at, char *buf, size_t size)
 
 /* ---- the stall report ---------------------------------------------------------------------------- */
 
-static void
-describe_wait(c4pe_coro_t *coro, char *buf, size_t size)
+void
+c4pe_coro_describe_wait(c4pe_coro_t *coro, char *buf, size_t size)
 {
     const char *text = NULL;
     switch (coro->kind) {
@@ -190,7 +190,7 @@ describe_coro(c4pe_coro_t *coro, char *buf, size_t size)
     }
     if (coro->job.chare)
         c4pe_describe_chare(coro->job.chare, whose, sizeof(whose));
-    describe_wait(coro, what, sizeof(what));
+    c4pe_coro_describe_wait(coro, what, sizeof(what));
     PyObject *name = coro_name(coro);
     const char *text = name ? PyUnicode_AsUTF8(name) : NULL;
     PyOS_snprintf(buf, size, "coroutine %s%s%s at %s on rank %d waits for %s since %.1f s",

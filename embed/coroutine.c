@@ -382,6 +382,8 @@ c4pe_coro_may_create(c4pe_state_t *st, const char *what)
 int
 c4pe_coro_suspend(c4pe_coro_t *coro, c4pe_wait_kind_t kind, PyObject *object)
 {
+    if (coro->cancelled)
+        return c4pe_coro_refuse_wait(coro);
     list_as_waiting(coro, kind, object);
     return c4pe_coro_switch_back(coro);
 }

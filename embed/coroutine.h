@@ -88,6 +88,12 @@ int c4pe_coro_sleep(c4pe_state_t *st, double seconds);
  * exception. */
 int c4pe_coro_throttle(c4pe_state_t *st);
 
+/* True, once, if the coroutine was woken in vain by cancel_wait(): it should not wait again. */
+bool c4pe_coro_take_cancelled(c4pe_coro_t *coro);
+/* blocked(chare), cancel_wait(chare) of the module, see _c4py.pyi. */
+PyObject *c4pe_coro_blocked(PyObject *module, PyObject *chare);
+PyObject *c4pe_coro_cancel_wait(PyObject *module, PyObject *chare);
+
 /* ---- reports ------------------------------------------------------------------------------------ */
 
 /* Coroutines that wait for something other than a timer. */

@@ -262,6 +262,8 @@ c4pe_future_get(c4pe_state_t *st, PyObject *future)
         c4pe_coro_t *coro = c4pe_coro_need(st, "Future.get()");
         if (!coro)
             return NULL;
+        if (c4pe_coro_take_cancelled(coro))
+            Py_RETURN_NONE;
         c4pe_waiters_add(&f->waiters, coro);
         if (c4pe_coro_suspend(coro, C4PE_WAIT_FUTURE, future) < 0)
             return NULL;

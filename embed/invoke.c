@@ -98,6 +98,8 @@ answer_error(c4pe_state_t *st, c4pe_chare_t *chare, const c4pe_entry_t *entry,
         PyErr_SetString(PyExc_SystemError, "a call failed without an exception");
     if (reply->kind == C4P_REPLY_NONE || constructor || !PyErr_ExceptionMatches(PyExc_Exception)) {
         c4pe_err_uncaught(st, chare, entry, constructor ? "constructing" : NULL);
+        if (reply->kind != C4P_REPLY_NONE && !st->exiting)
+            c4p_reply_send(st->rt, reply, NULL, false);
         return;
     }
     c4p_msg_t *msg = c4pe_err_encode(st);
@@ -447,8 +449,8 @@ run_init(c4pe_chare_t *chare, PyObject *args, const c4p_reply_t *reply)
         int result = Py_TYPE(chare)->tp_init((PyObject *)chare, args, NULL);
         st->no_suspend--;
         if (result < 0)
-            c4pe_err_uncaught(st, chare, &cls->init, "constructing");
-        else if (reply->kind != C4P_REPLY_NONE)
+            c4pe_err_uncaught(st, chare, &cls->init, "constructing"); /* returns: it goes on */
+        if (reply->kind != C4P_REPLY_NONE && !st->exiting)
             c4p_reply_send(st->rt, reply, NULL, false);
     }
     if (flags & C4PE_LOOK)

@@ -450,6 +450,8 @@ static PyMethodDef module_methods[] = {
     {"profile", c4pe_profile_get, METH_NOARGS, NULL},
     {"profile_enter_send", c4pe_profile_enter_send, METH_NOARGS, NULL},
     {"profile_leave_send", c4pe_profile_leave_send, METH_O, NULL},
+    {"blocked", c4pe_coro_blocked, METH_O, NULL},
+    {"cancel_wait", c4pe_coro_cancel_wait, METH_O, NULL},
     {"context", module_context, METH_NOARGS, NULL},
     {"in_coroutine", module_in_coroutine, METH_NOARGS, NULL},
     {"wait_kind", module_wait_kind, METH_NOARGS, NULL},

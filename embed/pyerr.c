@@ -313,6 +313,24 @@ end_job(c4pe_state_t *st, PyObject *exc, const char *report)
     c4p_abort(st->rt, 1, report); /* the other one has not managed it */
 }
 
+/* The interactive shell goes on after a mistake. True if the package's hook took the exception. */
+static bool
+tell_hook(c4pe_state_t *st, PyObject *exc, c4pe_chare_t *chare, const c4pe_entry_t *entry)
+{
+    char who[256] = "";
+    PyObject *hook = PyDict_GetItemString(st->hooks, "on_uncaught"); /* borrowed */
+    if (hook == NULL || hook == Py_None)
+        return false;
+    if (chare != NULL)
+        c4pe_describe_chare(chare, who, sizeof(who));
+    PyObject *done = PyObject_CallFunction(hook, "OsO", exc, who,
+                                           entry && entry->qualname ? entry->qualname : Py_None);
+    if (done == NULL)
+        PyErr_Print();
+    Py_XDECREF(done);
+    return done != NULL;
+}
+
 void
 c4pe_err_uncaught(c4pe_state_t *st, c4pe_chare_t *chare, const c4pe_entry_t *entry,
                   const char *doing)
@@ -332,6 +350,10 @@ c4pe_err_uncaught(c4pe_state_t *st, c4pe_chare_t *chare, const c4pe_entry_t *ent
     }
     if (interrupted && st->rt != NULL) {
         exit_interrupted(st, chare, entry);
+        Py_DECREF(exc);
+        return;
+    }
+    if (st->rt != NULL && tell_hook(st, exc, chare, entry)) {
         Py_DECREF(exc);
         return;
     }

@@ -19,7 +19,7 @@ What happens per message is done by the C module ``_c4py``; the Python files say
 The submodules that programs written for Charm4py import are made in ``_submodules``.
 """
 
-from . import _submodules, interactive, liveviz, lowlevel, ray, testing, wait
+from . import _submodules, liveviz, lowlevel, ray, testing, wait
 from ._c4py import Channel, Chare, give
 from ._chare import ArrayMap, coro, coro_ext, register, threaded, when
 from ._collections import Array, Group
@@ -54,6 +54,16 @@ for _public in (
     _public.__module__ = threads.__name__
 del _public
 
+
+def __getattr__(name: str) -> object:
+    """``interactive`` is loaded when it is asked for, so that it can be run with -m."""
+    if name == "interactive":
+        import importlib
+
+        return importlib.import_module(f"{__name__}.interactive")
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+
+
 Future = charm.createFuture
 charm4py_version = _submodules.version
 __version__ = _submodules.version
@@ -77,7 +87,6 @@ __all__ = [
     "coro_ext",
     "entry_method",
     "give",
-    "interactive",
     "liveviz",
     "lowlevel",
     "object_store",

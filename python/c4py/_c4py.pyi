@@ -133,6 +133,12 @@ def profile_enter_send() -> bool:
     """Charge what follows as sending; the result is for `profile_leave_send`."""
 
 def profile_leave_send(entered: bool) -> None: ...
+def blocked(chare: Chare) -> tuple[str, float] | None:
+    """What a coroutine of this chare waits for, timers excepted, and since when (`time_s()`); None if none waits."""
+
+def cancel_wait(chare: Chare) -> bool:
+    """Let that coroutine go on in vain: ``Future.get()`` returns None, other waits raise. False if none waits."""
+
 def context() -> tuple[str, str] | None:
     """(class, method) of the entry method that was started last; for error texts."""
 

@@ -142,6 +142,7 @@ def is_coroutine(func: Any) -> bool:
 # ---- registration ----------------------------------------------------------------------------------
 
 _pending: dict[type, None] = {}  # registered before the start, in the order seen
+_times_added: dict[str, int] = {}  # how often a class of this name was added
 
 
 def register(cls: _C) -> _C:
@@ -186,12 +187,12 @@ def classes_of_module(module: Any, bad_bases: Iterable[type]) -> list[type]:
     return found
 
 
-def prepare_classes(classes: Iterable[type]) -> list[tuple[Any, ...]]:
+def prepare_classes(classes: Iterable[type], with_pending: bool = True) -> list[tuple[Any, ...]]:
     """What the runtime must know of these and of all pending classes, in the same order on all ranks.
 
     Raises Charm4PyError or AssertionError for mistakes in a class.
     """
-    every = dict(_pending)
+    every = dict(_pending) if with_pending else {}
     every.update(dict.fromkeys(classes))
     seen: dict[str, type] = {}
     prepared = []
@@ -211,10 +212,16 @@ def prepare_classes(classes: Iterable[type]) -> list[tuple[Any, ...]]:
 
 
 def add_classes(prepared: Iterable[tuple[Any, ...]]) -> None:
-    """Register what `prepare_classes` returned with the runtime."""
-    for item in prepared:
-        _c4py.class_add(*item)
-    _pending.clear()
+    """Register what `prepare_classes` returned with the runtime.
+
+    A class of a name that is taken, because it was defined once more while the program runs, gets a
+    number: ``__main__.Worker#2``.
+    """
+    for cls, name, *rest in prepared:
+        times = _times_added.get(name, 0) + 1
+        _times_added[name] = times
+        _c4py.class_add(cls, name if times == 1 else f"{name}#{times}", *rest)
+        _pending.pop(cls, None)
 
 
 def _check_final(cls: type) -> None:

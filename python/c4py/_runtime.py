@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
-from . import _c4py, _cli, _profile, _progress, _sections, _trees
+from . import _c4py, _cli, _console, _profile, _progress, _sections, _trees
 from ._c4py import Chare
 from ._chare import add_classes, check_chare_class, classes_of_module, is_async, prepare_classes
 from ._collections import Array, ArrayMap, Group, await_creation, make_chare
@@ -98,17 +98,43 @@ class CharmRemote(Chare):
         reducers.addReducer(func)
 
     def registerNewChareType(self, name: str, source: str) -> None:
-        """Define a chare class from source text in the main module and register it; needs ``remote_exec``."""
+        """Define a chare class from source text in the main module and register it; needs ``remote_exec``.
+
+        To be called on all ranks, ``charm.thisProxy.registerNewChareType(…, awaitable=True).get()``;
+        afterwards the class can be used on any of them. The name may be taken: the new class is
+        another one.
+        """
         _check_remote_exec("registerNewChareType")
         main = vars(sys.modules["__main__"])
         exec(source, main)
-        add_classes(prepare_classes([main[name]]))
+        if name not in main:
+            raise Charm4PyError(f"registerNewChareType: the source does not define {name}")
+        self.registerNewChareTypes([main[name]])
 
     def registerNewChareTypes(self, classes: Sequence[type]) -> None:
-        """Register chare classes that exist on the ranks called. Call it on all ranks before using them."""
+        """Register chare classes, which exist on the ranks called, while the program runs.
+
+        To be called on all ranks, ``charm.thisProxy.registerNewChareTypes([C], awaitable=True).get()``;
+        afterwards the classes can be used on any of them. Those that are registered are left alone.
+        Raises Charm4PyError for others than chare classes; then none is registered.
+        """
         for cls in classes:
             check_chare_class(cls, "registerNewChareTypes")
-        add_classes(prepare_classes(classes))
+        add_classes(prepare_classes(classes, with_pending=False))
+
+    def _register_by_name(self, names: Sequence[tuple[str, str]]) -> None:
+        """The same for classes given as (module, name)."""
+        self.registerNewChareTypes([getattr(sys.modules[module], name) for module, name in names])
+
+    def _import(self, statement: str, caller: int) -> None:
+        """Run an import of the shell in the main module, on ranks other than the shell's."""
+        _check_remote_exec("an import")
+        if _c4py.rank() != caller:
+            exec(statement, vars(sys.modules["__main__"]))
+
+    def _report_uncaught(self, text: str) -> None:
+        """On rank 0: an exception that nobody waits for, from any rank, in a session of the shell."""
+        _console.report_uncaught(text)
 
     def _progress(self, what: str, *args: Any) -> Any:
         return _progress.handle(what, *args)
@@ -201,7 +227,8 @@ class Charm:
         entry: a function or a chare class; on rank 0 it is called as a coroutine with the list of
         command-line words.
         classes: chare classes to register besides those of the script. modules: names of modules
-        whose chare classes are registered. interactive: run a shell instead of an entry point.
+        whose chare classes are registered. interactive: run the shell on rank 0 instead of an entry
+        point, see ``c4py.interactive``.
 
         The program runs until ``charm.exit()`` or ``exit()`` is called on any rank; then buffers
         are flushed, atexit handlers run, and the process ends with that status. Raises
@@ -212,7 +239,7 @@ class Charm:
             raise Charm4PyError("charm.start() can be called only once")
         check_removed()
         if interactive:
-            not_available("charm.start(interactive=True)")
+            entry = _console.prepare()
         _check_entry(entry)
         for cls in classes:
             check_chare_class(cls, "charm.start(classes=…)")
@@ -220,7 +247,8 @@ class Charm:
         prepared = prepare_classes(used)
         self._begun = True
         args = self._parse_command_line()
-        _c4py.init(quiet=bool(self.options.quiet))
+        # The shell deals with stalls itself: what is typed in wrongly must not end the session.
+        _c4py.init(quiet=bool(self.options.quiet), stall="off" if interactive else None)
         self._tell_flags()
         for name in ("local_msg_optim", "auto_flush_wait_queues"):
             _c4py.set_option(name, bool(getattr(self.options, name)))
@@ -585,8 +613,11 @@ class Charm:
         not_available("charm.callHandler()")
 
     def hapiAddCudaCallback(self, stream: int, future: Any) -> NoReturn:
-        """Wait for a GPU. Not available in this version: raises Charm4PyError."""
-        not_available("charm.hapiAddCudaCallback()")
+        """Complete a future when a CUDA stream is done. There is no CUDA support: raises Charm4PyError at once."""
+        raise Charm4PyError(
+            "charm.hapiAddCudaCallback(): c4py is built without CUDA; wait for the stream with your GPU library "
+            "(in CuPy: stream.synchronize()), then send the future its value: future.send(None)"
+        )
 
     def printStats(self) -> None:
         """Print what the chares of this rank did since the start: seconds in each entry method and its sends, messages.

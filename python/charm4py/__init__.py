@@ -11,8 +11,9 @@ import sys as _sys
 if _os.environ.get("CHARM_NOLOAD", "0") == "0":
     import c4py as _c4py
     from c4py import *
+    from c4py import __getattr__ as __getattr__
     from c4py import __version__ as __version__
 
     # Those made by c4py._submodules are there already; these are files.
-    for _name in ("wait", "interactive", "liveviz", "ray", "ray.api", "lowlevel", "testing"):
+    for _name in ("wait", "liveviz", "ray", "ray.api", "lowlevel", "testing"):
         _sys.modules[f"{__name__}.{_name}"] = _sys.modules[f"{_c4py.__name__}.{_name}"]

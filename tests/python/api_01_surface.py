@@ -58,9 +58,7 @@ def main(args):
     # What this version lacks says so and does nothing else.
     for call in (
         lambda: the_charm.CcsRegisterHandler("x", print),
-        lambda: the_charm.hapiAddCudaCallback(0, None),
         lambda: charm4py.liveviz.Config(),
-        lambda: interactive.start(),
     ):
         raises(Charm4PyError, call, text="not available in this version")
 

@@ -38,6 +38,63 @@ class Looker(Chare):
         return charm.thisProxy, charm.myPe()
 
 
+class Element(Chare):
+    def __init__(self, x=0):
+        self.x = x
+
+    def get(self):
+        return self.thisIndex, self.x
+
+    def total(self, future):
+        self.reduce(future, 2, Reducer.product_of_all)
+
+
+def product_of_all(contributions):
+    product = 1
+    for value in contributions:
+        product *= value
+    return product
+
+
+def remote_creation(ranks):
+    """An array made on another rank: its proxy comes back, and goes to a callback."""
+    runtime = charm.thisProxy[ranks - 1]
+    proxy = runtime.createArray(Element, 3, args=["x"], ret=True).get()
+    equal(proxy.get(ret=True).get(), [((i,), "x") for i in range(3)], "made elsewhere")
+    future = Future()
+    runtime.createArray(Element, (2, 2), args=[5], cb=future)
+    proxy = future.get()
+    equal(len(proxy.get(ret=True).get()), 4, "given to the callback")
+    equal(proxy[1, 1].get(ret=True).get(), ((1, 1), 5))
+    empty = runtime.createArray(Element, ndims=2, ret=True).get()
+    empty.ckInsert((7, 8), args=[9])
+    empty.ckDoneInserting()
+    equal(empty[7, 8].get(ret=True).get(), ((7, 8), 9), "filled afterwards")
+    raises(Charm4PyError, runtime.createArray(int, 3, ret=True).get, text="not a chare class")
+
+
+def remote_reducers(ranks):
+    charm.thisProxy.addReducer(product_of_all, awaitable=True).get()
+    future = Future()
+    Group(Element).total(future)
+    equal(future.get(), 2**ranks, "a reducer added while running")
+    raises(
+        Charm4PyError,
+        charm.thisProxy.addReducer(product_of_all, awaitable=True).get,
+        text="already",
+    )
+
+
+def as_callbacks(ranks):
+    """Methods of charm.thisProxy are callbacks like others."""
+    charm.startQD(charm.thisProxy.myPe)
+    charm.waitQD()
+    charm.scheduleCallableAfter(charm.thisProxy[ranks - 1].updateGlobals, 0, [{"by_timer": 3}])
+    while charm.thisProxy[ranks - 1].eval("globals().get('by_timer')", ret=True).get() != 3:
+        charm.sleep(0.001)
+    charm.thisProxy.printStats(awaitable=True).get()
+
+
 def main(args):
     ranks = charm.numPes()
     ro.number = 47
@@ -121,12 +178,15 @@ def main(args):
         "a class defined while running",
     )
     charm.thisProxy.updateGlobals({}, awaitable=True).get()
+    remote_creation(ranks)
+    remote_reducers(ranks)
+    as_callbacks(ranks)
     charm.thisProxy[0].eval("setattr(charm.options, 'remote_exec', False)", ret=True).get()
     raises(Charm4PyError, charm.thisProxy[0].eval("1", ret=True).get, text="remote_exec")
     raises(Charm4PyError, charm.thisProxy[0].exec("1", awaitable=True).get, text="remote_exec")
     equal(charm.myPe(), 0)
     equal(charm.numPes(), ranks)
-    finish(25)
+    finish(33)
 
 
 charm.options.remote_exec = True

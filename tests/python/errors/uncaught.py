@@ -5,7 +5,13 @@ Usage: uncaught.py CASE. What fails lives on the last rank, so that the report h
 another process.
 """
 
+import sys
+import types
+
 from charm4py import *
+
+late = sys.modules["late"] = types.ModuleType("late")
+exec("from charm4py import Chare\nclass First(Chare): pass\nclass Second(Chare): pass", vars(late))
 
 
 class Broken(Chare):
@@ -249,6 +255,15 @@ def case_abort(c, g):
 
 def case_unpicklable_readonly(c, g):
     readonlies.generator = (i for i in range(3))
+
+
+# Classes that come later must come in the same order on all ranks: a number must not mean two classes.
+def case_late_order(c, g):
+    for pe in range(charm.numPes()):
+        order = [late.First, late.Second] if pe == 0 else [late.Second, late.First]
+        for cls in order:
+            charm.thisProxy[pe].registerNewChareTypes([cls], awaitable=True).get()
+    Group(late.First)
 
 
 # In the caller: an ordinary exception, which here nobody catches.

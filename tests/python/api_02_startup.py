@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Starting a program, which classes it may use, and classes that come later. Usage: api_02_startup.py KIND-OF-ENTRY"""
+
+import builtins
+import functools
+import os
+import pickle
+import sys
+import types
+
+from charm4py.charm import Charm4PyError
+
+from charm4py import *
+from charm4py import readonlies as ro
+from checks import check, equal, finish, raises
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ran_here = []
+
+
+def module(name, source):
+    """A module that every rank has, as if it had been imported from a file."""
+    made = sys.modules[name] = types.ModuleType(name)
+    exec("from charm4py import Chare, charm, register\n" + source, made.__dict__)
+    return made
+
+
+CLASS = "class {0}(Chare):\n    def get(self):\n        return '{0}', charm.myPe()\n"
+by_decorator = module("by_decorator", "@register\n" + CLASS.format("Decorated"))
+by_class = module("by_class", CLASS.format("Listed") + CLASS.format("Unlisted"))
+by_module = module("by_module", CLASS.format("InModule"))
+late = module("late", CLASS.format("Late") + CLASS.format("Later"))
+from_elsewhere = module("from_elsewhere", CLASS.format("Imported"))
+Imported = from_elsewhere.Imported  # an attribute of __main__ counts, wherever it was defined
+
+
+class Facts(Chare):
+    def facts(self):
+        main = sys.modules["__main__"]
+        return (
+            (__name__, main.Facts is Facts, os.path.abspath(main.__file__)),
+            (sys.path[0], sys.argv[0], os.getcwd()),
+            (hasattr(builtins, "exit"), hasattr(builtins, "quit")),
+            pickle.loads(pickle.dumps(Facts)) is Facts,
+            (charm.registered is not None, charm.options.remote_exec),
+        )
+
+
+class Early(Chare):
+    def __init__(self):
+        ran_here.append(charm.myPe())
+        self.saw = getattr(ro, "assigned_late", None)
+
+    def get(self):
+        return self.saw, ran_here
+
+
+def check_process(group, ranks):
+    want = (
+        ("__main__", True, os.path.abspath(__file__)),
+        (HERE, sys.argv[0], os.getcwd()),
+        (True, True),
+        True,
+        (True, True),
+    )
+    equal(
+        group.facts(ret=True).get(),
+        [want] * ranks,
+        "the process is like Python's own, on all ranks",
+    )
+
+
+def uses(cls, ranks):
+    equal(Group(cls).get(ret=True).get(), [(cls.__name__, pe) for pe in range(ranks)], cls.__name__)
+
+
+def check_registered(ranks):
+    for cls in (by_decorator.Decorated, by_class.Listed, by_module.InModule, Imported):
+        uses(cls, ranks)
+    raises(Charm4PyError, Group, by_class.Unlisted, text="is not registered")
+    raises(Charm4PyError, Array, late.Late, 2, text="is not registered")
+    raises(Charm4PyError, Group, int, text="not a chare class")
+
+
+def check_late(group, ranks):
+    """Classes that are registered while the program runs."""
+    register_types = charm.thisProxy.registerNewChareTypes
+    register_types([late.Late, late.Later], awaitable=True).get()
+    uses(late.Late, ranks)
+    uses(late.Later, ranks)
+    names = [name for name, _ in Array(late.Later, 3).get(ret=True).get()]
+    equal(names, ["Later"] * 3, "in an array")
+    register_types([late.Late], awaitable=True).get()  # once more: nothing happens
+    uses(late.Late, ranks)
+    raises(Charm4PyError, register_types([int], awaitable=True).get, text="not a chare class")
+
+    source = "class Typed(Chare):\n    def get(self):\n        return {!r}, charm.myPe()\n"
+    for text in ("first", "second"):  # a name may be used again, for another class
+        charm.thisProxy.registerNewChareType("Typed", source.format(text), awaitable=True).get()
+        typed = sys.modules["__main__"].Typed
+        equal(Group(typed).get(ret=True).get(), [(text, pe) for pe in range(ranks)], text)
+    for name, bad, kind, text in (
+        ("Typed", "class Typed(", SyntaxError, ""),
+        ("Other", "x = 1", Charm4PyError, "does not define Other"),
+        ("int", "", Charm4PyError, "does not define int"),
+        ("Plain", "class Plain: pass", Charm4PyError, "not a chare class"),
+    ):
+        raises(kind, charm.thisProxy.registerNewChareType(name, bad, awaitable=True).get, text=text)
+    equal(group.facts(ret=True).get() != [], True, "all goes on")
+
+
+def check_order(ranks):
+    early = Group(Early)
+    equal(ran_here, [0], "on the own rank the constructor has run")
+    ro.assigned_late = "after the group was made"
+    charm.awaitCreation(early)
+    equal(
+        early.get(ret=True).get(),
+        [(None, [0])] + [("after the group was made", [pe]) for pe in range(1, ranks)],
+        "nothing runs on other ranks before the entry point waits",
+    )
+
+
+def check_all(args):
+    ranks = charm.numPes()
+    if entry is not Entry:  # that one has waited already
+        check_order(ranks)
+    equal(args[0], sys.argv[0], "the first word is the script")
+    group = Group(Facts)
+    check_process(group, ranks)
+    check_registered(ranks)
+    check_late(group, ranks)
+    raises(Charm4PyError, charm.start, entry, text="only once")
+    finish(20)
+
+
+@coro  # which changes nothing
+def function(args):
+    check_all(args)
+
+
+class Holder:
+    def method(self, args):
+        check_all(args)
+
+    def __call__(self, args):
+        check_all(args)
+
+
+@register  # usable as entry and in collections
+class Entry(Chare):
+    def __init__(self, args):
+        if args is None:
+            return
+        check(not hasattr(self, "thisIndex"), "the main chare has no index")
+        future = Future()
+        self.thisProxy.called("through its proxy", future)
+        equal(future.get(), "through its proxy", "it has a proxy, and may wait")
+        self.ready = False
+        self.thisProxy.make_ready()
+        self.wait("self.ready")
+        group = Group(Entry, args=[None])
+        group.add(self.thisProxy.summed)
+        self.wait("self.sum is not None")
+        equal(self.sum, sum(range(charm.numPes())), "target of a reduction; the class in a group")
+        check_all(args)
+
+    sum = None
+
+    def called(self, x, future):
+        future(x)
+
+    def make_ready(self):
+        self.ready = True
+
+    def add(self, target):
+        self.reduce(target, charm.myPe(), Reducer.sum)
+
+    def summed(self, value):
+        self.sum = value
+
+
+def returns(args):
+    """The entry point has returned: the program goes on serving."""
+    Chare(Ender, onPE=charm.numPes() - 1).work()
+
+
+class Ender(Chare):
+    @coro
+    def work(self):
+        charm.sleep(0.05)
+        print("1 checks passed", flush=True)
+        charm.exit()
+
+
+entries = {
+    "function": function,
+    "partial": functools.partial(lambda prefix, args: check_all(args), "prefix"),
+    "method": Holder().method,
+    "callable": Holder(),
+    "class": Entry,
+    "returns": returns,
+}
+entry = entries[sys.argv[1]]
+charm.options.remote_exec = True
+charm.start(entry, classes=[by_class.Listed], modules=["by_module"])

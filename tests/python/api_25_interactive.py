@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The interactive shell: sessions piped into rank 0. Runs in an ordinary Python. Usage: api_25_interactive.py FOLDER-OF-THE-PACKAGE"""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+
+package = os.path.abspath(sys.argv[1])
+sys.path.insert(0, package)
+
+from charmrun.launch import job_command  # noqa: E402
+
+checks = 0
+MODULE = ["-m", "charm4py.interactive"]
+
+
+def session(text, ranks=2, status=0, program=MODULE, **env):
+    """What the shell prints on standard output, without prompts, and on standard error."""
+    global checks
+    done = subprocess.run(
+        job_command(ranks, program),
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={"OMPI_MCA_rmaps_base_oversubscribe": "1", **os.environ, **env},
+    )
+    if done.returncode != status:
+        sys.exit(
+            f"FAILED: status {done.returncode}, not {status}\n{text}\n{done.stdout}\n{done.stderr}"
+        )
+    checks += 1
+    return re.sub(r"^((>>>|\.\.\.) ?)+", "", done.stdout, flags=re.MULTILINE), done.stderr
+
+
+def expect(told, *patterns, absent=()):
+    """Each pattern is found, one after the other."""
+    global checks
+    at = 0
+    for pattern in patterns:
+        found = re.compile(pattern, re.MULTILINE).search(told, at)
+        if not found:
+            sys.exit(f"FAILED: no /{pattern}/ after\n{told[:at]}\n---- in\n{told[at:]}")
+        at = found.end()
+        checks += 1
+    for pattern in absent:
+        if re.search(pattern, told, re.MULTILINE):
+            sys.exit(f"FAILED: /{pattern}/ in\n{told}")
+        checks += 1
+
+
+def names_and_echo():
+    out, err = session("""
+1 + 1
+None
+_
+x = [1, 2]
+x
+charm.numPes(), charm.myPe()
+[c.__name__ for c in (Chare, Group, Array, Channel, coro, threaded)]
+isinstance(self, Chare), Reducer is charm.reducers
+charm.options.remote_exec
+f = future()
+f is _f
+_f(5)
+f.get()
+for i in range(2):
+    print("loop", i)
+
+def double(x):
+    return 2 * x
+
+double(21)
+charm.thisProxy[1].eval("'double' in globals()", ret=True).get()
+exit(7)
+""", status=7)  # fmt: skip
+    expect(
+        out, "^c4py interactive", "^2$", "^2$", r"^\[1, 2\]$", r"^\(2, 0\)$", "^.'Chare', 'Group', 'Array'",
+        r"^\(True, True\)$", "^True$", "^True$", "^5$", "^loop 0", "^loop 1", "^42$", "^False$",
+    )  # fmt: skip
+    expect(err, absent=["Traceback"])
+
+
+def classes():
+    out, err = session("""
+class A(Chare):
+    def __init__(self, n=0):
+        self.n = n
+    def get(self):
+        return self.n, charm.myPe()
+    @coro
+    def ask(self, other):
+        return other.get(ret=True).get()
+
+a = Group(A, args=[3])
+a.get(ret=True).get()
+Array(A, 4).get(ret=True).get() == [(0, i // 2) for i in range(4)]
+a[1].ask(a[0], ret=True).get()
+class A(Chare):
+    def get(self):
+        return "new", charm.myPe()
+
+Group(A).get(ret=True).get()
+a.get(ret=True).get()
+class B(A): pass
+
+Group(B).get(ret=True).get()
+class Plain:
+    pass
+
+charm.thisProxy[1].eval("'Plain' in globals()", ret=True).get()
+class C(Chare):
+    x = 1 // charm.myPe()
+
+class D(Chare):
+    def get(self): return "D"
+
+Group(D).get(ret=True).get()
+""")  # fmt: skip
+    expect(
+        out, "class A is defined on every rank", r"^\[\(3, 0\), \(3, 1\)\]$", "^True$", r"^\(3, 0\)$",
+        "class A is defined", r"^\[\('new', 0\), \('new', 1\)\]$", r"^\[\(3, 0\), \(3, 1\)\]$",
+        "class B is defined", r"^\[\('new', 0\), \('new', 1\)\]$", "^False$",
+        "class D is defined", r"^\['D', 'D'\]$", absent=["Plain is defined", "class C is defined"],
+    )  # fmt: skip
+    expect(err, "^ZeroDivisionError", absent=["charm.exit"])
+
+
+def imports(folder):
+    with open(os.path.join(folder, "mine.py"), "w") as file:
+        file.write(
+            "from charm4py import Chare, charm\nclass M(Chare):\n    def get(self):\n        return charm.myPe()\n"
+        )
+    out, err = session("""
+import mine
+Group(mine.M).get(ret=True).get()
+from mine import M as Other
+charm.thisProxy.eval("Other.__name__, mine.__name__", ret=True).get()
+import no_such_module
+charm.thisProxy.eval("'no_such_module' in globals()", ret=True).get()
+charm.options.interactive.broadcast_imports = False
+import fractions
+charm.thisProxy.eval("'fractions' in globals()", ret=True).get()
+charm.options.interactive.verbose = 0
+charm.options.interactive.broadcast_imports = True
+import decimal
+charm.thisProxy.eval("'decimal' in globals()", ret=True).get()
+class Quiet(Chare): pass
+
+""", PYTHONPATH=folder)  # fmt: skip
+    expect(
+        out, "^.c4py. 'import mine' was run on every rank", r"^\[0, 1\]$", r"^\[\('M', 'mine'\), \('M', 'mine'\)\]$",
+        r"^\[False, False\]$", r"^\[True, False\]$", r"^\[True, True\]$", absent=["decimal' was run", "Quiet is defined"],
+    )  # fmt: skip
+    expect(err, "^ModuleNotFoundError: No module named 'no_such_module'")
+
+
+def errors():
+    out, err = session("""
+1 // 0
+x +
+class E(Chare):
+    def fail(self):
+        raise LookupError("from afar")
+    def __reduce__(self): pass
+
+class F(Chare):
+    def __init__(self):
+        if charm.myPe(): raise KeyError("constructor")
+
+e = Group(E)
+e[1].fail(ret=True).get()
+for _ in range(20):
+    e[1].fail()
+
+charm.awaitCreation(Group(F))
+charm.waitQD()
+import sys, time
+sys.excepthook = lambda kind, error, trace: print("hook:", kind.__name__, error)
+1 // 0
+e[1].fail(awaitable=True).get()
+print("still here")
+""")  # fmt: skip
+    expect(out, "^hook: ZeroDivisionError", "^hook: LookupError from afar", "^still here$")
+    expect(err, "^ZeroDivisionError", "^SyntaxError", "LookupError: from afar")
+    expect(
+        err,
+        "^which came from rank 1",
+        "An exception that nobody waits for, on rank 1 in E.fail of E",
+    )
+    reports = err.count("An exception that nobody waits for")
+    if not 1 <= reports <= 5:
+        sys.exit(f"FAILED: {reports} reports of 21 exceptions, at most one a second")
+
+
+def waits_in_vain():
+    begin = time.monotonic()
+    out, err = session("""
+f = future()
+print("got", f.get())
+print("and", f.get())
+charm.sleep(3)
+print("slept")
+charm.waitQD()
+print("quiet")
+g = future(2)
+charm.scheduleCallableAfter(lambda: None, 0)
+print(Channel(self, self.thisProxy).recv())
+f(3)
+print("now", f.get())
+""")  # fmt: skip
+    expect(
+        out, "given up: .* waits for future .*<console>", "^got None", "given up", "^and None", "^slept", "^quiet",
+        "given up: .* channel", "^now 3",
+    )  # fmt: skip
+    expect(err, "^c4py.Charm4PyError: the wait was cancelled", absent=["stalled"])
+    if time.monotonic() - begin > 30:
+        sys.exit("FAILED: waits are given up after about two seconds each")
+
+
+def ends(folder):
+    out, _ = session("")
+    expect(out, "^c4py interactive shell on 2 ranks")
+    out, _ = session("Array\nprint('one rank')", ranks=1)  # the last line without a newline
+    expect(out, "one rank")
+    out, _ = session("for i in range(2):\n    print('block', i)")  # the input ends in a block
+    expect(out, "block 1")
+    session("raise SystemExit('text')\n", status=1)
+    session("charm.thisProxy[1].exit(4)\ncharm.sleep(60)\n", status=4)
+    script = os.path.join(folder, "shell.py")
+    with open(script, "w") as file:
+        file.write(
+            "from charm4py import *\nclass Mine(Chare):\n    def get(self): return 'Mine'\ncharm.start(interactive=True)\n"
+        )
+    out, _ = session(
+        "Group(Mine).get(ret=True).get()\nline = input()\nread by the program\nline\n",
+        program=[script],
+    )
+    expect(out, r"^\['Mine', 'Mine'\]", "^'read by the program'")
+    out, _ = session("print('by the other name')\n", program=["-m", "c4py.interactive"])
+    expect(out, "by the other name")
+
+
+with tempfile.TemporaryDirectory() as folder:
+    names_and_echo()
+    classes()
+    imports(folder)
+    errors()
+    waits_in_vain()
+    ends(folder)
+
+print(f"{checks} checks passed")
