@@ -46,6 +46,25 @@ class _Part:
         self.closing = False  # close() was called
 
 
+class _Closed:
+    """The bars of one rank that are closed: all up to a number, and some after it."""
+
+    __slots__ = ("later", "up_to")
+
+    def __init__(self) -> None:
+        self.up_to = 0
+        self.later: set[int] = set()
+
+    def add(self, number: int) -> None:
+        self.later.add(number)
+        while self.up_to + 1 in self.later:
+            self.up_to += 1
+            self.later.remove(self.up_to)
+
+    def __contains__(self, number: int) -> bool:
+        return number <= self.up_to or number in self.later
+
+
 class _Board:
     """All bars, as far as this rank knows of them."""
 
@@ -53,7 +72,7 @@ class _Board:
         self.parts: dict[_Key, _Part] = {}
         self.shown: dict[_Key, _Shown] = {}  # rank 0
         self.early: dict[_Key, int] = {}  # rank 0: counts that came before their bar
-        self.closed: set[_Key] = set()  # rank 0
+        self.closed: dict[int, _Closed] = {}  # rank 0: by the rank that made the bars
         self.next = 1
         self.armed = False
         self.last_flush = 0.0
@@ -126,11 +145,11 @@ class _Board:
             bar = self.shown.get(key)
             if bar is not None:
                 bar.add(count)
-            elif key not in self.closed:
+            elif key[1] not in self.closed.get(key[0], ()):
                 self.early[key] = self.early.get(key, 0) + count
 
     def on_close(self, key: _Key, count: int) -> None:
-        self.closed.add(key)
+        self.closed.setdefault(key[0], _Closed()).add(key[1])
         self.early.pop(key, None)
         bar = self.shown.pop(key, None)
         if bar is not None:

@@ -247,10 +247,60 @@ def main(args):
     n.silent(awaitable=True).get()
     equal(len(n.get_events(ret=True).get()), 4, "only coroutines that asked for it")
 
+    awaits_everything()
     check(not charm.threadMgr.isMainThread())
     raises(TypeError, coro, 5, text="@coro")
     raises(TypeError, coro, Worker, text="@coro")
     finish(30)
+
+
+class Awaiter(Chare):
+    """Each thing that blocks a coroutine can be awaited in an async def."""
+
+    def __init__(self):
+        self.count = 0
+
+    def raise_count(self):
+        self.count += 1
+        return self.count
+
+    async def awaits_everything(self):
+        me, got = self.thisProxy[self.thisIndex], {}
+        partner = self.thisIndex ^ 1
+        future = Future()
+        me.raise_count(awaitable=True).add_done_callback(lambda f: future(f.get()))
+        got["Future"] = await future
+        got["allreduce"] = await self.allreduce(1, Reducer.sum)
+        got["ret"] = await me.raise_count(ret=True)
+        got["broadcast"] = len(await self.thisProxy.nothing(ret=True))
+        got["wait"] = await charm.wait([future])
+        got["iwait"] = [await f async for f in charm.iwait([future, future])]
+        got["sleep"] = await charm.sleep(0.001)
+        got["condition"] = await self.wait("self.count >= 2")
+        if partner < charm.numPes():
+            channel = Channel(self, self.thisProxy[partner])
+            got["send"] = await channel.send(self.thisIndex)
+            got["recv"] = await channel.recv()
+        chare = Chare(Awaiter, onPE=0)
+        got["creation"] = await charm.awaitCreation(chare)
+        got["map"] = await charm.pool.map(abs, [-1, -2])
+        got["submit"] = await charm.pool.submit([(abs, -3)])
+        got["task"] = await charm.pool.Task(abs, [-4], ret=True)
+        return got
+
+    def nothing(self):
+        pass
+
+
+def awaits_everything():
+    ranks = charm.numPes()
+    for index, got in enumerate(Group(Awaiter).awaits_everything(ret=True).get()):
+        want = {"Future": 1, "allreduce": ranks, "ret": 2, "broadcast": ranks, "wait": None}
+        want |= {"iwait": [1, 1], "sleep": None, "condition": None, "creation": None}
+        want |= {"map": [1, 2], "submit": [3], "task": 4}
+        if ranks > 1:
+            want |= {"send": None, "recv": index ^ 1}
+        equal(got, want, "awaited")
 
 
 class Elsewhere(Chare):

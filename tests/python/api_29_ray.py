@@ -3,6 +3,7 @@
 
 import gc
 import pickle
+from random import Random
 
 from charm4py.charm import Charm4PyError
 from charm4py.threads import Future as FutureType
@@ -79,6 +80,45 @@ async def waits_async(ref_in_list):
 @ray.remote
 def unpicklable():
     return (x for x in ())
+
+
+@ray.remote
+def mix(seed, depth, box, whole=b""):
+    """Look at some of the references, give some to further tasks, return some and new ones."""
+    random = Random(seed)
+    for number, ref in random.sample(box, min(2, len(box))):
+        value = ray.get(ref)
+        assert value == content(number), (seed, depth, number, len(value))
+    if depth:
+        children = [
+            mix.remote(random.random(), depth - 1, random.sample(box, max(3, len(box) // 2)), ref)
+            for _, ref in random.sample(box, 2)
+        ]
+        for child in children[: random.randrange(3)]:
+            box = box + ray.get(child)
+    number = random.randrange(1000)
+    return [*random.sample(box, 3), (number, ray.put(content(number)))]
+
+
+def content(number):
+    """Small ones and large ones."""
+    return bytes([number % 256]) * (20 if number % 2 else 5000)
+
+
+@ray.remote
+class Keeper:
+    """Keeps what it gets for a while."""
+
+    def __init__(self):
+        self.kept = []
+
+    def swap(self, box, size):
+        self.kept.extend(box)
+        gone, self.kept = self.kept[:-size], self.kept[-size:]
+        return gone
+
+    def values(self):
+        return [ray.get(ref) == content(number) for number, ref in self.kept]
 
 
 @ray.remote
@@ -441,6 +481,18 @@ def counting(ranks, last):
     charm.waitQD()
     group[last].release(awaitable=True).get()
     only_pinned("in an object that is pickled for a call")
+    for seed in range(6):
+        box = [(number, ray.put(content(number))) for number in range(8)]
+        keepers = [Keeper.remote() for _ in range(ranks)]
+        results = [mix.remote(f"{seed} {i}", 3, box) for i in range(3)]
+        del box
+        for i, ref in enumerate(results):
+            for keeper in keepers:
+                keeper.swap.remote(ray.get(ref), 5 + i)
+        check(all(ray.get(keepers[-1].values.remote())), "contents are right")
+        del results, ref
+        ray.get([keeper.swap.remote([(0, None)], 1) for keeper in keepers])
+    only_pinned("a storm of tasks and actors that pass references on")
     for _ in range(10):
         fails.remote("nobody asks")
     only_pinned("failed tasks")

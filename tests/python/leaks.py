@@ -68,6 +68,21 @@ class Member(Chare):
         return sys.getallocatedblocks()
 
 
+def abs_of(future):
+    return abs(future.get()[0])
+
+
+@ray.remote
+def double(x):
+    return x * 2
+
+
+@ray.remote
+class Actor:
+    def echo(self, x):
+        return x
+
+
 def fails(func, *args, **kwargs):
     try:
         func(*args, **kwargs)
@@ -109,6 +124,18 @@ def operations(group, array):
     yield "no such method", lambda: fails(lambda: last.nosuch)
     yield "allreduce", lambda: group.everywhere(awaitable=True).get()
     yield "timer", lambda: future_of(lambda f: charm.scheduleCallableAfter(f, 0, [3]))
+    yield "priority", lambda: last.echo(1, priority=-5)
+    yield "bad priority", lambda: fails(last.echo, priority="x")
+    yield "done-callback", lambda: last.echo(1, ret=True).add_done_callback(abs_of)
+    yield "for threads", lambda: last.echo(1, ret=True).as_concurrent().result()
+    yield "for threads, in vain", lambda: fails(last.fail(ret=True).as_concurrent().result)
+    yield "iwait", lambda: [f.get() for f in charm.iwait([last.echo(i, ret=True) for i in (1, 2)])]
+    yield "progress", lambda: list(charm.progress([1, 2], style="off"))
+    yield "put", lambda: ray.get(ray.put(mutable))
+    yield "task", lambda: ray.get(double.remote(ray.put(3)))
+    yield "failing task", lambda: fails(ray.get, double.remote(None))
+    yield "actor", lambda: ray.get(actor.echo.remote([ray.put(bytes(2000))]))
+    yield "references to a group", lambda: group.echo(ray.put(1), ret=True).get()
     yield "pool", lambda: charm.pool.map(abs, [1, 2])
     if charm.numPes() > 1:
         yield (
@@ -136,6 +163,9 @@ def operations(group, array):
 def main(args):
     group = Group(Member)
     array = Array(Member, 4)
+    global actor
+    ray.init()
+    actor = [Actor.remote() for _ in range(charm.numPes())][-1]
 
     def blocks():
         charm.waitQD()

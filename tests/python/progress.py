@@ -139,6 +139,7 @@ def checks(group, far, ranks):
     bar.close()
     shown()
 
+    equal(_progress._board.early, {}, "late counts of closed bars are forgotten")
     bars(group, ranks)
     raises(ValueError, charm.progress, style="pie", text="bar, lines")
     raises(TypeError, charm.progress, 5, text="int")
