@@ -7,6 +7,7 @@
 #include "collections.h"
 #include "coroutine.h"
 #include "future.h"
+#include "outside.h"
 #include "process.h"
 #include "profile.h"
 #include "signals.h"
@@ -36,6 +37,7 @@ hook_tick(c4p_rt_t *rt, void *ctx)
         c4pe_coro_dump(st, STDERR_FILENO);
     if (st->shared_msg != NULL && c4p_self(rt).coll == 0)
         c4pe_drop_shared(st);
+    c4pe_outside_tick(st);
     PyEval_RestoreThread(PyEval_SaveThread()); /* other threads of the program get a turn */
     return handle_python_signals(st);
 }
@@ -72,6 +74,12 @@ hook_list_waiters(c4p_rt_t *Py_UNUSED(rt), void *ctx, struct c4p_report *report)
     c4pe_when_list_waiters(st, report);
 }
 
+static bool
+hook_outside(c4p_rt_t *Py_UNUSED(rt), void *ctx)
+{
+    return c4pe_outside_open(ctx);
+}
+
 static void
 hook_nothing_left(c4p_rt_t *rt, void *Py_UNUSED(ctx))
 {
@@ -94,6 +102,7 @@ set_hooks(c4pe_state_t *st)
         .list_waiters = hook_list_waiters,
         .ctx = st,
         .nothing_left = hook_nothing_left,
+        .outside = hook_outside,
     };
     c4p_status_t status = c4p_set_hooks(st->rt, &hooks);
     if (status == C4P_OK)

@@ -9,6 +9,7 @@
 #include "coroutine.h"
 #include "future.h"
 #include "life.h"
+#include "outside.h"
 #include "process.h"
 #include "profile.h"
 #include "reducer.h"
@@ -476,6 +477,7 @@ static PyMethodDef module_methods[] = {
     {"detect_quiescence", module_detect_quiescence, METH_O, NULL},
     {"call_later", c4pe_timer_call_later, METH_VARARGS, NULL},
     {"cancel_later", c4pe_timer_cancel_later, METH_O, NULL},
+    {"listen_outside", c4pe_outside_listen, METH_VARARGS, NULL},
     {"post", c4pe_timer_post, METH_VARARGS, NULL},
     {"spawn", c4pe_timer_spawn, METH_VARARGS, NULL},
     {"settings", module_settings, METH_NOARGS, NULL},
@@ -579,6 +581,7 @@ static const size_t owned_objects[] = {
     AT(reducers),
     AT(on_snapshot),
     AT(timers),
+    AT(outside_func),
     AT(shared_args),
 };
 #undef AT

@@ -218,7 +218,10 @@ struct c4pe_state {
     c4p_handler_t handler_snapshot;
     PyObject *on_snapshot;
     c4p_msg_t *early_snapshot;
-    PyObject *timers;           /* timer.c */
+    PyObject *timers;       /* timer.c */
+    PyObject *outside_func; /* outside.c: NULL while nothing outside is listened to */
+    double outside_due_s;
+    int outside_fd;
     PyThreadState *idle_thread; /* while the scheduler sleeps */
     PyThreadState *thread;      /* the one that may use the runtime */
 

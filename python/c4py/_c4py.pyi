@@ -376,6 +376,13 @@ def sleep(secs: float) -> Any:
 def call_later(secs: float, func: Callable[..., Any], args: Sequence[Any] = ()) -> int:
     """Call func(*args) in the main context after at least ``secs`` seconds; a number for cancel_later."""
 
+def listen_outside(fd: int, func: Callable[[], float | None] | None) -> None:
+    """Call func() from the scheduler's tick, outside of coroutines, when a descriptor can be read: a poller's, with a server's sockets behind it.
+
+    The scheduler looks about every 10 ms. func returns None, or after how many seconds it is to be called in any case. While a
+    function is set what waits is no stall. ``func`` None: no more. One per rank.
+    """
+
 def cancel_later(number: int) -> bool: ...
 def spawn(
     func: Callable[..., Any],

@@ -70,6 +70,14 @@ look_at_clock(c4p_rt_t *rt, uint64_t now)
         c4p_abort(rt, 130, "interrupted");
 }
 
+/* After how many busy turns to look again. What comes from outside of the job is served by the tick
+ * and must not wait for 64 turns of long methods. */
+static uint32_t
+clock_every(c4p_rt_t *rt)
+{
+    return rt->hooks.outside && rt->hooks.outside(rt, rt->hooks.ctx) ? 1 : CLOCK_EVERY;
+}
+
 static void
 rest(c4p_rt_t *rt, uint64_t now, uint64_t *sleep_ns)
 {
@@ -98,7 +106,7 @@ void
 c4pi_pump_run(c4p_rt_t *rt)
 {
     uint64_t sleep_ns = 20000;
-    uint32_t turns = 0;
+    uint32_t turns = 0, every = CLOCK_EVERY;
     bool busy = true;
     rt->last_work_ns = c4pi_now_ns(rt->port);
     while (!rt->stop && rt->phase != C4PI_PHASE_ENDED) {
@@ -108,8 +116,10 @@ c4pi_pump_run(c4p_rt_t *rt)
                 busy = true;
                 sleep_ns = 20000;
             }
-            if (++turns % CLOCK_EVERY == 0 && busy)
+            if (++turns % every == 0 && busy) {
                 look_at_clock(rt, rt->last_work_ns = c4pi_now_ns(rt->port));
+                every = clock_every(rt);
+            }
             continue;
         }
         uint64_t now = c4pi_now_ns(rt->port);

@@ -90,6 +90,14 @@ wave_begin(c4p_rt_t *rt, uint64_t what)
 
 static void wave_done(c4p_rt_t *rt, const sums_t *sum);
 
+/* What can still bring work to this rank though nothing moves. */
+static uint64_t
+count_to_come(c4p_rt_t *rt)
+{
+    bool outside = rt->hooks.outside && rt->hooks.outside(rt, rt->hooks.ctx);
+    return c4pi_timers_pending(rt) + rt->waves->exit_asked + outside;
+}
+
 /* Answer if the children have and this rank has no work. */
 static bool
 wave_answer(c4p_rt_t *rt)
@@ -106,7 +114,7 @@ wave_answer(c4p_rt_t *rt)
         w->sum.created += rt->created;
         w->sum.processed += rt->processed;
         w->sum.waiters += c4pi_count_waiters(rt);
-        w->sum.timers += c4pi_timers_pending(rt) + w->exit_asked;
+        w->sum.timers += count_to_come(rt);
     }
     w->open = false;
     if (rt->rank == 0)

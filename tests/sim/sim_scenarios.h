@@ -9,7 +9,7 @@
 extern const sim_scenario_t sim_storm, sim_churn, sim_replace, sim_shout, sim_await, sim_reduce,
     sim_create, sim_quiet, sim_mix, sim_exit;
 /* stall.c */
-extern const sim_scenario_t sim_stall, sim_patient, sim_idle;
+extern const sim_scenario_t sim_stall, sim_patient, sim_idle, sim_visited;
 /* small.c */
 extern const sim_scenario_t sim_priority, sim_mistake, sim_differ, sim_token, sim_fill;
 

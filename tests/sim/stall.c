@@ -28,6 +28,8 @@ typedef struct stalled {
     c4p_coll_t group, array, sparse;
     uint32_t keeps; /* who does not contribute, or answer: the index */
     bool idle;      /* the job has nothing left to do, for a while */
+    int visitors; /* how often a rank is yet asked for work from outside before it comes; 0: none */
+    int visited;  /* the rank */
     int num_idle;
     char expect[8][120];
     int num_expect;
@@ -103,6 +105,18 @@ list_waiters(c4p_rt_t *rt, void *ctx, struct c4p_report *report)
         c4p_report_line(report, "rank %d waits for Godot", rt->rank);
 }
 
+/* Asked about once a second: after a while what was to come from outside has come. */
+static bool
+outside(c4p_rt_t *rt, void *ctx)
+{
+    stalled_t *s = ctx;
+    if (s->visited != rt->rank || !s->visitors)
+        return false;
+    if (--s->visitors == 0)
+        sim_ok(s->job, rt, c4p_exit(rt, 0), "c4p_exit");
+    return true;
+}
+
 static void
 end_it(c4p_rt_t *rt, void *ctx)
 {
@@ -141,7 +155,8 @@ add(sim_job_t *job, c4p_rt_t *rt)
                          .count_waiters = count_waiters,
                          .list_waiters = list_waiters,
                          .ctx = s,
-                         .nothing_left = nothing_left};
+                         .nothing_left = nothing_left,
+                         .outside = outside};
     sim_ok(job, rt, c4p_type_add(rt, &type, &s->type), "c4p_type_add");
     sim_ok(job, rt, c4p_entry_add(rt, s->type, "hop", hop, s, &s->on_hop), "c4p_entry_add");
     sim_ok(job, rt, c4p_entry_add(rt, s->type, "give", give, s, &s->on_give), "c4p_entry_add");
@@ -374,3 +389,26 @@ const sim_scenario_t sim_idle = {.name = "idle",
                                  .max_ranks = 9,
                                  .add = add,
                                  .begin = begin_idle};
+
+/* ---- a server for clients outside of the job ------------------------------------------------------ */
+
+static void
+begin_visited(sim_job_t *job)
+{
+    stalled_t *s = job->world;
+    make_collections(s);
+    s->visited = (int)sim_choose(job, (uint32_t)job->ranks);
+    s->visitors = 12;
+    if (sim_choose(job, 2))
+        s->waits[sim_choose(job, (uint32_t)job->ranks)] = 1;
+}
+
+/* The job ends at all only because somebody comes; the other ranks may wait as long as they like.
+ */
+const sim_scenario_t sim_visited = {.name = "visited",
+                                    .what =
+                                        "a rank listens outside: no report, and something is left",
+                                    .min_ranks = 1,
+                                    .max_ranks = 9,
+                                    .add = add,
+                                    .begin = begin_visited};

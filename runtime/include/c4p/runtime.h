@@ -180,6 +180,10 @@ typedef struct c4p_hooks {
      * nothing waits, no timer is set, no message is in flight, and nobody asked to exit. The job
      * goes on. Not with stall detection off. */
     void (*nothing_left)(c4p_rt_t *rt, void *ctx);
+    /** Whether something outside of the job may bring work to this rank, such as the client of a
+     * server that `tick` looks after: then what waits is no stall, and something is left to do.
+     * Asked as count_waiters is. Quiescence does not care. */
+    bool (*outside)(c4p_rt_t *rt, void *ctx);
 } c4p_hooks_t;
 C4P_API c4p_status_t c4p_set_hooks(c4p_rt_t *rt, const c4p_hooks_t *hooks);
 
