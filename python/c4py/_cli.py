@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 _NONE, _VALUE, _OPTIONAL, _PREFIX = range(4)
 
 _WITH_VALUE = """
-    +p +ppn ++ppn ++server-port ++server-auth +pemap +commap +pemapfile +excludecore +balancer +TreeLBFile +LBTopo
+    +p +ppn ++ppn ++server-port ++server-auth ++server-host ++server-limit +pemap +commap +pemapfile +excludecore +balancer +TreeLBFile +LBTopo
     +LBPeriod +LBDump +LBDumpSteps +LBDumpFile +LBSim +LBSimSteps +LBSimProcs +LBAlpha +LBBeta +LBCentPE +LBVersion
     +LBPredictorDelay +LBPredictorWindow +DistLBMaxPhases +MetaLBModelDir +traceroot +logsize +traceprocessors
     +trace-subdirs +bincount +binsize +epThreshold +stacksize +stdout +killFile +restart +partitions +replicas
@@ -39,12 +39,15 @@ _PREFIXES = (
 #: Flags of the native MPI layer; each takes a number.
 _MPI_TUNING = "+dynCapThreshold +dynCapSend +dynCapRecv +static-sched +MPIMaxSmallMsg"
 
+#: Longest data that a request can announce: the first byte of its length is below 0x20.
+_MAX_DATA = 0x1FFFFFFF
+
 _GLUED = re.compile(r"^(\+{1,2}[A-Za-z_-]+?)(-?\d+)$")
 _INTEGER = re.compile(r"^[+-]?\d+$")
 
 #: Flags whose value is an integer: it may be glued to the name, as in `+p4`.
 _INTEGER_FLAGS = frozenset(
-    "+p +ppn ++ppn ++server-port +LBVersion +LBDumpSteps +LBSimSteps +LBSimProcs +LBCentPE +logsize +trace-subdirs"
+    "+p +ppn ++ppn ++server-port ++server-limit +LBVersion +LBDumpSteps +LBSimSteps +LBSimProcs +LBCentPE +logsize +trace-subdirs"
     " +bincount +stacksize +partitions +replicas +vp +wp +nice +excludecore +LBDebug ++batch +idle-timeout +LBDump"
     " +LBSim +LBPredictorWindow +LBPredictorDelay".split()
 )
@@ -64,8 +67,20 @@ _TABLE = _make_table()
 #: others are accepted, so that programs and scripts written for the reference run, but nothing comes of them.
 _WITH_EFFECT = frozenset(
     "++quiet +p +ppn ++ppn +restart +libcharm_interface +LBOff +traceoff ++local ++verbose ++mpiexec ++batch"
-    " ++scalable-start".split()
+    " ++scalable-start ++server ++server-port ++server-auth ++server-host ++server-limit".split()
 )
+
+
+@dataclass
+class ServerFlags:
+    """The server for clients outside that the command line asks for.
+
+    host: address to listen on. port: 0 for one that is free. limit: longest data of a request, in bytes.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    limit: int = 1 << 20
 
 
 @dataclass
@@ -78,6 +93,7 @@ class Parsed:
     warnings: sentences for rank 0 to print.
     notes: the same, but dispensable: not to be printed when the user wants quiet.
     errors: mistakes that make the run impossible, in the order found.
+    server: the server for clients; None if none is wanted.
     """
 
     args: list[str] = field(default_factory=list)
@@ -85,6 +101,7 @@ class Parsed:
     warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    server: ServerFlags | None = None
 
     def has(self, flag: str) -> bool:
         """True if the flag was given."""
@@ -174,6 +191,7 @@ def _check(out: Parsed, num_ranks: int) -> None:
         out.warnings.append(
             "'+oneWthPer…': one thread runs per process here; the MPI launcher decides how many processes there are"
         )
+    _check_server(out)
     idle = [f"'{flag}'" for flag in out.flags if not _has_effect(flag)]
     if idle:
         out.notes.append(
@@ -181,6 +199,31 @@ def _check(out: Parsed, num_ranks: int) -> None:
         )
     if out.has("+restart"):
         out.errors.append("'+restart' needs checkpoints, which this version does not have")
+
+
+def _check_server(out: Parsed) -> None:
+    """Which server for clients the flags ask for: each of them alone does."""
+    if not any(flag.startswith("++server") for flag in out.flags):
+        return
+    out.server = ServerFlags(host=out.last("++server-host") or ServerFlags.host)
+    for flag, name, least, most in (
+        ("++server-port", "port", 0, 65535),
+        ("++server-limit", "limit", 0, _MAX_DATA),
+    ):
+        value = out.last(flag)
+        if value is None:
+            continue
+        if _INTEGER.match(value) and least <= int(value) <= most:
+            setattr(out.server, name, int(value))
+        else:
+            out.errors.append(
+                f"'{flag}' needs a whole number from {least} to {most}, not '{value}'"
+            )
+    if out.has("++server-auth"):
+        out.errors.append(
+            "'++server-auth': passwords of clients are not available in this version of c4py; without that flag "
+            "the server serves everybody who reaches it, which by default are users of this host"
+        )
 
 
 def strip_import_flags(argv: list[str]) -> None:

@@ -15,6 +15,8 @@ from typing import Any, NoReturn
 
 from . import _c4py, _cli, _console, _profile, _progress, _sections, _trees
 from ._c4py import Chare
+from ._ccs import CcsAgent, CcsToken, ccs
+from ._ccs_server import Limits
 from ._chare import add_classes, check_chare_class, classes_of_module, is_async, prepare_classes
 from ._collections import Array, ArrayMap, Group, await_creation, make_chare
 from ._errors import (
@@ -243,7 +245,14 @@ class Charm:
         _check_entry(entry)
         for cls in classes:
             check_chare_class(cls, "charm.start(classes=…)")
-        used = [CharmRemote, PoolAgent, *classes, *_entry_classes(entry), *_module_classes(modules)]
+        used = [
+            CharmRemote,
+            PoolAgent,
+            CcsAgent,
+            *classes,
+            *_entry_classes(entry),
+            *_module_classes(modules),
+        ]
         prepared = prepare_classes(used)
         self._begun = True
         args = self._parse_command_line()
@@ -259,6 +268,7 @@ class Charm:
         _c4py.start()
         if _c4py.rank() == 0:
             self._print_banner()
+            self._listen()
             code = _c4py.run(self._make_main(entry, args), self._snapshot, self._receive)
         else:
             code = _c4py.run(None, None, self._receive)
@@ -294,6 +304,12 @@ class Charm:
                     "c4py: profiling is on, which costs time; charm.printStats() shows the figures"
                 )
 
+    def _listen(self) -> None:
+        """Rank 0 opens the server for clients, if the command line asks for it."""
+        server = self._flags.server
+        if server is not None:
+            ccs.listen(server.host, server.port, Limits(data_bytes=server.limit))
+
     def _make_main(self, entry: Any, args: list[str]) -> Callable[[], Any]:
         """What rank 0 runs as its first coroutine."""
 
@@ -301,6 +317,8 @@ class Charm:
             self.thisProxy = _c4py.group_new(CharmRemote, (), False)
             self._agents = _c4py.group_new(PoolAgent, (), False)
             _pool._attach(self._agents, 0, _c4py.num_ranks())
+            if ccs.address is not None:
+                ccs.attach(_c4py.group_new(CcsAgent, (), False))
             if isinstance(entry, type):
                 _c4py.main_new(entry, (args,))
                 return None
@@ -544,6 +562,60 @@ class Charm:
         """Contribute for a chare of this rank; what ``chare.contribute()`` does."""
         _c4py.contribute(data, reducer, target, chare, section)
 
+    # ---- clients outside of the job ------------------------------------------------------------------
+
+    def CcsRegisterHandler(self, name: str, handler: Callable[[bytes], Any]) -> None:
+        """Let clients of the server (``++server``) call a function on this rank, by a name of 1 to 31 bytes.
+
+        handler(data) gets the bytes that the client sent and must not wait: it is called from the
+        scheduler, outside of coroutines. It answers with `CcsSendReply`, or takes a token from
+        `CcsDelayReply`; if it does neither, the client gets an empty reply. An exception in it is
+        logged and closes that client's connection; the program goes on.
+
+        On every rank that is to answer; a name that is there already gets the new handler. Does not
+        block, works without a server too. Raises Charm4PyError for a bad name or a coroutine, TypeError for
+        something that cannot be called.
+        """
+        ccs.register(name, handler)
+
+    def CcsSendReply(self, data: bytes) -> None:
+        """Answer the request whose handler is running, on the same rank: bytes or a buffer of them.
+
+        Does not block. Raises Charm4PyError outside of handlers and when the request has been
+        answered or delayed, TypeError if data is not bytes.
+        """
+        ccs.send_reply(data)
+
+    def CcsDelayReply(self) -> CcsToken:
+        """Answer the request whose handler is running later: returns a token for `CcsSendDelayedReply`.
+
+        Raises Charm4PyError outside of handlers and when the request has been answered or delayed.
+        """
+        return ccs.delay_reply()
+
+    def CcsSendDelayedReply(self, token: CcsToken, data: bytes) -> None:
+        """Answer a request that was delayed, from anywhere on the rank where the token was made; once.
+
+        Does not block; does nothing if the client has gone. Raises Charm4PyError on another rank
+        and for a request that was answered, TypeError for other objects.
+        """
+        ccs.send_delayed_reply(token, data)
+
+    def CcsIsRemoteRequest(self) -> bool:
+        """True while a handler runs on this rank because a client asked for it."""
+        return ccs.is_remote_request()
+
+    def CcsServerAddress(self) -> tuple[str, int] | None:
+        """(host, port) on which this rank listens for clients; None without ``++server``, and on all ranks but 0."""
+        return ccs.address
+
+    def callHandler(self, name: str, data: bytes) -> Any:
+        """Call a handler that was registered on this rank, here and now; returns what it returns.
+
+        Raises Charm4PyError if there is none of that name, and what the handler raises.
+        """
+        return ccs.call(name, data)
+
     # ---- sections ----------------------------------------------------------------------------------
 
     def split(
@@ -587,30 +659,6 @@ class Charm:
     def LBTurnInstrumentOff(self) -> NoReturn:
         """Stop measuring the load of chares. Not available in this version: raises Charm4PyError."""
         not_available("charm.LBTurnInstrumentOff()")
-
-    def CcsRegisterHandler(self, name: str, handler: Callable[[bytes], Any]) -> NoReturn:
-        """Answer requests of clients outside. Not available in this version: raises Charm4PyError."""
-        not_available("charm.CcsRegisterHandler()")
-
-    def CcsSendReply(self, data: bytes) -> NoReturn:
-        """Answer a client. Not available in this version: raises Charm4PyError."""
-        not_available("charm.CcsSendReply()")
-
-    def CcsDelayReply(self) -> NoReturn:
-        """Answer a client later. Not available in this version: raises Charm4PyError."""
-        not_available("charm.CcsDelayReply()")
-
-    def CcsSendDelayedReply(self, token: Any, data: bytes) -> NoReturn:
-        """Answer a client now. Not available in this version: raises Charm4PyError."""
-        not_available("charm.CcsSendDelayedReply()")
-
-    def CcsIsRemoteRequest(self) -> NoReturn:
-        """Whether a client is being answered. Not available in this version: raises Charm4PyError."""
-        not_available("charm.CcsIsRemoteRequest()")
-
-    def callHandler(self, name: str, data: bytes) -> NoReturn:
-        """Call a handler for clients. Not available in this version: raises Charm4PyError."""
-        not_available("charm.callHandler()")
 
     def hapiAddCudaCallback(self, stream: int, future: Any) -> NoReturn:
         """Complete a future when a CUDA stream is done. There is no CUDA support: raises Charm4PyError at once."""
@@ -708,6 +756,7 @@ def _leave(code: int) -> NoReturn:
             stream.flush()
         except (OSError, ValueError, AttributeError):
             pass
+    ccs.close()
     _c4py.finish()
     os._exit(status)
 

@@ -57,8 +57,8 @@ def main(args):
 
     # What this version lacks says so and does nothing else.
     for call in (
-        lambda: the_charm.CcsRegisterHandler("x", print),
-        lambda: charm4py.liveviz.Config(),
+        lambda: the_charm.LBTurnInstrumentOn(),
+        lambda: the_charm.LBTurnInstrumentOff(),
     ):
         raises(Charm4PyError, call, text="not available in this version")
 

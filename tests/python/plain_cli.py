@@ -64,7 +64,7 @@ def main(args):
     equal(parse([]).args, [], "no words at all")
     for words, notes in (
         (["+balancer", "GreedyLB"], ["'+balancer': accepted, but has no effect"]),
-        (["++server", "+LBPeriod", "1"], ["'++server', '+LBPeriod': accepted, but have no effect"]),
+        (["++debug", "+LBPeriod", "1"], ["'++debug', '+LBPeriod': accepted, but have no effect"]),
         (["+isomalloc_sync"], ["'+isomalloc_sync': accepted, but has no effect"]),
         (["+p4", "++quiet", "+LBOff", "+oneWthPerCore", "++local", "++mystery", "word"], []),
     ):

@@ -8,8 +8,16 @@ cases named ``fine_…`` look like a stall but are none: they must end normally.
 import contextlib
 import os
 import signal
+import socket
+import struct
+import sys
+import threading
+import time
 
 from charm4py import *
+
+if sys.argv[1].startswith("fine_server"):
+    sys.argv.append("++server")
 
 
 class Stuck(Chare):
@@ -109,6 +117,22 @@ def watch_for(text):
     signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)
 
 
+def serve_later():
+    """A client outside ends the program, long after a job without a server would have been found stalled or idle."""
+
+    def end(data):
+        print("ended by a client")
+        exit()
+
+    def client():
+        time.sleep(3)
+        sock = socket.create_connection(charm.CcsServerAddress())
+        sock.sendall(struct.pack("!Ii32s", 0, 0, b"end"))
+
+    charm.CcsRegisterHandler("end", end)
+    threading.Thread(target=client, daemon=True).start()
+
+
 def main(args):
     case = args[1]
     if case == "fine_forgotten_exit":
@@ -196,6 +220,11 @@ def main(args):
         b.opens_later(a, f)
         print("got", f.get())
         exit()
+    elif case == "fine_server":
+        serve_later()
+        Future().get()
+    elif case == "fine_server_idle":
+        serve_later()
     elif case == "fine_busy":
         f = Future()
         b.waits_for_condition()
@@ -213,6 +242,7 @@ def main(args):
         "async_await",
         "fine_forgotten_exit",
         "fine_later_exit",
+        "fine_server_idle",
     ):
         return  # the entry point ends; others wait
     print("went on although it cannot")
