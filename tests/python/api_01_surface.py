@@ -4,13 +4,12 @@
 import importlib
 import sys
 
-from charm4py.charm import Charm, Charm4PyError
-from charm4py.threads import LocalFuture, NotThreadedError
-
 import c4py
 import charm4py
 from charm4py import *
 from charm4py import charm as the_charm
+from charm4py.charm import Charm, Charm4PyError
+from charm4py.threads import LocalFuture, NotThreadedError
 from checks import check, equal, finish, raises
 
 NAMES = (

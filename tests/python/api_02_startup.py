@@ -8,10 +8,9 @@ import pickle
 import sys
 import types
 
-from charm4py.charm import Charm4PyError
-
 from charm4py import *
 from charm4py import readonlies as ro
+from charm4py.charm import Charm4PyError
 from checks import check, equal, finish, raises
 
 HERE = os.path.dirname(os.path.abspath(__file__))

@@ -3,9 +3,8 @@
 
 import decimal
 
-from charm4py.threads import NotThreadedError
-
 from charm4py import *
+from charm4py.threads import NotThreadedError
 from checks import check, equal, finish, raises
 
 

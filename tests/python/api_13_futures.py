@@ -5,10 +5,9 @@ import asyncio
 import concurrent.futures
 import pickle
 
-from charm4py.charm import Charm4PyError
-
 import charm4py
 from charm4py import *
+from charm4py.charm import Charm4PyError
 from checks import check, equal, finish, raises
 
 

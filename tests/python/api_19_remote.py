@@ -3,10 +3,9 @@
 
 import sys
 
-from charm4py.charm import Charm4PyError
-
 from charm4py import *
 from charm4py import readonlies as ro
+from charm4py.charm import Charm4PyError
 from checks import check, equal, finish, raises
 
 shared = None

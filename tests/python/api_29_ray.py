@@ -5,12 +5,11 @@ import gc
 import pickle
 from random import Random
 
+from charm4py import *
+from charm4py import ray
 from charm4py.charm import Charm4PyError
 from charm4py.threads import Future as FutureType
 from charm4py.threads import NotThreadedError
-
-from charm4py import *
-from charm4py import ray
 from checks import check, equal, finish, raises
 
 LARGE = 300_000  # bytes: more than fits into what is brought to the owner

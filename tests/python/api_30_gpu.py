@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The GPU hook: this build has no CUDA, and says so instead of letting the future wait for ever."""
 
-from charm4py.charm import Charm4PyError
-
 from charm4py import *
+from charm4py.charm import Charm4PyError
 from checks import check, equal, finish, raises
 
 

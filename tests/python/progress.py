@@ -5,10 +5,9 @@ import io
 import re
 import sys
 
-from charm4py.charm import Charm4PyError
-
 from c4py import _progress
 from charm4py import *
+from charm4py.charm import Charm4PyError
 from checks import check, equal, finish, raises
 
 TICKS = 20_000

@@ -6,11 +6,10 @@ import pickle
 import sys
 import weakref
 
+from c4py import Array, Channel, Chare, Future, Group, charm, coro
 from c4py.charm import Charm4PyError as charm4py_error
 from c4py.threads import Future as FutureType
 from c4py.threads import LocalFuture, NotThreadedError
-
-from c4py import Array, Channel, Chare, Future, Group, charm, coro
 from checks import check, equal, finish, raises
 
 
