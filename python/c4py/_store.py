@@ -282,7 +282,11 @@ class _Store:
 
     def _check(self, oid: int, record: _Record) -> None:
         """Forget an object that this rank has no use for."""
-        if record.live or record.lent or record.pinned:
+        if record.live:
+            return
+        if record.lent or record.pinned:
+            if record.error is None and not self._keeps(oid, record):
+                record.done, record.asked, record.value = False, False, None
             return
         del self.records[oid]
         if oid >> _OWNER_SHIFT != self.rank:
@@ -294,6 +298,10 @@ class _Store:
             _c4py.log("warn", f"ray: a remote call failed and nobody asked for its result:\n{text}")
         if record.location not in (-1, self.rank):
             self.peers[record.location]._delete(oid)
+
+    def _keeps(self, oid: int, record: _Record) -> bool:
+        """Whether others get the value from this record; else it is only a copy."""
+        return oid >> _OWNER_SHIFT == self.rank and record.location in (-1, self.rank)
 
     def _give_back(self, parent: int, oid: int) -> None:
         copies = self._given_back.setdefault(parent, {})
@@ -347,6 +355,8 @@ class _Store:
         record = self.records.get(oid)
         if record is None or record.done:
             return
+        if not record.live and not self._keeps(oid, record):
+            return  # the references it was fetched for are gone
         record.done, record.value, record.error = True, value, error
         ref = record.ref() if record.ref is not None else None
         if ref is not None:

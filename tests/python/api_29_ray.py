@@ -440,6 +440,20 @@ def counting(ranks, last):
     group[last].release(awaitable=True).get()
     only_pinned("passed round")
 
+    # Who has passed a reference on keeps no copy of the value.
+    if ranks > 1:
+        ref = group[last].put_here(5, ret=True).get()
+        equal(len(ref.get()), LARGE)
+        before = counts()["values"]
+        group[last].hold(ref)
+        charm.waitQD()
+        equal(counts()["values"], before)
+        del ref
+        equal(counts()["values"], before - 1, "one value less, the one that was fetched")
+        equal(group[last].lengths(ret=True).get(), [LARGE])
+        group[last].release(awaitable=True).get()
+        only_pinned("passed back")
+
     # Broadcasts to a group are read once per rank.
     for _ in range(5):
         group.hold(ray.put(bytes(LARGE)), ray.put("small"))
