@@ -398,6 +398,7 @@ def references(ranks, last):
     ref = ray.put(bytes(LARGE))
     for index in range(ranks):
         group[index].hold(ref)
+    charm.waitQD()  # a broadcast may overtake calls of single elements
     equal(group.lengths(ret=True).get(), [[LARGE]] * ranks, "get() on every rank")
     group.release(awaitable=True).get()
 
