@@ -30,6 +30,7 @@ class Service(Chare):
             "outside",
             "big",
             "nested",
+            "total",
         ):
             charm.CcsRegisterHandler(name, getattr(self, name))
         charm.CcsRegisterHandler("x" * 31, self.echo)
@@ -93,6 +94,18 @@ class Service(Chare):
         raises(TypeError, charm.CcsSendReply, "text", text="encode")
         raises(TypeError, charm.CcsSendReply, 5, text="not int")
         charm.CcsSendReply(memoryview(b"abcdef")[::2])
+
+    def total(self, data):
+        """The answer needs all ranks: a coroutine asks them."""
+        self.thisProxy[self.thisIndex].collect(charm.CcsDelayReply(), int(data))
+
+    @coro
+    def collect(self, token, n):
+        parts = self.thisProxy.part(n, ret=True).get()
+        charm.CcsSendDelayedReply(token, b"%d" % sum(parts))
+
+    def part(self, n):
+        return n * (charm.myPe() + 1)
 
     def take_token(self, token):
         raises(
@@ -171,6 +184,8 @@ def requests(service):
         equal(outside(ask, b"fails_late", b"", pe), None, "a handler that fails later")
         equal(outside(ask, b"missing", b"", pe), None, "no such handler")
         equal(outside(ask, b"late", b"now", pe), b"late now", "a delayed reply")
+        want = 7 * ranks * (ranks + 1) // 2
+        equal(outside(ask, b"total", b"7", pe), b"%d" % want, "an answer of all ranks")
         long = bytes(range(256)) * 700
         equal(outside(ask, b"echo", long, pe), b"%d:" % pe + long, "more than 1024 bytes")
         equal(outside(ask, b"big", b"5000000", pe), bytes(5000000), "a reply of many packets")

@@ -20,10 +20,12 @@ except ImportError:
     np = None
 
 sys.argv.append("++server")
+if "grey" in sys.argv:
+    liveviz._np = None  # numpy is optional: pictures are composed without it
 
-# The whole is 20 x 12 pixels (width, height); the pieces of 3 x 2 elements are 9 x 8, 6 apart, so that they overlap and
+# The whole is 18 x 12 pixels (width, height); the pieces of 3 x 2 elements are 9 x 8, 6 apart, so that they overlap and
 # some stick out on the right and below.
-WIDTH, HEIGHT, PIECE_W, PIECE_H, STEP = 20, 12, 9, 8, 6
+WIDTH, HEIGHT, PIECE_W, PIECE_H, STEP = 18, 12, 9, 8, 6
 
 
 def colour(i, j, row, col, channel, frame):

@@ -157,12 +157,21 @@ def a_client_that_vanished_is_noticed():
 
 def more_after_the_request_is_refused():
     world = World()
-    sock = world.client(request())
+    sock = world.client(request(data=b"d"))
     world.turn(lambda: world.delivered)
     sock.send(b"x")
     world.turn(lambda: world.closed(sock))
     world.said_last("more than it had announced")
-    assert world.lost == [1]
+    assert world.lost == [1] and len(world.delivered) == 1
+
+
+def the_first_byte_is_enough_to_refuse():
+    world = World(data_bytes=0x1FFFFFFF)
+    for byte in (b"\x20", b"G", b"\xff"):
+        sock = world.client(byte)
+        world.turn(lambda sock=sock: world.closed(sock), 2)
+        world.said_last(f"its first byte is 0x{byte.hex()}: requests with credentials")
+    assert not world.closed(world.client(b"\x1f"))
 
 
 def connections_and_running_requests_are_limited():
@@ -315,6 +324,7 @@ def main():
         a_client_that_closed_its_side_waits_for_a_while_only,
         a_client_that_vanished_is_noticed,
         more_after_the_request_is_refused,
+        the_first_byte_is_enough_to_refuse,
         connections_and_running_requests_are_limited,
         who_closed_its_side_makes_room,
         memory_is_taken_as_data_comes,
