@@ -106,7 +106,7 @@ void
 c4pi_pump_run(c4p_rt_t *rt)
 {
     uint64_t sleep_ns = 20000;
-    uint32_t turns = 0, every = CLOCK_EVERY;
+    uint32_t turns = 0, every = clock_every(rt);
     bool busy = true;
     rt->last_work_ns = c4pi_now_ns(rt->port);
     while (!rt->stop && rt->phase != C4PI_PHASE_ENDED) {

@@ -642,6 +642,41 @@ hooks_are_called_while_the_scheduler_idles(void)
     c4p_free(rt);
 }
 
+/* Busy for ever, in turns that last 10 ms each. */
+static void
+keep_busy(c4p_rt_t *rt, void *ctx)
+{
+    double until = c4p_time_s(rt) + 0.01;
+    while (c4p_time_s(rt) < until)
+        ;
+    CHECK_OK(c4p_post(rt, keep_busy, ctx));
+}
+
+static bool
+listens(c4p_rt_t *rt, void *ctx)
+{
+    (void)rt, (void)ctx;
+    return true;
+}
+
+/* A turn takes 16 posts at most, so in 3 s there are about 18 of them: fewer than the 64 after
+ * which a busy rank that nobody outside waits for would look at the clock. */
+static void
+a_busy_rank_that_listens_outside_ticks_after_every_turn(void)
+{
+    const c4p_hooks_t hooks = {.struct_size = sizeof hooks, .tick = tick, .outside = listens};
+    c4p_rt_t *rt = rts_open(NULL);
+    int code;
+    ticks = 0;
+    CHECK_OK(c4p_set_hooks(rt, &hooks));
+    CHECK_OK(c4p_start(rt));
+    CHECK_OK(c4p_timer(rt, 3, end_job, NULL, NULL));
+    CHECK_OK(c4p_post(rt, keep_busy, NULL));
+    CHECK_OK(c4p_run(rt, &code));
+    CHECK(ticks >= 5);
+    c4p_free(rt);
+}
+
 TEST_CASES(hundred_runtimes_one_after_the_other, a_runtime_that_never_started_can_be_freed,
            runtimes_live_on_communicators_of_the_host, two_runtimes_run_in_turns,
            facts_about_ranks_and_time, log_lines_name_the_rank_and_are_filtered,
@@ -652,4 +687,5 @@ TEST_CASES(hundred_runtimes_one_after_the_other, a_runtime_that_never_started_ca
            quiescence_is_told_after_the_last_message_to_all_who_asked,
            a_pending_timer_does_not_hold_quiescence_up, step_runs_a_bounded_number_of_entries,
            every_rank_may_end_the_job_and_all_see_the_same_code, nothing_runs_after_the_exit,
-           exit_inside_a_run_until_quiescent_is_told, hooks_are_called_while_the_scheduler_idles)
+           exit_inside_a_run_until_quiescent_is_told, hooks_are_called_while_the_scheduler_idles,
+           a_busy_rank_that_listens_outside_ticks_after_every_turn)
