@@ -50,8 +50,9 @@ class Worker(Chare):
     @coro
     def waits(self):
         spin(BUSY / 2)
-        charm.sleep(25 * BUSY)
+        charm.sleep(1 * BUSY)
         spin(BUSY / 2)
+        charm.sleep(25 * BUSY)
 
     @when("self.ready")
     def later(self):
