@@ -91,7 +91,9 @@ c4pe_future_check(c4pe_state_t *st, PyObject *op)
 c4p_future_t
 c4pe_future_id(PyObject *future)
 {
-    return ((c4pe_future_t *)future)->id;
+    c4pe_future_t *f = (c4pe_future_t *)future;
+    f->flags |= C4PE_FUTURE_NAMED;
+    return f->id;
 }
 
 /* ---- values come --------------------------------------------------------------------------------- */
@@ -177,7 +179,7 @@ c4pe_future_cancel(c4pe_state_t *st, PyObject *future)
 {
     c4pe_future_t *f = (c4pe_future_t *)future;
     if (f->flags & C4PE_FUTURE_OPEN)
-        c4p_future_free(st->rt, f->id);
+        c4p_future_discard(st->rt, f->id); /* who was to send a value was not reached */
     f->flags = (f->flags & ~(unsigned)C4PE_FUTURE_OPEN) | C4PE_FUTURE_CANCELLED;
 }
 
@@ -297,6 +299,7 @@ c4pe_future_send(c4pe_state_t *st, PyObject *future, PyObject *value)
     if (!c4pe_need_rt(st, "Future.send()"))
         return -1;
     bool here = c4p_future_rank(f->id) == st->rank;
+    f->flags |= C4PE_FUTURE_NAMED; /* to this message */
     if (value != Py_None)
         err = here ? c4pe_codec_capture_value(st, value, 0, &msg)
                    : c4pe_codec_pack_value(st, value, 0, &msg);
@@ -333,7 +336,7 @@ note_export(c4pe_future_t *f)
     Py_XDECREF(address);
     if (err < 0)
         return -1;
-    f->flags |= C4PE_FUTURE_EXPORTED;
+    f->flags |= C4PE_FUTURE_EXPORTED | C4PE_FUTURE_NAMED;
     if (f->flags & C4PE_FUTURE_OPEN) {
         f->flags |= C4PE_FUTURE_PINNED;
         Py_INCREF(f);

@@ -23,6 +23,7 @@ typedef struct c4pe_futures {
  */
 PyObject *c4pe_future_new(c4pe_state_t *st, uint64_t num_values, int how);
 bool c4pe_future_check(c4pe_state_t *st, PyObject *op);
+/* Its number, for somebody who will send a value. */
 c4p_future_t c4pe_future_id(PyObject *future);
 /* Wait for the value(s); as Future.get(). New reference; NULL with an exception (that of the value,
  * too). */

@@ -22,6 +22,7 @@ enum {
                      may bring it  back */
     C4PE_FUTURE_CANCELLED = 32,
     C4PE_FUTURE_STORED = 64, /* stands for an object of the object store, see c4py/_store.py */
+    C4PE_FUTURE_NAMED = 128, /* its number has been given away: values may come */
 };
 
 struct c4pe_future {

@@ -177,8 +177,12 @@ future_dealloc(PyObject *op)
     PyObject_GC_UnTrack(op);
     if (f->weakrefs)
         PyObject_ClearWeakRefs(op);
-    if ((f->flags & C4PE_FUTURE_OPEN) && f->st->rt)
-        c4p_future_free(f->st->rt, f->id);
+    if ((f->flags & C4PE_FUTURE_OPEN) && f->st->rt) {
+        if (f->flags & C4PE_FUTURE_NAMED)
+            c4p_future_free(f->st->rt, f->id);
+        else
+            c4p_future_discard(f->st->rt, f->id);
+    }
     if (f->flags & C4PE_FUTURE_EXPORTED)
         c4pe_future_forget(f);
     for (uint64_t i = 0; i < f->num_got && i < f->room; i++) {

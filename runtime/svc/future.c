@@ -77,6 +77,21 @@ c4p_future_free(c4p_rt_t *rt, c4p_future_t id)
 }
 
 static void
+forget(c4p_rt_t *rt, c4p_future_t id, future_t *future)
+{
+    c4pi_map_remove(&rt->futures->map, id);
+    c4pi_pool_put(&rt->futures->pool, future);
+}
+
+void
+c4p_future_discard(c4p_rt_t *rt, c4p_future_t id)
+{
+    future_t *future = rt ? c4pi_map_get(&rt->futures->map, id) : NULL;
+    if (future)
+        forget(rt, id, future);
+}
+
+static void
 run_future(c4p_rt_t *rt, c4p_msg_t *msg)
 {
     c4p_future_t id = msg->env.reference;
@@ -87,10 +102,8 @@ run_future(c4p_rt_t *rt, c4p_msg_t *msg)
                  (unsigned long long)(id & serial_mask), rt->rank, (int)msg->env.source);
     future_t copy = *future;
     bool last = --future->remaining == 0;
-    if (last) {
-        c4pi_map_remove(&rt->futures->map, id);
-        c4pi_pool_put(&rt->futures->pool, future);
-    }
+    if (last)
+        forget(rt, id, future);
     if (copy.fn)
         copy.fn(rt, id, msg->env.flags & C4PI_FLAG_EMPTY ? NULL : msg,
                 msg->env.flags & C4PI_FLAG_ERROR, last, copy.ctx);

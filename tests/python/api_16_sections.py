@@ -3,9 +3,8 @@
 
 import random
 
-from charm4py.charm import Charm4PyError
-
 from charm4py import *
+from charm4py.charm import Charm4PyError
 from checks import check, equal, finish, raises
 
 DIVISOR = 3

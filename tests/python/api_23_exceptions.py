@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Exceptions across calls: type, text, traceback of the origin; broadcasts; those that cannot travel."""
 
-from charm4py.charm import Charm4PyError
-
 from charm4py import *
+from charm4py.charm import Charm4PyError
 from checks import check, equal, finish, raises
 
 

@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nothing that a program does over and over may leave memory behind: blocks of Python's allocator are counted, on all ranks."""
+"""Nothing that a program does over and over may leave memory behind. Counted on all ranks: blocks of Python's allocator, objects
+that the garbage collector knows, and bytes that C code has allocated, those of the runtime among them."""
 
+import array as arrays
+import collections
+import ctypes
 import gc
+import pickle
 import sys
 
 import numpy as np
@@ -10,8 +15,35 @@ from charm4py import *
 from checks import check, finish
 
 ROUNDS = 100
-#: Caches and free lists may take a few blocks; a leak takes at least one in each round.
+#: Caches and free lists may take a few; a leak takes at least one in each round.
 ALLOWED = ROUNDS * 2 // 3
+#: The same for bytes; the smallest piece that malloc() gives takes 32.
+ALLOWED_BYTES = 32 * ALLOWED
+
+
+class Heap(ctypes.Structure):
+    """What mallinfo2() of glibc returns."""
+
+    _fields_ = [
+        (name, ctypes.c_size_t)
+        for name in (
+            *("arena", "ordblks", "smblks", "hblks", "hblkhd"),
+            *("usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"),
+        )
+    ]
+
+
+mallinfo = getattr(ctypes.CDLL(None), "mallinfo2", None)
+if mallinfo is not None:
+    mallinfo.restype = Heap
+
+
+def heap_bytes():
+    """Bytes that are allocated with malloc(), large pieces included; 0 where nobody counts them."""
+    if mallinfo is None:
+        return 0
+    heap = mallinfo()
+    return heap.uordblks + heap.hblkhd
 
 
 class Trouble(Exception):
@@ -24,6 +56,7 @@ class Member(Chare):
     def __init__(self):
         self.n = 0
         self.channel = None
+        self.loop = None
 
     def echo(self, *args):
         return args
@@ -60,12 +93,100 @@ class Member(Chare):
         self.channel.send([1, 2])
         return self.channel.recv()
 
+    @coro
+    def talks_to_itself(self, other):
+        if self.loop is None:
+            self.loop = Channel(self, other)
+        self.loop.send(np.ones(500), b"bytes")
+        for channel in charm.iwait([self.loop]):
+            channel.recv()
+
+    @coro
+    def fails_later(self):
+        charm.sleep(0)
+        raise Trouble(1, 2)
+
+    async def fails_asynchronously(self):
+        await charm.sleep(0)
+        raise Trouble(1, 2)
+
+    def conditions(self, count):
+        """All different, and true; they are compiled, but only some are kept. How many there are."""
+        for i in range(count):
+            self.wait(f"{i} == {i}")
+        return self.kinds()["Cond"]
+
+    @coro
+    def waits_first(self, value):
+        self.wait(f"self.n == {value}")
+
+    def set(self, value):
+        self.n = value
+
+    @when("self.n == k and k >= 0")
+    def mixed(self, k):
+        pass
+
+    async def asks(self, other):
+        values = await other.echo(1, ret=True)
+        await charm.wait([other.echo(2, awaitable=True)])
+        return values
+
+    @coro
+    def everywhere_barrier(self):
+        self.allreduce().get()
+        return self.allreduce((1, 2.0), Reducer.tuple(Reducer.sum, Reducer.max)).get()
+
+    def answers(self, future, value):
+        future(value)
+
+    @coro
+    def maps(self, count):
+        return charm.pool.map(task_of_coroutine, list(range(count)))
+
     def result(self, *args):
         pass
 
-    def blocks(self):
+    def measure(self):
         gc.collect()
-        return sys.getallocatedblocks()
+        return sys.getallocatedblocks(), len(gc.get_objects()), heap_bytes()
+
+    def kinds(self):
+        return collections.Counter(type(thing).__name__ for thing in gc.get_objects())
+
+
+class Element(Chare):
+    """Made and deleted again."""
+
+    def __init__(self, data):
+        self.data = data
+        self.me = self.thisProxy[self.thisIndex]
+
+    @coro
+    def talk(self, other):
+        channel = Channel(self, self.thisProxy[other])
+        channel.send(self.data)
+        return len(channel.recv())
+
+
+def task_of_coroutine_inner(x):
+    return x * 2
+
+
+@coro
+def task_of_coroutine(x):
+    return charm.pool.map(task_of_coroutine_inner, [x, x])
+
+
+def task_fails(x):
+    raise Trouble(x, 2)
+
+
+def joined(contributions):
+    return "".join(sorted("".join(contributions)))
+
+
+Reducer.addReducer(joined, pre=lambda data, chare: data * 2, post=lambda result: result[::-1])
 
 
 def abs_of(future):
@@ -86,7 +207,7 @@ class Actor:
 def fails(func, *args, **kwargs):
     try:
         func(*args, **kwargs)
-    except (Trouble, TypeError, Charm4PyError, IndexError, AttributeError):
+    except (Trouble, KeyError, TypeError, Charm4PyError, IndexError, AttributeError):
         return
     raise AssertionError("no exception")
 
@@ -117,6 +238,8 @@ def operations(group, array):
     yield "exception", lambda: fails(last.fail(ret=True).get)
     yield "exceptions", lambda: group.fail(ret=True).get()
     yield "unpicklable", lambda: fails(last.echo, (x for x in ()))
+    yield "unpicklable, awaited", lambda: fails(last.echo, (x for x in ()), ret=True)
+    yield "future sent by itself", lambda: Future().send(1)
     yield "bad keyword", lambda: fails(last.keywords, 1, nosuch=2)
     yield "bad class", lambda: fails(Array, int, 3)
     yield "direct call", lambda: fails(Member)
@@ -142,22 +265,130 @@ def operations(group, array):
             "channel",
             lambda: [f.get() for f in (here.talks(last, ret=True), last.talks(here, ret=True))],
         )
+    yield "proxies pickled", lambda: pickle.loads(pickle.dumps([group, last.echo, array[1]]))
+    yield "proxies compared", lambda: {array[i]: i for i in range(4)}[array[2]] and group != array
+    yield "future of several", lambda: several(last)
+    yield "futures for nobody", lambda: [Future(), Future(3)]
+    yield "future sent away", lambda: future_of(last.answers, numbers)
+    yield "exception sent", lambda: fails(future_of, last.answers, KeyError("sent"))
+    yield "wait", lambda: charm.wait([last.echo(i, ret=True) for i in range(3)])
+    yield "iwait", lambda: [f.get() for f in charm.iwait([last.echo(i, ret=True) for i in (1, 2)])]
+    yield "coroutine fails", lambda: fails(last.fails_later(ret=True).get)
+    yield "async fails", lambda: fails(last.fails_asynchronously(ret=True).get)
+    yield "async asks", lambda: last.asks(here, ret=True).get()
+    yield "awaited exceptions", lambda: fails(group.fail(awaitable=True).get)
+    yield "mixed condition", lambda: last.mixed(0, awaitable=True).get()
+    yield "state waited for", lambda: state(last)
+    yield "loopback", lambda: last.talks_to_itself(last, awaitable=True).get()
+    yield "barrier", lambda: group.everywhere_barrier(awaitable=True).get()
+    yield "quiescence", lambda: (charm.startQD(last.result), charm.waitQD())
+    yield "sleep", lambda: charm.sleep(0)
+    yield (
+        "timer to a method",
+        lambda: (charm.scheduleCallableAfter(last.echo, 0, [1]), charm.sleep(0)),
+    )
+    yield "eval", lambda: charm.thisProxy[charm.numPes() - 1].eval("1 + 1", ret=True).get()
+    yield "exec", lambda: charm.thisProxy.exec("leak_test = 1", awaitable=True).get()
+    yield (
+        "updateGlobals",
+        lambda: charm.thisProxy.updateGlobals({"some": numbers, "more": [1]}, awaitable=True).get(),
+    )
+    yield "pool, chunks", lambda: charm.pool.map(abs, list(range(10)), chunksize=3)
+    yield "pool, few cores", lambda: charm.pool.map(abs, list(range(10)), ncores=1)
+    yield "pool, one future", lambda: charm.pool.map_async(abs, [1, 2]).get()
+    yield (
+        "pool, many futures",
+        lambda: [f.get() for f in charm.pool.map_async(abs, [1, 2], multi_future=True)],
+    )
+    yield "pool, submit", lambda: charm.pool.submit([(abs, -1), (len, "abc")])
+    yield "pool, task", lambda: charm.pool.Task(abs, [-1], ret=True).get()
+    yield "pool, nested", lambda: charm.pool.map(task_of_coroutine, [1, 2])
+    yield "pool, from a chare", lambda: last.maps(3, ret=True).get()
+    yield "pool, exception", lambda: fails(charm.pool.map, task_fails, [1, 2])
+    yield "pool, unpicklable", lambda: fails(charm.pool.map, abs, [(x for x in ())])
+    yield "given away", lambda: last.result(give(np.ones(300)), give(np.ones(30_000)))
+    yield "large", lambda: last.echo(np.ones(30_000), bytes(300_000), ret=True).get()
+    yield (
+        "kinds of arrays",
+        lambda: last.echo(
+            *(arrays.array("d", [1.0]), bytearray(9), np.float32(2), np.ones((4, 4))[::2].T),
+            *(
+                np.array([(1, 2.0)], "i4,f8"),
+                np.array(["a"]),
+                np.array([None]),
+                memoryview(b"x").tobytes(),
+            ),
+            ret=True,
+        ).get(),
+    )
+    elements = Array(Element, ndims=1)
+    elements.ckDoneInserting()
+    yield "elements made and deleted", lambda: insert_and_delete(elements)
+    yield "elements with channels", lambda: insert_and_delete(elements, talk=True)
     for data, reducer in (
         (1, "sum"),
         ([1, 2], "max"),
         (numbers, "sum"),
+        (np.ones(20_000), "sum"),
         ([1, 2.5], "sum"),
+        (1, "sum_ordered"),
+        (True, "logical_and"),
+        ((2, 7), "maxloc"),
+        ("ab", "joined"),
         (None, "nop"),
         ((1, "x"), "gather"),
     ):
-        yield f"{reducer} of {data}", lambda d=data, r=reducer: future_of(array.reduces, d, r)
+        what = f"{reducer} of {str(data)[:20]}"
+        yield what, lambda d=data, r=reducer: future_of(array.reduces, d, r)
         yield (
-            f"{reducer} of {data} to methods",
+            f"{what} to methods",
             lambda d=data, r=reducer: (
                 array.reduces(here.result, d, r),
                 array.reduces(group.result, d, r),
             ),
         )
+
+
+def several(chare):
+    future = Future(3)
+    for i in range(3):
+        chare.answers(future, [i])
+    future.get()
+
+
+def state(chare):
+    global number
+    number = number % 10 + 1
+    waiting = chare.waits_first(number, awaitable=True)
+    chare.set(number)
+    waiting.get()
+    chare.set(0)
+
+
+def insert_and_delete(array, talk=False):
+    indexes = [0, charm.numPes() + 1]
+    for index in indexes:
+        array.ckInsert(index, [b"x" * 100])
+    if talk:
+        for future in [array[i].talk(j, ret=True) for i, j in (indexes, indexes[::-1])]:
+            assert future.get() == 100
+    for index in indexes:
+        array.ckDestroy(index)
+    charm.waitQD()
+
+
+number = 0
+
+
+def growth(measure, kinds, operation):
+    """(blocks, objects, bytes) more after many rounds, and how many objects of each kind."""
+    kinds_before = kinds()
+    before = measure()
+    for _ in range(ROUNDS):
+        operation()
+    after, more = measure(), kinds()
+    more.subtract(kinds_before)
+    return [b - a for a, b in zip(before, after)], {k: n for k, n in more.items() if n > 9}
 
 
 def main(args):
@@ -167,20 +398,31 @@ def main(args):
     ray.init()
     actor = [Actor.remote() for _ in range(charm.numPes())][-1]
 
-    def blocks():
+    def measure():
         charm.waitQD()
-        return sum(group.blocks(ret=True).get())
+        return [sum(column) for column in zip(*group.measure(ret=True).get())]
 
+    def kinds():
+        return sum(group.kinds(ret=True).get(), collections.Counter())
+
+    few = group[0].conditions(10, ret=True).get()
+    many = group[0].conditions(5000, ret=True).get()
+    check(many <= few + 1100, f"{many} compiled conditions are kept, {few} before")
+
+    chosen = args[1:]
     for name, operation in operations(group, array):
+        if chosen and name not in chosen:
+            continue
         for _ in range(8):  # caches fill up at first; a leak goes on for ever
-            before = blocks()
-            for _ in range(ROUNDS):
-                operation()
-            grown = blocks() - before
-            if grown <= ALLOWED:
+            (blocks, objects, heap), more = growth(measure, kinds, operation)
+            if blocks <= ALLOWED and objects <= ALLOWED and heap <= ALLOWED_BYTES:
                 break
-        check(grown <= ALLOWED, f"{name}: {grown} blocks more after {ROUNDS} rounds")
-    finish(30)
+        where = f"{name}, {ROUNDS} rounds:"
+        check(blocks <= ALLOWED, f"{where} {blocks} blocks more; objects: {more}")
+        check(objects <= ALLOWED, f"{where} {objects} objects more: {more}")
+        check(heap <= ALLOWED_BYTES, f"{where} {heap} bytes more")
+    finish(0 if chosen else 200)
 
 
+charm.options.remote_exec = True
 charm.start(main)

@@ -56,6 +56,9 @@ def main():
     args = parser.parse_args()
     command = [args.mpiexec, "-n", str(args.np), *args.command]
     env = run.mpi_env(os.environ)
+    env.pop(
+        "PYTHONUNBUFFERED", None
+    )  # with it a line is written in pieces, which those of others part
     run.become_subreaper()
     first, seconds = None, []
     for i in range(1, args.times + 1):

@@ -20,6 +20,9 @@ C4P_API c4p_status_t c4p_future_new(c4p_rt_t *rt, uint64_t num_values, c4p_futur
                                     void *ctx, c4p_future_t *future_out);
 /** Forget a future before its last value: later values are dropped silently. */
 C4P_API void c4p_future_free(c4p_rt_t *rt, c4p_future_t future);
+/** Forget a future whose number nobody else has learned, so that no value can come: nothing is kept
+ * for it. (Of one that is freed, what counts its values is kept until the last has come.) */
+C4P_API void c4p_future_discard(c4p_rt_t *rt, c4p_future_t future);
 
 /** Send one value; asynchronous, also here. Ownership: as c4p_send(); msg may be NULL. A value more
  * than expected ends the job with a report on the owner. */
