@@ -12,6 +12,7 @@ import sys
 import numpy as np
 
 from charm4py import *
+from charm4py import ray
 from checks import check, finish
 
 ROUNDS = 100
@@ -144,6 +145,13 @@ class Member(Chare):
     def maps(self, count):
         return charm.pool.map(task_of_coroutine, list(range(count)))
 
+    def reduces_in(self, target, section):
+        self.reduce(target, np.ones(9), Reducer.sum, section)
+
+    @coro
+    def everywhere_in(self, section):
+        return self.allreduce(1, Reducer.sum, section).get()
+
     def result(self, *args):
         pass
 
@@ -180,6 +188,26 @@ def task_of_coroutine(x):
 
 def task_fails(x):
     raise Trouble(x, 2)
+
+
+@ray.remote
+def remote_task(x):
+    return x
+
+
+@ray.remote
+def remote_failure():
+    raise Trouble(1, 2)
+
+
+@ray.remote
+class Actor:
+    def __init__(self, start):
+        self.sum = start
+
+    def add(self, x):
+        self.sum += x
+        return self.sum
 
 
 def joined(contributions):
@@ -321,6 +349,14 @@ def operations(group, array):
             ret=True,
         ).get(),
     )
+    section = charm.split(array, 1, elems=[[(0,), (1,), (3,)]])[0]
+    yield "section, answers", lambda: section.echo(mutable, ret=True).get()
+    yield "section, awaited", lambda: section.echo(mutable, awaitable=True).get()
+    yield "section, exceptions", lambda: fails(section.fail(awaitable=True).get)
+    yield "section, reduction", lambda: future_of(section.reduces_in, section)
+    yield "section, allreduce", lambda: section.everywhere_in(section, awaitable=True).get()
+    if charm.numPes() > 1:
+        yield from ray_operations()
     elements = Array(Element, ndims=1)
     elements.ckDoneInserting()
     yield "elements made and deleted", lambda: insert_and_delete(elements)
@@ -347,6 +383,20 @@ def operations(group, array):
                 array.reduces(group.result, d, r),
             ),
         )
+
+
+def ray_operations():
+    ray.init()
+    actor = Actor.remote(5)
+    yield "ray, stored", lambda: ray.get(ray.put([1, 2]))
+    yield "ray, stored large", lambda: ray.get(ray.put(np.ones(20_000)))
+    yield "ray, task", lambda: ray.get(remote_task.remote(1))
+    yield "ray, reference as argument", lambda: ray.get(remote_task.remote(remote_task.remote(1)))
+    yield "ray, large", lambda: ray.get(remote_task.remote(ray.put(np.ones(20_000))))
+    yield "ray, wait", lambda: ray.wait([remote_task.remote(i) for i in (1, 2)], num_returns=2)
+    yield "ray, exception", lambda: fails(ray.get, remote_failure.remote())
+    yield "ray, actor", lambda: ray.get(actor.add.remote(ray.put(2)))
+    yield "ray, not fetched", lambda: remote_task.remote(1)
 
 
 def several(chare):
