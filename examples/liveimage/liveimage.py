@@ -9,6 +9,7 @@ import argparse
 import os
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 
@@ -48,7 +49,8 @@ class Strip(Chare):
                 if 0 <= here < rows:
                     self.v[here + 1, x : x + 8], self.u[here + 1, x : x + 8] = 0.5, 0.25
         index = self.thisIndex[0]
-        self.up = self.down = None
+        self.up: Any = None
+        self.down: Any = None
         if (
             number > 1
         ):  # of two strips each is above and below the other: the first's up is the second's down
@@ -94,7 +96,9 @@ class Strip(Chare):
 
 def fetch(file, size):
     """Run the client; this rank goes on serving meanwhile."""
-    host, port = charm.CcsServerAddress()
+    address = charm.CcsServerAddress()
+    assert address is not None, "rank 0 listens"
+    host, port = address
     client = os.path.join(os.path.dirname(os.path.abspath(__file__)), "client.py")
     words = [sys.executable, client, host, str(port), "--size", str(size), str(size), "--out", file]
     process = subprocess.Popen(words)

@@ -30,7 +30,7 @@ def main(args):
     n = int(args[1]) if len(args) > 1 else 40
     matrix = ray.put([[i * j % 7 for j in range(n)] for i in range(n)])
     sums = [row_sum.remote(matrix, i) for i in range(n)]
-    largest = Largest.remote(0)
+    largest = Largest.remote(0)  # type: ignore[attr-defined]
     offers = [largest.offer.remote(ref) for ref in sums]  # runs when the sums are there
     ready, rest = ray.wait(sums, num_returns=n // 2)
     print(f"at least half of {n} rows are done: {len(ready) >= n // 2}")

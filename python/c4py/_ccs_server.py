@@ -134,7 +134,7 @@ class Server:
 
     def fileno(self) -> int:
         """A descriptor that can be read when there is something to do for serve()."""
-        return self._poller.fileno()  # type: ignore[attr-defined, no-any-return]
+        return self._poller.fileno()
 
     # ---- what the program does -------------------------------------------------------------------
 

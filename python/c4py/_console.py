@@ -37,7 +37,7 @@ def prepare() -> type:
     package = sys.modules[__package__]
     package.charm.options.remote_exec = True
     vars(sys.modules["__main__"]).update({name: getattr(package, name) for name in _BASES.split()})
-    _c4py.bind(on_uncaught=_send_uncaught)  # type: ignore[call-arg]
+    _c4py.bind(on_uncaught=_send_uncaught)
     return Console
 
 
@@ -106,6 +106,7 @@ class _Input:
     def _serve(self) -> None:
         while True:
             prompt = self.requests.get()
+            line: str | None
             try:
                 if self.terminal:
                     line = input(prompt)

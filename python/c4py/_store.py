@@ -110,12 +110,12 @@ class ObjectRef(LocalFuture):
         self.send(result)
 
     @property
-    def src(self) -> int:  # type: ignore[override]
+    def src(self) -> int:
         """The rank that owns the object."""
         return self.oid >> _OWNER_SHIFT
 
     @property
-    def fid(self) -> int:  # type: ignore[override]
+    def fid(self) -> int:
         """Number of the object on the rank that owns it."""
         return self.oid & ((1 << _OWNER_SHIFT) - 1)
 

@@ -227,7 +227,7 @@ def double(x):
 
 
 @ray.remote
-class Actor:
+class Echo:
     def echo(self, x):
         return x
 
@@ -446,7 +446,7 @@ def main(args):
     array = Array(Member, 4)
     global actor
     ray.init()
-    actor = [Actor.remote() for _ in range(charm.numPes())][-1]
+    actor = [Echo.remote() for _ in range(charm.numPes())][-1]
 
     def measure():
         charm.waitQD()
