@@ -10,6 +10,12 @@ import time
 
 package = os.path.abspath(sys.argv[1])
 sys.path.insert(0, package)
+for name in (
+    "OMPI_ALLOW_RUN_AS_ROOT",
+    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM",
+    "OMPI_MCA_rmaps_base_oversubscribe",
+):
+    os.environ.setdefault(name, "1")
 
 from charmrun.launch import job_command  # noqa: E402
 

@@ -8,6 +8,12 @@ import tempfile
 
 package = os.path.abspath(sys.argv[1])
 sys.path.insert(0, package)
+for name in (
+    "OMPI_ALLOW_RUN_AS_ROOT",
+    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM",
+    "OMPI_MCA_rmaps_base_oversubscribe",
+):
+    os.environ.setdefault(name, "1")
 os.environ["PYTHONPATH"] = package
 
 from charmrun.start import start  # noqa: E402
