@@ -75,6 +75,7 @@ def by_table():
 
 def main(args):
     best = Group(Best)
+    charm.awaitCreation(best)  # nodes ask for the local element
     Chare(Node, args=(best, 0, CAPACITY, 0))
     charm.waitQD()
     done = Future()

@@ -297,7 +297,7 @@ def awaits_everything():
         want = {"Future": 1, "allreduce": ranks, "ret": 2, "broadcast": ranks, "wait": None}
         want |= {"iwait": [1, 1], "sleep": None, "condition": None, "creation": None}
         want |= {"map": [1, 2], "submit": [3], "task": 4}
-        if ranks > 1:
+        if index ^ 1 < ranks:  # of an odd number of ranks the last one has no partner
             want |= {"send": None, "recv": index ^ 1}
         equal(got, want, "awaited")
 
