@@ -79,8 +79,9 @@ c4pe_section_members(c4pe_state_t *st, PyObject *args)
     return c4pe_raise_status(st, status, "asking for the members of a collection");
 }
 
-PyObject *
-c4pe_chare_own_proxy(c4pe_chare_t *chare)
+/* The proxy of a chare's own element; new reference. */
+static PyObject *
+own_proxy(c4pe_chare_t *chare)
 {
     c4pe_coll_t *coll = chare->coll;
     return c4pe_proxy_new(&coll->cls->proxies[coll->kind], c4pe_chare_ref(chare), coll->ndims,
@@ -98,7 +99,7 @@ introduce(c4pe_state_t *st, c4pe_chare_t *chare, c4p_msg_t *msg)
     st->no_suspend++;
     value = func == Py_None ? Py_NewRef(Py_None) : PyObject_CallOneArg(func, (PyObject *)chare);
     st->no_suspend--;
-    PyObject *own = value ? c4pe_chare_own_proxy(chare) : NULL;
+    PyObject *own = value ? own_proxy(chare) : NULL;
     PyObject *pair = own ? PyTuple_Pack(2, own, value) : NULL;
     Py_XDECREF(own);
     Py_XDECREF(value);

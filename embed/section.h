@@ -14,9 +14,6 @@ PyObject *c4pe_section_members(c4pe_state_t *st, PyObject *args);
 /* c4p_entry_fn_t, reserved: answer with (own proxy, func(self)). */
 void c4pe_section_on_member(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx);
 
-/* The proxy of a chare's own element; new reference. */
-PyObject *c4pe_chare_own_proxy(c4pe_chare_t *chare);
-
 /* Is this the proxy of a section? */
 static inline bool
 c4pe_is_section(c4pe_state_t *st, PyObject *op)

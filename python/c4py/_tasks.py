@@ -10,7 +10,7 @@ from typing import Any
 
 from . import _c4py
 from ._chare import is_async
-from ._errors import Charm4PyError, format_exception
+from ._errors import Charm4PyError, RemoteStacktrace, describe_exception
 
 #: Arguments and results of these types need no copy: nobody can change them.
 IMMUTABLE = frozenset((int, float, bool, str, bytes, complex, type(None)))
@@ -195,12 +195,12 @@ def describe_error(error: Exception, rank: int) -> Exception:
     """The exception with the text of its traceback attached; if it cannot travel, a Charm4PyError that describes it."""
     if hasattr(error, "remote_stacktrace"):
         return error
-    text = format_exception(error)
+    trace = RemoteStacktrace(rank, describe_exception(error))
     try:
-        error.remote_stacktrace = (rank, text)  # type: ignore[attr-defined]
+        error.remote_stacktrace = trace  # type: ignore[attr-defined]
         if type(pickle.loads(pickle.dumps(error))) is not type(error):
             raise TypeError
     except Exception:
-        error = Charm4PyError(f"{type(error).__name__}: {error}\n{text}")
-        error.remote_stacktrace = (rank, text)  # type: ignore[attr-defined]
+        error = Charm4PyError(f"{type(error).__name__}: {error}\n{trace[1]}")
+        error.remote_stacktrace = trace  # type: ignore[attr-defined]
     return error

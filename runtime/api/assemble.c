@@ -39,10 +39,8 @@ c4pi_rt_new(c4pi_port_t *port, const c4p_opts_t *opts, c4p_rt_t **rt_out)
     c4pi_pool_init(&rt->elem_pool, port, sizeof(c4pi_elem_t), 64);
     c4pi_pool_init(&rt->loc_pool, port, sizeof(c4pi_loc_t), 64);
     c4pi_list_init(&rt->loc_caches);
-    rt->next_coll = (opts->counter_base < UINT64_C(1) << 39 ? opts->counter_base : 0) + 1; /* 40
-                                                                                              bits
-                                                                                              wide
-                                                                                            */
+    /* 40 bits wide */
+    rt->next_coll = (opts->counter_base < UINT64_C(1) << 39 ? opts->counter_base : 0) + 1;
     rt->start_ns = rt->last_work_ns = c4pi_now_ns(port);
     c4p_status_t st;
     if ((st = c4pi_registry_new(port, &rt->registry)) != C4P_OK ||

@@ -50,8 +50,7 @@ check_target(const c4p_rt_t *rt, const c4p_target_t *target)
                                                                                  : C4P_ERR_RANGE;
     case C4P_TARGET_ELEMENT: {
         const c4pi_coll_t *coll = c4pi_map_get(&rt->colls, target->ref.coll);
-        if (coll && coll->kind == C4P_KIND_GROUP &&
-            (target->ref.key.w[0] >= (uint64_t)rt->num_ranks || target->ref.key.w[1]))
+        if (coll && c4pi_coll_lacks(coll, target->ref.key))
             return C4P_ERR_RANGE;
     }
         /* fall through */

@@ -14,9 +14,7 @@ check_member(c4p_rt_t *rt, c4p_ref_t ref)
         return ref.coll && c4pi_coll_creator(ref.coll) < rt->num_ranks ? C4P_OK : C4P_ERR_RANGE;
     if (coll->kind == C4P_KIND_SECTION)
         return C4P_ERR_ARG;
-    if (coll->kind == C4P_KIND_GROUP && (ref.key.w[0] >= (uint64_t)rt->num_ranks || ref.key.w[1]))
-        return C4P_ERR_RANGE;
-    return C4P_OK;
+    return c4pi_coll_lacks(coll, ref.key) ? C4P_ERR_RANGE : C4P_OK;
 }
 
 c4p_status_t

@@ -215,28 +215,12 @@ packet_free(c4pi_simnet_t *net, packet_t *packet)
     c4pi_free(net->own_port, packet, packet->block_len);
 }
 
-/* Write envelope, payload and segments of msg, one after another. */
-static void
-message_bytes(const c4p_msg_t *msg, uint8_t *to)
-{
-    size_t inline_len = c4pi_msg_inline_len(msg);
-    memcpy(to, &msg->env, sizeof msg->env);
-    to += sizeof msg->env;
-    memcpy(to, msg + 1, inline_len);
-    to += inline_len;
-    for (uint32_t i = 0; msg->extra && i < msg->extra->num_segments; i++) {
-        const c4pi_segment_t *segment = &msg->extra->segments[i];
-        if (segment->len)
-            memcpy(to, segment->data, segment->len);
-        to += segment->len;
-    }
-}
-
 static packet_t *
 packet_of(c4pi_simnet_t *net, const c4p_msg_t *msg)
 {
     packet_t *packet = packet_alloc(net, sizeof msg->env + (size_t)msg->env.len);
-    message_bytes(msg, packet->bytes);
+    memcpy(packet->bytes, &msg->env, sizeof msg->env);
+    c4pi_msg_copy_payload(packet->bytes + sizeof msg->env, msg);
     packet->checksum = checksum_of(packet->bytes, packet->len);
     return packet;
 }

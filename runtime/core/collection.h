@@ -136,6 +136,13 @@ c4pi_coll_parent(const c4pi_coll_t *coll)
                       : c4pi_tree_parent(coll->rt->rank, coll->root, coll->rt->num_ranks);
 }
 
+/* Can the collection never have an element of this key? So it is with a group, beyond the ranks. */
+static inline bool
+c4pi_coll_lacks(const c4pi_coll_t *coll, c4p_key_t key)
+{
+    return coll->kind == C4P_KIND_GROUP && (key.w[0] >= (uint64_t)coll->rt->num_ranks || key.w[1]);
+}
+
 /* What reports call it. */
 static inline const char *
 c4pi_coll_label(const c4pi_coll_t *coll)

@@ -265,8 +265,7 @@ c4pi_route(c4p_rt_t *rt, c4p_msg_t *msg)
     c4pi_elem_t *elem = c4pi_elem_find(coll, msg->env.key);
     if (elem)
         accept(elem, msg);
-    else if (coll->kind == C4P_KIND_GROUP &&
-             (msg->env.key.w[0] >= (uint64_t)rt->num_ranks || msg->env.key.w[1]))
+    else if (c4pi_coll_lacks(coll, msg->env.key))
         c4pi_dead_letter(rt, msg, C4P_ERR_RANGE); /* sent before this rank knew that it is a group
                                                    */
     else

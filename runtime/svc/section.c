@@ -485,16 +485,9 @@ translate(c4pi_coll_t *coll, const c4pi_type_t *type, c4p_entry_t entry)
     if (type == coll->type)
         return entry;
     translation_t *t = coll->section->translations;
-    while (t && t->type != type)
+    while (t && (t->type != type || entry >= t->count)) /* a table made before the entry was added
+                                                         */
         t = t->next;
-    if (t && entry >= t->count) { /* entry methods were added since */
-        translation_t **at = &coll->section->translations;
-        while (*at != t)
-            at = &(*at)->next;
-        *at = t->next;
-        c4pi_free(coll->rt->port, t, sizeof *t + t->count * sizeof t->entries[0]);
-        t = NULL;
-    }
     if (!t)
         t = translation_new(coll, type);
     c4p_entry_t there = entry < t->count ? t->entries[entry] : NO_ENTRY;
@@ -682,7 +675,6 @@ c4pi_section_fini(c4p_rt_t *rt)
     uint64_t id;
     void *first;
     while (at = 0, c4pi_map_next(&rt->aways, &at, &id, &first))
-        while (c4pi_map_get(&rt->aways, id))
-            away_drop(rt, c4pi_map_get(&rt->aways, id));
+        away_drop(rt, first); /* the others of the section stay in the map */
     c4pi_map_fini(&rt->aways);
 }

@@ -10,14 +10,14 @@ import time
 
 package = os.path.abspath(sys.argv[1])
 sys.path.insert(0, package)
-for name in (
-    "OMPI_ALLOW_RUN_AS_ROOT",
-    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM",
-    "OMPI_MCA_rmaps_base_oversubscribe",
-):
-    os.environ.setdefault(name, "1")
+sys.path.insert(
+    1, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "support")
+)
 
+import run as driver  # noqa: E402
 from charmrun.launch import job_command  # noqa: E402
+
+os.environ.update(driver.mpi_env(os.environ))
 
 checks = 0
 MODULE = ["-m", "charm4py.interactive"]
@@ -32,7 +32,7 @@ def session(text, ranks=2, status=0, program=MODULE, **env):
         capture_output=True,
         text=True,
         timeout=60,
-        env={"OMPI_MCA_rmaps_base_oversubscribe": "1", **os.environ, **env},
+        env={**os.environ, **env},
     )
     if done.returncode != status:
         sys.exit(

@@ -8,15 +8,15 @@ import tempfile
 
 package = os.path.abspath(sys.argv[1])
 sys.path.insert(0, package)
-for name in (
-    "OMPI_ALLOW_RUN_AS_ROOT",
-    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM",
-    "OMPI_MCA_rmaps_base_oversubscribe",
-):
-    os.environ.setdefault(name, "1")
+sys.path.insert(
+    1, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "support")
+)
 os.environ["PYTHONPATH"] = package
 
+import run as driver  # noqa: E402
 from charmrun.start import start  # noqa: E402
+
+os.environ.update(driver.mpi_env(os.environ))
 
 checks = 0
 

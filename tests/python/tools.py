@@ -13,11 +13,15 @@ import textwrap
 package_dir = sys.argv[1]
 sys.path.insert(0, package_dir)
 os.environ["PYTHONPATH"] = package_dir
-os.environ.setdefault("OMPI_ALLOW_RUN_AS_ROOT", "1")
-os.environ.setdefault("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")
+sys.path.insert(
+    1, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "support")
+)
 
+import run as driver  # noqa: E402
 from c4py.testing import run_program  # noqa: E402
 from charmrun.start import _split, start  # noqa: E402
+
+os.environ.update(driver.mpi_env(os.environ))
 
 checks = 0
 
