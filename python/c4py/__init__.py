@@ -19,7 +19,7 @@ What happens per message is done by the C module ``_c4py``; the Python files say
 The submodules that programs written for Charm4py import are made in ``_submodules``.
 """
 
-from . import _submodules, liveviz, lowlevel, ray, testing, wait
+from . import _submodules, liveviz, lowlevel, ray, wait
 from ._c4py import Channel, Chare, give
 from ._chare import ArrayMap, coro, coro_ext, register, threaded, when
 from ._collections import Array, Group
@@ -56,11 +56,11 @@ del _public
 
 
 def __getattr__(name: str) -> object:
-    """``interactive`` is loaded when it is asked for, so that it can be run with -m."""
-    if name == "interactive":
+    """Load what few programs need when it is asked for; ``interactive`` also so that it can be run with -m."""
+    if name in ("interactive", "testing"):
         import importlib
 
-        return importlib.import_module(f"{__name__}.interactive")
+        return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
 
 
@@ -96,7 +96,6 @@ __all__ = [
     "reduction",
     "register",
     "sections",
-    "testing",
     "threaded",
     "threads",
     "wait",

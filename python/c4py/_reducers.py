@@ -10,11 +10,7 @@ from typing import Any
 
 from . import _c4py
 from ._errors import Charm4PyError
-
-try:
-    import numpy as _np
-except ImportError:  # everything works without it, on lists instead of arrays
-    _np = None  # type: ignore[assignment]
+from ._numpy import loaded_numpy, numpy
 
 _BUILTIN = (
     "sum",
@@ -150,21 +146,23 @@ def combine(name: str, contributions: Sequence[Any]) -> Any:
 
 
 def _is_array(value: Any) -> bool:
-    return _np is not None and isinstance(value, (_np.ndarray, _np.generic))
+    np = loaded_numpy()
+    return np is not None and isinstance(value, (np.ndarray, np.generic))
 
 
 def _combine_elementwise(
     name: str, numpy_name: str, function: Callable[[Any, Any], Any], contributions: Sequence[Any]
 ) -> Any:
-    if _np is None:
+    np = numpy()
+    if np is None:
         rows = [list(value) for value in contributions]
         if len({len(row) for row in rows}) > 1:
             raise TypeError(f"reducer '{name}' cannot combine lists of different lengths")
         return [functools.reduce(function, items) for items in zip(*rows)]
-    arrays = [_np.asarray(value) for value in contributions]
+    arrays = [np.asarray(value) for value in contributions]
     shapes = {array.shape for array in arrays}
     if len(shapes) > 1:
         raise TypeError(
             f"reducer '{name}' cannot combine contributions of different shapes: {sorted(shapes)}"
         )
-    return functools.reduce(getattr(_np, numpy_name), arrays)
+    return functools.reduce(getattr(np, numpy_name), arrays)

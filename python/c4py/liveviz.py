@@ -24,12 +24,8 @@ from ._ccs import CcsToken, ccs
 from ._chare import register
 from ._collections import await_creation
 from ._errors import Charm4PyError, NotThreadedError
+from ._numpy import numpy
 from ._runtime import reducers
-
-try:
-    import numpy as _np
-except ImportError:  # slower, but the same pictures
-    _np = None  # type: ignore[assignment]
 
 __all__ = ["Config", "ImageRequest", "LiveViz"]
 
@@ -124,12 +120,13 @@ def _as_list(piece: _Piece, _chare: Any) -> list[_Piece]:
 
 def _add_saturated(above: bytes | bytearray, below: bytes) -> bytes:
     """Byte by byte the sum, at most 255."""
-    if _np is None:
+    np = numpy()
+    if np is None:  # slower, but the same pictures
         if not any(above):
             return below
         return bytes([min(255, a + b) for a, b in zip(above, below)])
-    a = _np.frombuffer(above, _np.uint8)
-    total = a + _np.frombuffer(below, _np.uint8)
+    a = np.frombuffer(above, np.uint8)
+    total = a + np.frombuffer(below, np.uint8)
     total[total < a] = 255  # it wrapped around
     return total.tobytes()
 

@@ -15,5 +15,5 @@ if _os.environ.get("CHARM_NOLOAD", "0") == "0":
     from c4py import __version__ as __version__
 
     # Those made by c4py._submodules are there already; these are files.
-    for _name in ("wait", "liveviz", "ray", "ray.api", "lowlevel", "testing"):
+    for _name in ("wait", "liveviz", "ray", "ray.api", "lowlevel"):
         _sys.modules[f"{__name__}.{_name}"] = _sys.modules[f"{_c4py.__name__}.{_name}"]

@@ -21,7 +21,7 @@ except ImportError:
 
 sys.argv.append("++server")
 if "grey" in sys.argv:
-    liveviz._np = None  # numpy is optional: pictures are composed without it
+    liveviz.numpy = lambda: None  # numpy is optional: pictures are composed without it
 
 # The whole is 18 x 12 pixels (width, height); the pieces of 3 x 2 elements are 9 x 8, 6 apart, so that they overlap and
 # some stick out on the right and below.
