@@ -9,6 +9,7 @@
 #include "svc/bcast.h"
 #include "svc/future.h"
 #include "svc/grow.h"
+#include "svc/migrate.h"
 
 /* ---- types ------------------------------------------------------------------------------------ */
 
@@ -301,6 +302,15 @@ c4p_suspended(c4p_rt_t *rt, c4p_ref_t self, uint32_t count)
     if (count == 0 && (elem->flags & (C4PI_ELEM_DOOMED | C4PI_ELEM_LEAVING)))
         c4pi_elem_idle(elem);
     return C4P_OK;
+}
+
+c4p_status_t
+c4p_migrate(c4p_rt_t *rt, c4p_ref_t self, int rank, const c4p_reply_t *answer)
+{
+    c4pi_elem_t *elem = rt ? local_elem(rt, self) : NULL;
+    if (!elem || elem->coll->section)
+        return C4P_ERR_NOT_FOUND;
+    return c4pi_migrate(elem, rank, answer);
 }
 
 /* ---- replies ---------------------------------------------------------------------------------- */

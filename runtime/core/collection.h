@@ -60,6 +60,7 @@ typedef struct c4pi_elem_extra {
     c4pi_fifo_t early; /* messages that came before the constructor had run */
     c4p_msg_t *args;   /* constructor message of an inserted element */
     int leaving_to;
+    c4p_reply_t leaving_answer; /* who waits for that */
     int corrected_rank; /* who was told last where this element is */
 } c4pi_elem_extra_t;
 

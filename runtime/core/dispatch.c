@@ -71,6 +71,19 @@ c4pi_run_constructor(c4pi_elem_t *elem, c4p_msg_t *args, const c4p_reply_t *repl
 }
 
 void
+c4pi_run_arrived(c4pi_elem_t *elem)
+{
+    const c4p_type_desc_t *desc = &elem->coll->type->desc;
+    const c4p_reply_t nobody = {0};
+    context_t saved;
+    if (!desc->arrived)
+        return;
+    enter(elem, &nobody, &saved);
+    desc->arrived(elem->coll->rt, elem->object, desc->ctx);
+    leave(elem, &saved);
+}
+
+void
 c4pi_elem_idle(c4pi_elem_t *elem)
 {
     c4p_rt_t *rt = elem->coll->rt;

@@ -31,6 +31,8 @@ void c4pi_run_constructor(c4pi_elem_t *elem, c4p_msg_t *args, const c4p_reply_t 
 /* An element stopped running or waiting: carry out a deletion or move that was put off. The record
  * may be gone afterwards. */
 void c4pi_elem_idle(c4pi_elem_t *elem);
+/* Run the `arrived` function of a local element's type, if it has one. */
+void c4pi_run_arrived(c4pi_elem_t *elem);
 
 /* May it be moved or deleted right now? */
 static inline bool

@@ -2,20 +2,33 @@
 /* pup.c: packing into a growing message, unpacking with every length checked. */
 #include "msg/pup.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { FIRST_PAYLOAD = 448 }; /* with its envelope one 512-byte message */
 
+static void
+init(c4p_pup_t *p, c4pi_msgs_t *msgs, const void *in, size_t len)
+{
+    p->msgs = msgs;
+    p->out = p->value = NULL;
+    p->in = in;
+    p->at = 0;
+    p->len = len;
+    p->status = C4P_OK;
+    p->why[0] = '\0';
+}
+
 void
 c4pi_pup_pack_init(c4p_pup_t *p, c4pi_msgs_t *msgs)
 {
-    *p = (c4p_pup_t){.msgs = msgs, .status = C4P_OK};
+    init(p, msgs, NULL, 0);
 }
 
 void
 c4pi_pup_unpack_init(c4p_pup_t *p, const void *data, size_t len)
 {
-    *p = (c4p_pup_t){.in = data, .len = len, .status = C4P_OK};
+    init(p, NULL, data, len);
 }
 
 void
@@ -23,8 +36,22 @@ c4pi_pup_fini(c4p_pup_t *p)
 {
     if (p->out)
         c4pi_msg_drop(p->out);
-    p->out = NULL;
+    if (p->value)
+        c4pi_msg_drop(p->value);
+    p->out = p->value = NULL;
     p->len = p->at = 0;
+}
+
+void
+c4p_pup_fail(c4p_pup_t *p, const char *why, c4p_msg_t *value)
+{
+    if (p->why[0]) {
+        c4p_msg_free(value);
+        return;
+    }
+    snprintf(p->why, sizeof p->why, "%s", why && why[0] ? why : "for no reason given");
+    p->value = value;
+    p->status = C4P_ERR_USER;
 }
 
 size_t

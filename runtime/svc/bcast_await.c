@@ -288,6 +288,40 @@ c4pi_bcast_finished(c4pi_coll_t *coll, uint64_t number, c4p_key_t member, c4p_ms
     c4pi_await_check(coll, await);
 }
 
+/* An execution of which a future of this rank hears. */
+typedef struct distant {
+    c4p_coll_t coll;
+    uint64_t number;
+    c4p_key_t member;
+} distant_t;
+
+static void
+on_distant(c4p_rt_t *rt, c4p_future_t id, c4p_msg_t *msg, bool is_error, bool last, void *ctx)
+{
+    distant_t *distant = ctx;
+    (void)id;
+    (void)last;
+    c4p_msg_t *value = msg ? c4pi_msg_as_bytes(rt, c4pi_msg_keep(msg)) : NULL;
+    if (value && c4pi_msg_flatten(&value) != C4P_OK)
+        c4pi_die(rt, C4P_ERR_NOMEM, "no memory for the value of a broadcast");
+    c4pi_bcast_finished(c4pi_coll_find(rt, distant->coll), distant->number, distant->member, value,
+                        is_error);
+    c4p_msg_free(value);
+    c4pi_free(rt->port, distant, sizeof *distant);
+}
+
+c4p_future_t
+c4pi_bcast_hear(c4p_rt_t *rt, const c4p_reply_t *reply)
+{
+    distant_t *distant = c4pi_alloc(rt->port, sizeof *distant);
+    c4p_future_t future;
+    if (distant)
+        *distant = (distant_t){reply->member.coll, reply->number, reply->member.key};
+    if (!distant || c4p_future_new(rt, 1, on_distant, distant, &future) != C4P_OK)
+        c4pi_die(rt, C4P_ERR_NOMEM, "no memory for an awaited broadcast");
+    return future;
+}
+
 void
 c4pi_await_release(c4pi_coll_t *coll, uint64_t upto)
 {

@@ -10,48 +10,57 @@
 
 enum { TRAVELLING_FLAGS = C4PI_ELEM_BORN | C4PI_ELEM_INSERTED };
 
+/* What stands first in the message: who waits for the move. */
+typedef struct move_head {
+    c4p_reply_t answer;
+} move_head_t;
+
+/* In env.entry: the message comes from where the element could not be unpacked. */
+enum { SENT_BACK = 1 };
+
+/* ---- leaving ---------------------------------------------------------------------------------- */
+
 /* All of an element as one message, or the reason why not; then nothing has changed. */
 static c4p_status_t
-pack(c4pi_elem_t *elem, c4p_msg_t **msg_out)
+pack(c4pi_elem_t *elem, const c4p_reply_t *answer, c4p_pup_t *p, c4p_msg_t **msg_out)
 {
     c4pi_coll_t *coll = elem->coll;
-    c4p_rt_t *rt = coll->rt;
-    c4p_pup_t p;
-    c4pi_pup_pack_init(&p, &rt->msgs);
-    c4p_put_u64(&p, elem->bcast_next);
-    c4p_put_u64(&p, elem->redn_next);
-    c4p_put_u32(&p, elem->births);
-    c4p_put_u8(&p, elem->flags & TRAVELLING_FLAGS);
-    c4p_status_t st = coll->type->desc.pack(rt, elem->object, &p, coll->type->desc.ctx);
-    if (st == C4P_OK)
-        st = c4pi_pup_pack_finish(&p, msg_out);
-    else
-        c4pi_pup_fini(&p);
-    return st;
+    move_head_t head = {*answer};
+    c4p_put_bytes(p, &head, sizeof head);
+    c4p_put_u64(p, elem->bcast_next);
+    c4p_put_u64(p, elem->redn_next);
+    c4p_put_u32(p, elem->births);
+    c4p_put_u8(p, elem->flags & TRAVELLING_FLAGS);
+    c4p_status_t st = coll->type->desc.pack(coll->rt, elem->object, p, coll->type->desc.ctx);
+    return st == C4P_OK ? c4pi_pup_pack_finish(p, msg_out) : st;
 }
 
+static const char *
+reason(const c4p_pup_t *p, c4p_status_t st)
+{
+    return p->why[0] ? p->why : c4p_strerror(st);
+}
+
+/* The move has failed: tell whoever waits for it. */
 static void
-leave_now(c4pi_elem_t *elem, int dest)
+answer_failure(c4p_rt_t *rt, const c4p_reply_t *answer, c4p_pup_t *p)
+{
+    (void)c4p_reply_send(rt, answer, p->value, true);
+    p->value = NULL;
+}
+
+/* Take the element out and send what it was packed into. Its object is the caller's. */
+static void
+depart(c4pi_elem_t *elem, int dest, c4p_msg_t *msg)
 {
     c4pi_coll_t *coll = elem->coll;
     c4p_rt_t *rt = coll->rt;
-    c4p_msg_t *msg;
-    c4p_status_t st = pack(elem, &msg);
-    if (st != C4P_OK) {
-        char who[160];
-        c4pi_log(rt->port, C4P_LOG_WARN, "%s stays on rank %d: it cannot be packed (%s)",
-                 c4pi_ref_text(coll, elem->key, who, sizeof who), rt->rank, c4p_strerror(st));
-        return;
-    }
     c4pi_version_t version = {elem->version.nonce, elem->version.epoch + 1};
     c4p_key_t key = elem->key;
-    void *object = elem->object;
     bool dying = elem->flags & C4PI_ELEM_DYING;
     c4pi_bcast_departed(coll, key, version, elem->bcast_next);
     c4pi_reduce_leaving(elem);
     c4pi_elem_remove(elem);
-    if (coll->type->desc.destroy)
-        coll->type->desc.destroy(rt, object, coll->type->desc.ctx);
     c4pi_loc_t *loc = c4pi_loc_need(coll, key);
     loc->version = loc->pointer = version;
     loc->rank = dest;
@@ -69,34 +78,127 @@ leave_now(c4pi_elem_t *elem, int dest)
     c4pi_reduce_settle(coll);
 }
 
+static void
+leave_now(c4pi_elem_t *elem)
+{
+    c4pi_coll_t *coll = elem->coll;
+    c4p_rt_t *rt = coll->rt;
+    c4p_reply_t answer = elem->extra->leaving_answer;
+    c4p_msg_t *msg;
+    c4p_pup_t p;
+    elem->extra->leaving_answer = (c4p_reply_t){0};
+    c4pi_pup_pack_init(&p, &rt->msgs);
+    c4p_status_t st = pack(elem, &answer, &p, &msg);
+    if (st == C4P_OK) {
+        void *object = elem->object;
+        depart(elem, elem->extra->leaving_to, msg);
+        if (coll->type->desc.destroy)
+            coll->type->desc.destroy(rt, object, coll->type->desc.ctx);
+    } else {
+        char who[160];
+        c4pi_log(rt->port, C4P_LOG_WARN, "%s stays on rank %d: it cannot be packed: %s",
+                 c4pi_ref_text(coll, elem->key, who, sizeof who), rt->rank, reason(&p, st));
+        answer_failure(rt, &answer, &p);
+    }
+    c4pi_pup_fini(&p);
+}
+
 /* The element neither runs nor waits any more. */
 static void
 on_free(c4pi_elem_t *elem)
 {
     if (elem->flags & C4PI_ELEM_DOOMED) {
+        if (elem->flags & C4PI_ELEM_LEAVING)
+            (void)c4p_reply_send(elem->coll->rt, &elem->extra->leaving_answer, NULL, false);
         c4pi_grow_destroy_now(elem);
     } else {
         elem->flags &= (uint8_t)~C4PI_ELEM_LEAVING;
-        leave_now(elem, elem->extra->leaving_to);
+        leave_now(elem);
     }
 }
 
+/* Take over the answer; that of an awaited broadcast is owed on this rank. */
+static void
+set_answer(c4pi_elem_t *elem, const c4p_reply_t *answer)
+{
+    c4p_rt_t *rt = elem->coll->rt;
+    c4p_reply_t *kept = &c4pi_elem_need_extra(elem)->leaving_answer;
+    if (!answer || !answer->kind)
+        return;
+    if (kept->kind)
+        (void)c4p_reply_send(rt, kept, NULL, false);
+    *kept = *answer;
+    if (kept->kind == C4P_REPLY_BCAST)
+        *kept = (c4p_reply_t){.kind = C4P_REPLY_FUTURE, .number = c4pi_bcast_hear(rt, answer)};
+}
+
 c4p_status_t
-c4pi_migrate(c4pi_elem_t *elem, int rank)
+c4pi_migrate(c4pi_elem_t *elem, int rank, const c4p_reply_t *answer)
 {
     c4pi_coll_t *coll = elem->coll;
     if (rank < 0 || rank >= coll->rt->num_ranks)
         return C4P_ERR_RANGE;
     if (coll->kind == C4P_KIND_GROUP || !coll->type->desc.pack || !coll->type->desc.unpack)
         return C4P_ERR_TYPE;
-    if (rank == coll->rt->rank)
-        return C4P_OK;
     if (elem->suspended || elem->state != C4PI_ELEM_LIVE)
         return C4P_ERR_BUSY;
-    c4pi_elem_need_extra(elem)->leaving_to = rank;
+    set_answer(elem, answer);
+    if (rank == coll->rt->rank) {
+        elem->flags &= (uint8_t)~C4PI_ELEM_LEAVING;
+        c4p_reply_t done = elem->extra->leaving_answer;
+        elem->extra->leaving_answer = (c4p_reply_t){0};
+        (void)c4p_reply_send(coll->rt, &done, NULL, false);
+        return C4P_OK;
+    }
+    elem->extra->leaving_to = rank;
     elem->flags |= C4PI_ELEM_LEAVING;
     c4pi_elem_idle(elem);
     return C4P_OK;
+}
+
+/* ---- arriving --------------------------------------------------------------------------------- */
+
+/* The element has arrived but its object cannot be made: it leaves for where it came from. */
+static void
+turn_back(c4pi_elem_t *elem, c4p_msg_t *msg, c4p_pup_t *p, c4p_status_t st)
+{
+    c4pi_coll_t *coll = elem->coll;
+    c4p_rt_t *rt = coll->rt;
+    c4p_key_t key = elem->key;
+    int from = (int)msg->env.source;
+    move_head_t *head = c4pi_msg_payload(msg);
+    char who[160];
+    c4pi_ref_text(coll, key, who, sizeof who);
+    if (msg->env.entry == SENT_BACK)
+        c4pi_die(rt, st, "%s could not be unpacked where it was moved to, nor again on rank %d: %s",
+                 who, rt->rank, reason(p, st));
+    c4pi_log(rt->port, C4P_LOG_WARN,
+             "%s goes back to rank %d: it cannot be unpacked on rank %d: %s", who, from, rt->rank,
+             reason(p, st));
+    answer_failure(rt, &head->answer, p);
+    head->answer = (c4p_reply_t){0};
+    c4pi_tell_home(coll, key, elem->version, from, false);
+    c4pi_flow_take(rt->flow, msg);
+    msg->env.entry = SENT_BACK;
+    depart(elem, from, msg);
+    c4pi_release_held(coll, key);
+}
+
+/* The element has arrived and lives. */
+static void
+settle_in(c4pi_elem_t *elem, int from, const c4p_reply_t *answer)
+{
+    c4pi_coll_t *coll = elem->coll;
+    c4p_key_t key = elem->key;
+    elem->state = C4PI_ELEM_LIVE;
+    c4pi_tell_home(coll, key, elem->version, from, false);
+    (void)c4p_reply_send(coll->rt, answer, NULL, false);
+    c4pi_run_arrived(elem); /* may be the element's end */
+    c4pi_release_held(coll, key);
+    elem = c4pi_elem_find(coll, key);
+    if (elem)
+        c4pi_bcast_catch_up(elem);
+    c4pi_reduce_settle(coll);
 }
 
 static void
@@ -112,32 +214,29 @@ on_migrate(c4p_rt_t *rt, c4p_msg_t *msg)
         c4pi_count_processed(rt);
         return;
     }
-    c4p_key_t key = msg->env.key;
-    c4pi_version_t version = {msg->env.hint_nonce, msg->env.hint_epoch};
+    move_head_t head;
     c4p_pup_t p;
     c4pi_pup_unpack_init(&p, c4pi_msg_payload(msg), (size_t)msg->env.len);
-    c4pi_elem_t *elem = c4pi_elem_add(coll, key, version);
+    c4pi_elem_t *elem = c4pi_elem_add(coll, msg->env.key,
+                                      (c4pi_version_t){msg->env.hint_nonce, msg->env.hint_epoch});
+    c4p_get_bytes(&p, &head, sizeof head);
     elem->bcast_next = c4p_get_u64(&p);
     elem->redn_next = c4p_get_u64(&p);
     elem->births = c4p_get_u32(&p);
     elem->flags = c4p_get_u8(&p);
+    c4pi_reduce_arrived(elem);
     c4p_status_t st =
         coll->type->desc.unpack(rt, c4pi_elem_ref(elem), &p, coll->type->desc.ctx, &elem->object);
     if (st == C4P_OK)
         st = c4p_pup_status(&p);
-    if (st != C4P_OK) {
-        char who[160];
-        c4pi_die(rt, st, "%s came from rank %d and cannot be unpacked: %s",
-                 c4pi_ref_text(coll, key, who, sizeof who), (int)msg->env.source, c4p_strerror(st));
+    if (st == C4P_OK) {
+        int from = (int)msg->env.source;
+        c4pi_msg_drop(msg);
+        settle_in(elem, from, &head.answer);
+    } else {
+        turn_back(elem, msg, &p, st);
     }
-    elem->state = C4PI_ELEM_LIVE;
-    int from = (int)msg->env.source;
-    c4pi_msg_drop(msg);
-    c4pi_reduce_arrived(elem);
-    c4pi_tell_home(coll, key, version, from, false);
-    c4pi_release_held(coll, key);
-    c4pi_bcast_catch_up(elem);
-    c4pi_reduce_settle(coll);
+    c4pi_pup_fini(&p);
     c4pi_count_processed(rt);
 }
 

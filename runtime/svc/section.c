@@ -498,39 +498,6 @@ translate(c4pi_coll_t *coll, const c4pi_type_t *type, c4p_entry_t entry)
     return there;
 }
 
-/* An execution by a member that is not here, of which a future of this rank hears. */
-typedef struct distant {
-    c4p_coll_t section;
-    uint64_t number;
-    c4p_key_t record;
-} distant_t;
-
-static void
-on_distant(c4p_rt_t *rt, c4p_future_t id, c4p_msg_t *msg, bool is_error, bool last, void *ctx)
-{
-    distant_t *distant = ctx;
-    (void)id;
-    (void)last;
-    c4p_msg_t *value = msg ? c4pi_msg_as_bytes(rt, c4pi_msg_keep(msg)) : NULL;
-    if (value && c4pi_msg_flatten(&value) != C4P_OK)
-        die_nomem(rt);
-    c4pi_bcast_finished(c4pi_coll_find(rt, distant->section), distant->number, distant->record,
-                        value, is_error);
-    c4p_msg_free(value);
-    c4pi_free(rt->port, distant, sizeof *distant);
-}
-
-static c4p_future_t
-expect_distant(c4p_rt_t *rt, const c4p_reply_t *reply)
-{
-    distant_t *distant = need(rt, sizeof *distant);
-    c4p_future_t future;
-    *distant = (distant_t){reply->member.coll, reply->number, reply->member.key};
-    if (c4p_future_new(rt, 1, on_distant, distant, &future) != C4P_OK)
-        die_nomem(rt);
-    return future;
-}
-
 /* The member has moved, does not live yet, or was never near: by ordinary routing. */
 static void
 send_on(c4pi_coll_t *coll, c4p_ref_t member, const c4pi_type_t *type, c4p_msg_t *msg,
@@ -545,7 +512,7 @@ send_on(c4pi_coll_t *coll, c4p_ref_t member, const c4pi_type_t *type, c4p_msg_t 
     copy->env.entry = type ? translate(coll, type, msg->env.entry) : msg->env.entry;
     copy->env.coll = member.coll;
     copy->env.key = member.key;
-    copy->env.reference = reply->kind ? expect_distant(rt, reply) : 0;
+    copy->env.reference = reply->kind ? c4pi_bcast_hear(rt, reply) : 0;
     copy->env.source = (uint32_t)rt->rank & 0xffffff;
     copy->env.hops = 0;
     copy->env.hint_nonce = copy->env.hint_epoch = 0;

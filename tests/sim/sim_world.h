@@ -87,6 +87,7 @@ typedef struct member {
     bool destroy_asked;
     int destroyer;
     uint32_t destroy_phase;
+    bool turns_back; /* TRAVELLING: where it arrives it cannot be unpacked */
     bool constructed;
     uint32_t suspended;
     uint64_t first_shout, next_shout; /* numbers */

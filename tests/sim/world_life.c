@@ -201,8 +201,10 @@ pack(c4p_rt_t *rt, void *object, c4p_pup_t *p, void *ctx)
               world_name(member->slot));
     SIM_CHECK(w->job, "P12", rt->phase == C4PI_PHASE_ACTIVE, "%s moves after exit",
               world_name(member->slot));
-    if (w->params->late && sim_choose(w->job, 64) == 63)
+    uint32_t mishap = w->params->late ? sim_choose(w->job, 64) : 0;
+    if (mishap == 63)
         return C4P_ERR_USER; /* it stays, with a warning */
+    member->turns_back = mishap >= 56;
     c4p_put_u32(p, member->id);
     c4p_put_u64(p, actor->ran);
     c4p_put_u64(p, actor->check);
@@ -224,9 +226,16 @@ unpack(c4p_rt_t *rt, c4p_ref_t self, c4p_pup_t *p, void *ctx, void **object_out)
               member->state == M_TRAVELLING && set == member->slot->set &&
                   c4p_key_eq(self.key, member->slot->key),
               "%s arrives on rank %d, but did not leave", world_name(member->slot), rt->rank);
-    actor_t *actor = actor_new(w, rt, member);
-    if (!actor)
-        return C4P_ERR_NOMEM;
+    bool turns_back = member->turns_back && member->rank != rt->rank;
+    actor_t *actor = turns_back ? NULL : actor_new(w, rt, member);
+    if (!actor) { /* has come, and goes back to where it was */
+        SIM_SAY(w->job, rt->rank, "BACK goes member %u %s", member->id, world_name(member->slot));
+        member->slot->moves += 2; /* it was there */
+        if (!turns_back)
+            return C4P_ERR_NOMEM;
+        c4p_pup_fail(p, "its mind was changed", NULL);
+        return C4P_ERR_USER;
+    }
     actor->ran = c4p_get_u64(p);
     actor->check = c4p_get_u64(p);
     SIM_CHECK(w->job, "P4", actor->check == check_of(actor), "%s has lost its state on the way",

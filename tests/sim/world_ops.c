@@ -392,7 +392,7 @@ migrate(world_t *w, c4p_rt_t *rt, member_t *self)
     c4pi_elem_t *elem = coll ? c4pi_elem_find(coll, member->slot->key) : NULL;
     SIM_CHECK(w->job, "P4", elem, "%s is not on rank %d", world_name(member->slot), member->rank);
     int dest = (int)sim_choose(w->job, (uint32_t)w->job->ranks);
-    c4p_status_t st = there->phase == C4PI_PHASE_ACTIVE ? c4pi_migrate(elem, dest) : C4P_OK;
+    c4p_status_t st = there->phase == C4PI_PHASE_ACTIVE ? c4pi_migrate(elem, dest, NULL) : C4P_OK;
     if (st != C4P_ERR_BUSY)
         sim_ok(w->job, rt, st, "c4pi_migrate");
 }

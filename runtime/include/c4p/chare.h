@@ -30,10 +30,14 @@ typedef struct c4p_type_desc {
     /** Write the object into `p`; NULL: elements of this type cannot move. A failure leaves it
      * where it is. */
     c4p_status_t (*pack)(c4p_rt_t *rt, void *object, c4p_pup_t *p, void *ctx);
-    /** Make the object again from what pack wrote. */
+    /** Make the object again from what pack wrote. After a failure the element goes back to where
+     * it was, and is made again there; a failure there, too, ends the job with a report. */
     c4p_status_t (*unpack)(c4p_rt_t *rt, c4p_ref_t self, c4p_pup_t *p, void *ctx,
                            void **object_out);
     void *ctx;
+    /** NULL, or: the object has moved here and lives. Runs like an entry method, before any other.
+     */
+    void (*arrived)(c4p_rt_t *rt, void *object, void *ctx);
 } c4p_type_desc_t;
 
 C4P_API c4p_status_t c4p_type_add(c4p_rt_t *rt, const c4p_type_desc_t *desc, c4p_type_t *type_out);
@@ -88,6 +92,21 @@ C4P_API bool c4p_reply_wants_value(const c4p_reply_t *reply);
  * runtime owns value in every case. */
 C4P_API c4p_status_t c4p_reply_send(c4p_rt_t *rt, const c4p_reply_t *reply, c4p_msg_t *value,
                                     bool is_error);
+
+/* ---- moving ----------------------------------------------------------------------------------- */
+
+/**
+ * Move an element that lives on this rank to another one: as soon as neither an entry method of it
+ * runs nor an activity waits in it. Whatever is sent to it finds it; broadcasts, reductions and
+ * sections go on. `answer` (may be NULL), from c4p_reply_take(), is completed when the element has
+ * arrived; if its type's pack or unpack function fails, it stays or goes back, a warning says so,
+ * and the answer is an error. Moving to this rank completes at once.
+ * Returns: C4P_OK; C4P_ERR_NOT_FOUND if it does not live here; C4P_ERR_RANGE for a rank that does
+ * not exist; C4P_ERR_TYPE for a group's element and a type that cannot be packed; C4P_ERR_BUSY while
+ * activities wait in it, see c4p_suspended(). After anything but C4P_OK the answer is still owed by
+ * the caller.
+ */
+C4P_API c4p_status_t c4p_migrate(c4p_rt_t *rt, c4p_ref_t self, int rank, const c4p_reply_t *answer);
 
 /* ---- placement -------------------------------------------------------------------------------- */
 

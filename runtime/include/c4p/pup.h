@@ -29,7 +29,13 @@ C4P_API void c4p_get_bytes(c4p_pup_t *p, void *data, size_t len);
 /** The bytes of a blob, borrowed from the buffer; NULL with *len_out 0 on error. */
 C4P_API const void *c4p_get_blob(c4p_pup_t *p, size_t *len_out);
 
-/** C4P_OK; C4P_ERR_NOMEM while packing; C4P_ERR_DATA when unpacking ran past the end. */
+/**
+ * For pack and unpack functions that fail: why, in words, for the report (copied), and `value` (may
+ * be NULL) as the error for whoever waits for the move. Ownership: takes value. The first reason
+ * stays.
+ */
+C4P_API void c4p_pup_fail(c4p_pup_t *p, const char *why, c4p_msg_t *value);
+/** C4P_OK; C4P_ERR_USER after c4p_pup_fail(); C4P_ERR_NOMEM while packing; C4P_ERR_DATA when unpacking ran past the end. */
 C4P_API c4p_status_t c4p_pup_status(const c4p_pup_t *p);
 
 #ifdef __cplusplus
