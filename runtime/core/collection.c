@@ -245,6 +245,9 @@ free_record(c4pi_elem_t *elem)
         for (c4p_msg_t *msg; (msg = c4pi_fifo_pop(&elem->extra->early)) != NULL;)
             c4pi_msg_drop(msg);
         c4p_msg_free(elem->extra->args);
+        if (elem->extra->given)
+            c4pi_free(rt->port, elem->extra->given,
+                      elem->extra->cap_given * sizeof *elem->extra->given);
         c4pi_free(rt->port, elem->extra, sizeof *elem->extra);
     }
     c4pi_pool_put(&rt->elem_pool, elem);
@@ -272,6 +275,36 @@ c4pi_elem_release(c4pi_elem_t *elem)
 {
     if (--elem->queued == 0 && elem->state == C4PI_ELEM_GONE)
         free_record(elem);
+}
+
+static c4pi_given_t *
+given_room(c4p_rt_t *rt, c4pi_elem_extra_t *extra)
+{
+    if (extra->num_given == extra->cap_given) {
+        uint32_t cap = extra->cap_given ? 2 * extra->cap_given : 2;
+        void *grown = c4pi_regrow(rt->port, extra->given, extra->cap_given * sizeof *extra->given,
+                                  cap * sizeof *extra->given);
+        if (!grown)
+            c4pi_die(rt, C4P_ERR_NOMEM, "no memory for one more section of an element");
+        extra->given = grown;
+        extra->cap_given = cap;
+    }
+    return &extra->given[extra->num_given++];
+}
+
+uint64_t *
+c4pi_elem_given(c4pi_elem_t *elem, c4p_coll_t section)
+{
+    c4pi_elem_extra_t *extra = c4pi_elem_need_extra(elem);
+    uint32_t at = 0;
+    while (at < extra->num_given && extra->given[at].section != section)
+        at++;
+    if (at == extra->num_given)
+        *given_room(elem->coll->rt, extra) = (c4pi_given_t){.section = section};
+    c4pi_given_t found = extra->given[at];
+    extra->given[at] = extra->given[0];
+    extra->given[0] = found;
+    return &extra->given[0].count;
 }
 
 c4pi_elem_extra_t *

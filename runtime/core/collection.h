@@ -55,13 +55,21 @@ enum {
     C4PI_ELEM_DEAD = 64   /* GONE because it was deleted, not because it moved */
 };
 
+/* How many contributions an element has made to a section. */
+typedef struct c4pi_given {
+    c4p_coll_t section;
+    uint64_t count;
+} c4pi_given_t;
+
 /* What few elements have. */
 typedef struct c4pi_elem_extra {
     c4pi_fifo_t early; /* messages that came before the constructor had run */
     c4p_msg_t *args;   /* constructor message of an inserted element */
     int leaving_to;
     c4p_reply_t leaving_answer; /* who waits for that */
-    int corrected_rank; /* who was told last where this element is */
+    int corrected_rank;         /* who was told last where this element is */
+    c4pi_given_t *given;        /* to each section; the one asked for last is first */
+    uint32_t num_given, cap_given;
 } c4pi_elem_extra_t;
 
 struct c4pi_elem {
@@ -208,6 +216,10 @@ void c4pi_elem_remove(c4pi_elem_t *elem);
 /* One queued message fewer points to this record. */
 void c4pi_elem_release(c4pi_elem_t *elem);
 c4pi_elem_extra_t *c4pi_elem_need_extra(c4pi_elem_t *elem); /* dies when out of memory */
+
+/* Contributions of an element to a section, to be counted on; the pointer holds until the next
+ * call. Dies when out of memory. */
+uint64_t *c4pi_elem_given(c4pi_elem_t *elem, c4p_coll_t section);
 
 static inline c4pi_elem_t *
 c4pi_elem_find(const c4pi_coll_t *coll, c4p_key_t key)

@@ -31,6 +31,9 @@ pack(c4pi_elem_t *elem, const c4p_reply_t *answer, c4p_pup_t *p, c4p_msg_t **msg
     c4p_put_u64(p, elem->redn_next);
     c4p_put_u32(p, elem->births);
     c4p_put_u8(p, elem->flags & TRAVELLING_FLAGS);
+    uint32_t num_given = elem->extra->num_given;
+    c4p_put_u32(p, num_given);
+    c4p_put_bytes(p, elem->extra->given, num_given * sizeof *elem->extra->given);
     c4p_status_t st = coll->type->desc.pack(coll->rt, elem->object, p, coll->type->desc.ctx);
     return st == C4P_OK ? c4pi_pup_pack_finish(p, msg_out) : st;
 }
@@ -224,6 +227,11 @@ on_migrate(c4p_rt_t *rt, c4p_msg_t *msg)
     elem->redn_next = c4p_get_u64(&p);
     elem->births = c4p_get_u32(&p);
     elem->flags = c4p_get_u8(&p);
+    for (uint32_t n = c4p_get_u32(&p); n > 0; n--) {
+        c4pi_given_t given;
+        c4p_get_bytes(&p, &given, sizeof given);
+        *c4pi_elem_given(elem, given.section) = given.count;
+    }
     c4pi_reduce_arrived(elem);
     c4p_status_t st =
         coll->type->desc.unpack(rt, c4pi_elem_ref(elem), &p, coll->type->desc.ctx, &elem->object);

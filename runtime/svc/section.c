@@ -40,7 +40,8 @@ typedef struct c4pi_section {
     size_t asked;
     ref_table_t all;
     translation_t *translations;
-    char *name; /* for reports */
+    c4pi_fifo_t early; /* contributions that overtook others of their member, which moved */
+    char *name;        /* for reports */
 } c4pi_section_t;
 
 /* A part of a section as it travels: for each rank of a sub-tree, beginning with its root, a head
@@ -176,6 +177,7 @@ put_parts(c4p_rt_t *rt, c4p_pup_t *p, const c4p_ref_t *refs, const int *ranks, s
 /* A contribution as it travels, before its data. */
 typedef struct token {
     c4p_ref_t self;
+    uint64_t number; /* of this member's contributions to this section */
     c4p_reduce_t how;
     c4p_target_t target;
 } token_t;
@@ -241,9 +243,16 @@ record_of(const c4pi_coll_t *coll, c4p_ref_t member)
     return place ? coll->vec[place - 1] : NULL;
 }
 
-/* Takes over one owner. */
-static void
-contribute_token(c4pi_coll_t *coll, c4p_msg_t *msg)
+/* How many contributions the record has given for its member. */
+static uint64_t
+given_by(const c4pi_elem_t *record)
+{
+    return record->redn_next - c4pi_reduce_first(record->coll);
+}
+
+/* If it is the next one of its member: contribute, and true. */
+static bool
+contribute_next(c4pi_coll_t *coll, c4p_msg_t *msg)
 {
     token_t token;
     const uint8_t *at = c4pi_msg_payload(msg);
@@ -252,9 +261,45 @@ contribute_token(c4pi_coll_t *coll, c4p_msg_t *msg)
     if (!record)
         c4pi_die(coll->rt, C4P_ERR_INTERNAL, "a contribution to %s came to the wrong rank",
                  c4pi_coll_label(coll));
+    if (token.number != given_by(record))
+        return false;
     c4pi_reduce_contribute(record, &token.how, at + sizeof token,
                            (size_t)msg->env.len - sizeof token, &token.target);
+    return true;
+}
+
+/* A record has contributed: so may others that came too early. */
+static void
+contribute_early(c4pi_coll_t *coll)
+{
+    c4pi_fifo_t *early = &coll->section->early;
+    bool again = true;
+    while (again) {
+        c4pi_fifo_t waiting = *early;
+        *early = (c4pi_fifo_t){0};
+        again = false;
+        for (c4p_msg_t *msg; (msg = c4pi_fifo_pop(&waiting)) != NULL;) {
+            if (contribute_next(coll, msg)) {
+                again = true;
+                c4pi_msg_drop(msg);
+            } else {
+                c4pi_fifo_push(early, msg);
+            }
+        }
+    }
+}
+
+/* Takes over one owner. */
+static void
+contribute_token(c4pi_coll_t *coll, c4p_msg_t *msg)
+{
+    if (!contribute_next(coll, msg)) {
+        c4pi_fifo_push(&coll->section->early, msg);
+        return;
+    }
     c4pi_msg_drop(msg);
+    if (coll->section->early.head)
+        contribute_early(coll);
 }
 
 /* The section is known here now, with the records of these members. */
@@ -440,6 +485,8 @@ c4pi_section_free(c4pi_coll_t *coll)
         return;
     for (uint32_t i = 0; i < coll->count; i++)
         coll->vec[i]->object = NULL; /* not a chare's */
+    for (c4p_msg_t *msg; (msg = c4pi_fifo_pop(&section->early)) != NULL;)
+        c4pi_msg_drop(msg);
     for (translation_t *t = section->translations, *next; t; t = next) {
         next = t->next;
         c4pi_free(rt->port, t, sizeof *t + t->count * sizeof t->entries[0]);
@@ -537,16 +584,21 @@ c4pi_section_run(c4pi_elem_t *record, c4p_msg_t *msg, const c4p_reply_t *reply)
 /* ---- reductions ------------------------------------------------------------------------------- */
 
 void
-c4pi_section_contribute(c4p_rt_t *rt, c4p_coll_t section, c4p_ref_t self, const c4p_reduce_t *how,
+c4pi_section_contribute(c4pi_elem_t *elem, c4p_coll_t section, const c4p_reduce_t *how,
                         const void *data, size_t len, const c4p_target_t *target)
 {
+    c4p_rt_t *rt = elem->coll->rt;
+    c4p_ref_t self = c4pi_elem_ref(elem);
     c4pi_coll_t *coll = c4pi_coll_find(rt, section);
     c4pi_elem_t *record = coll ? record_of(coll, self) : NULL;
-    if (record) {
+    uint64_t number = (*c4pi_elem_given(elem, section))++;
+    if (record && number == given_by(record)) {
         c4pi_reduce_contribute(record, how, data, len, target);
+        if (coll->section->early.head)
+            contribute_early(coll);
         return;
     }
-    token_t token = {self, *how, *target};
+    token_t token = {self, number, *how, *target};
     c4p_msg_t *msg = c4pi_msg_or_die(rt, sizeof token + len);
     memcpy(c4pi_msg_payload(msg), &token, sizeof token);
     if (len)
@@ -554,6 +606,10 @@ c4pi_section_contribute(c4p_rt_t *rt, c4p_coll_t section, c4p_ref_t self, const 
     msg->env.kind = C4PI_SECTION_TOKEN;
     msg->env.coll = section;
     msg->env.source = (uint32_t)rt->rank & 0xffffff;
+    if (record) { /* an earlier one is on its way here */
+        c4pi_fifo_push(&coll->section->early, msg);
+        return;
+    }
     away_t *away = away_find(rt, section, self);
     if (!away)
         away = away_new(rt, section, self);

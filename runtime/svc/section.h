@@ -30,12 +30,11 @@ void c4pi_section_add_members(c4pi_coll_t *coll);
  * borrowed. */
 void c4pi_section_run(c4pi_elem_t *record, c4p_msg_t *msg, const c4p_reply_t *reply);
 
-/* Contribute for a member, whose record may be here or elsewhere, known or not; how and data are
- * checked. From one rank to the record they stay in order: of a member that moves, contributions
- * may be taken for each other's (a number of its own would have to travel with it). */
-void
-c4pi_section_contribute(c4p_rt_t *rt, c4p_coll_t section, c4p_ref_t self, const c4p_reduce_t *how,
-                        const void *data, size_t len, const c4p_target_t *target);
+/* Contribute for a member that lives here, whose record may be here or elsewhere, known or not; how
+ * and data are checked. The member counts its contributions and takes the count along when it
+ * moves; the record puts them in order. */
+void c4pi_section_contribute(c4pi_elem_t *elem, c4p_coll_t section, const c4p_reduce_t *how,
+                             const void *data, size_t len, const c4p_target_t *target);
 /* Is it certain here that this is no member? */
 bool c4pi_section_excludes(c4pi_coll_t *coll, c4p_ref_t self);
 

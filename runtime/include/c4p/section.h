@@ -25,8 +25,9 @@ C4P_API c4p_status_t c4p_section_new(c4p_rt_t *rt, c4p_type_t type, const c4p_re
 
 /**
  * As c4p_contribute(), to a reduction over the section: the n-th contribution of each member makes
- * the n-th reduction. Returns also C4P_ERR_NOT_FOUND, on the rank that made the section, if self is
- * no member; elsewhere such a contribution ends the job with a report.
+ * the n-th reduction, also while members move. Returns also C4P_ERR_NOT_FOUND if self does not live
+ * on this rank and, on the rank that made the section, if it is no member; elsewhere such a
+ * contribution ends the job with a report.
  */
 C4P_API c4p_status_t c4p_section_contribute(c4p_rt_t *rt, c4p_coll_t section, c4p_ref_t self,
                                             const c4p_reduce_t *how, const void *data, size_t len,
