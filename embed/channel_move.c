@@ -30,6 +30,10 @@ PyObject *
 c4pe_channel_reduce(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
     c4pe_channel_t *ch = (c4pe_channel_t *)op;
+    if (ch->st->moving != NULL && ch->st->moving == ch->chare) { /* an attribute of the chare */
+        PyObject *func = PyObject_GetAttrString(ch->st->module, "_moving_channel");
+        return func ? Py_BuildValue("(N(L))", func, (long long)ch->port) : NULL;
+    }
     if (ch->remote_port < 0)
         return c4pe_raise(ch->st, "a channel that is not connected yet cannot move with its chare");
     PyObject *load = PyObject_GetAttrString(ch->st->module, "_channel_load");

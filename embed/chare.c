@@ -4,6 +4,7 @@
  * __slots__ or its pickling can disturb it. */
 #include "channel.h"
 #include "coroutine.h"
+#include "move.h"
 #include "state.h"
 #include "when.h"
 
@@ -304,8 +305,7 @@ static PyObject *
 chare_not_yet(PyObject *op, PyObject *Py_UNUSED(arg))
 {
     c4pe_chare_t *self = (c4pe_chare_t *)op;
-    return c4pe_raise(self->state,
-                      "%s: migration and load balancing are not available in this version",
+    return c4pe_raise(self->state, "%s: load balancing is not available in this version",
                       Py_TYPE(op)->tp_name);
 }
 
@@ -329,11 +329,18 @@ static PyMethodDef chare_methods[] = {
      "wait(condition)\n\nSuspend the coroutine until the condition, an expression in a string, is "
      "true."},
     {"AtSync", chare_not_yet, METH_NOARGS, "Ready for load balancing."},
-    {"migrate", chare_not_yet, METH_O, "migrate(toPe)\n\nMove this element."},
+    {"migrate", c4pe_move_request, METH_O,
+     "migrate(toPe)\n\nMove this array element to PE toPe, as soon as the method in progress has "
+     "returned; what is sent to it finds it there. Its attributes must be picklable (__getstate__ "
+     "and __setstate__ are used); __init__ is not called again, migrated() is. Through a proxy, "
+     "proxy.migrate(toPe, awaitable=True) is completed when it has arrived. Raises IndexError for "
+     "a PE that does not exist, Charm4PyError while coroutines of the element wait."},
+    {"__reduce_ex__", c4pe_move_reduce, METH_O, NULL},
     {"setMigratable", chare_set_migratable_method, METH_O,
      "setMigratable(flag)\n\nMay load balancing move this element?"},
     {"migrated", chare_nothing, METH_NOARGS,
-     "Called on the destination after a move; does nothing unless overridden."},
+     "migrated()\n\nCalled on the destination after each move, before any other method; does "
+     "nothing unless overridden. Must not wait."},
     {"__flush_wait_queues__", chare_flush, METH_NOARGS, "Look again at waiting conditions."},
     {"__addThreadEventSubscriber__", chare_subscribe, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},

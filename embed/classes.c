@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* classes.c: records of chare classes and their entry methods, the same numbers on every rank
  * because the package adds them in an order that does not depend on the rank. */
+#include "move.h"
 #include "channel.h"
 #include "section.h"
 #include "profile.h"
@@ -105,6 +106,7 @@ class_clear(c4pe_class_t *cls)
     for (uint32_t i = 0; i < cls->num_entries; i++)
         entry_clear(&cls->entries[i]);
     entry_clear(&cls->init);
+    entry_clear(&cls->migrated);
     for (int k = 0; k < C4PE_NUM_KINDS; k++) {
         c4pe_proxy_drop_free(&cls->proxies[k]);
         Py_CLEAR(cls->proxies[k].type);
@@ -196,10 +198,12 @@ class_announce(c4pe_class_t *cls)
     c4p_status_t status = c4p_type_add(rt, &desc, &cls->id);
     for (uint32_t i = 0; status == C4P_OK && i < cls->num_entries; i++) {
         c4pe_entry_t *entry = &cls->entries[i];
-        c4p_entry_fn_t fn = i < C4PE_NUM_RESERVED ? reserved_entries[i].fn : run;
         const char *name = PyUnicode_AsUTF8(entry->name);
         if (name == NULL)
             return -1;
+        c4p_entry_fn_t fn = i < C4PE_NUM_RESERVED          ? reserved_entries[i].fn
+                            : strcmp(name, "migrate") == 0 ? c4pe_move_on_request
+                                                           : run;
         status = c4p_entry_add(rt, cls->id, name, fn, entry, &entry->id);
         if (status == C4P_OK && entry->id != i)
             status = C4P_ERR_INTERNAL;
@@ -234,6 +238,8 @@ class_fill_entries(c4pe_class_t *cls, PyObject *specs, unsigned init_flags)
         }
         Py_DECREF(at);
     }
+    if (entry_fill(cls, &cls->migrated, "migrated", 0) < 0)
+        return -1;
     return entry_fill(cls, &cls->init, "__init__", init_flags);
 }
 
@@ -257,6 +263,42 @@ static bool
 defines_new(const c4pe_state_t *st, const PyTypeObject *type)
 {
     return type->tp_new != st->chare_type->tp_new;
+}
+
+/* Does the class have its own idea of this attribute? -1 with an exception. */
+static int
+redefines(const c4pe_state_t *st, PyTypeObject *type, const char *name)
+{
+    PyObject *own = PyObject_GetAttrString((PyObject *)type, name);
+    PyObject *base = own ? PyObject_GetAttrString((PyObject *)st->chare_type, name) : NULL;
+    bool differs = own != base;
+    Py_XDECREF(own);
+    Py_XDECREF(base);
+    if (!PyErr_Occurred())
+        return differs;
+    if (!PyErr_ExceptionMatches(PyExc_AttributeError))
+        return -1;
+    PyErr_Clear();
+    return own != NULL; /* pointers: the class has it, Chare does not */
+}
+
+/* What there is to know of how its objects move. */
+static int
+class_look_at_moves(c4pe_class_t *cls)
+{
+    static const char *const names[] = {"__getstate__", "__setstate__", "__reduce__",
+                                        "__reduce_ex__", "__slots__"};
+    int hears = redefines(cls->state, cls->type, "migrated");
+    cls->hears_moves = hears > 0;
+    cls->plain_state = true;
+    for (size_t i = 0; hears >= 0 && i < Py_ARRAY_LENGTH(names); i++) {
+        int own = redefines(cls->state, cls->type, names[i]);
+        if (own < 0)
+            return -1;
+        if (own)
+            cls->plain_state = false;
+    }
+    return hears < 0 ? -1 : 0;
 }
 
 PyObject *
@@ -289,8 +331,8 @@ c4pe_class_add(c4pe_state_t *st, PyObject *args)
     cls->type = (PyTypeObject *)Py_NewRef(type);
     cls->own_new = defines_new(st, cls->type);
     cls->init_flags = init_flags;
-    if (class_fill_entries(cls, specs, init_flags) < 0 || c4pe_profile_class(cls) < 0 ||
-        c4pe_proxy_make_types(cls) < 0 || class_announce(cls) < 0)
+    if (class_look_at_moves(cls) < 0 || class_fill_entries(cls, specs, init_flags) < 0 ||
+        c4pe_profile_class(cls) < 0 || c4pe_proxy_make_types(cls) < 0 || class_announce(cls) < 0)
         goto undo;
     if (remember_class(st, cls) < 0)
         goto undo;

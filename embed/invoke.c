@@ -3,6 +3,7 @@
  * destroy. */
 #include "codec.h"
 #include "coroutine.h"
+#include "move.h"
 #include "process.h"
 #include "profile.h"
 #include "state.h"
@@ -394,9 +395,8 @@ c4pe_value_decode(c4pe_state_t *st, c4p_msg_t *msg, bool is_error, int how)
 
 /* ---- life of a chare ----------------------------------------------------------------------------- */
 
-/* An object of the class, not initialised. */
-static c4pe_chare_t *
-make_object(c4pe_class_t *cls)
+c4pe_chare_t *
+c4pe_chare_make(c4pe_class_t *cls)
 {
     c4pe_state_t *st = cls->state;
     bool was = st->making;
@@ -468,7 +468,7 @@ construct(c4p_rt_t *rt, c4p_ref_t self, c4p_msg_t *msg, void *ctx, void **object
     PyObject *type, *value, *tb;
     PyErr_Fetch(&type, &value, &tb); /* created by code that is handling an exception */
     c4pe_coll_t *coll = c4pe_coll_get(st, self.coll, cls);
-    c4pe_chare_t *chare = coll ? make_object(cls) : NULL;
+    c4pe_chare_t *chare = coll ? c4pe_chare_make(cls) : NULL;
     PyObject *args = chare == NULL ? NULL
                      : msg != NULL ? shared_args(st, msg)
                                    : Py_NewRef(st->empty_tuple);
@@ -511,10 +511,16 @@ const c4p_type_desc_t c4pe_type_desc_profiled = {
     .struct_size = sizeof(c4p_type_desc_t),
     .construct = construct_profiled,
     .destroy = destroy,
+    .pack = c4pe_move_pack,
+    .unpack = c4pe_move_unpack,
+    .arrived = c4pe_move_arrived,
 };
 
 const c4p_type_desc_t c4pe_type_desc = {
     .struct_size = sizeof(c4p_type_desc_t),
     .construct = construct,
     .destroy = destroy,
+    .pack = c4pe_move_pack,
+    .unpack = c4pe_move_unpack,
+    .arrived = c4pe_move_arrived,
 };

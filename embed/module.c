@@ -9,6 +9,7 @@
 #include "coroutine.h"
 #include "future.h"
 #include "life.h"
+#include "move.h"
 #include "outside.h"
 #include "process.h"
 #include "profile.h"
@@ -469,6 +470,8 @@ static PyMethodDef module_methods[] = {
     {"proxy_class", module_proxy_class, METH_O, NULL},
     {"proxy_is_element", module_proxy_is_element, METH_O, NULL},
     {"_load_proxy", module_load_proxy, METH_O, NULL},
+    {"_moving_self", c4pe_move_self, METH_NOARGS, NULL},
+    {"_moving_channel", c4pe_move_channel, METH_O, NULL},
     {"_load_reducer", module_load_reducer, METH_O, NULL},
     {"reducer_builtin", module_reducer_builtin, METH_O, NULL},
     {"reducer_tuple", module_reducer_tuple, METH_O, NULL},

@@ -103,6 +103,9 @@ struct c4pe_class {
     c4pe_entry_t *entries;    /* reserved ones first, then sorted by name */
     PyObject *by_name;        /* dict name -> index into entries */
     c4pe_entry_t init;        /* __init__, for reports and coroutines */
+    c4pe_entry_t migrated;    /* the hook of that name; not called by proxies */
+    bool hears_moves;         /* the class defines it */
+    bool plain_state;         /* what travels of its objects is their __dict__ */
     struct c4pe_stats *stats; /* profile.c: of each entry, and of __init__; NULL: off */
     c4pe_pclass_t proxies[C4PE_NUM_KINDS];
 };
@@ -229,6 +232,9 @@ struct c4pe_state {
     c4pe_chare_t *now_chare; /* borrowed */
     const c4pe_entry_t *now_entry;
     const c4pe_entry_t *last_entry; /* last one started */
+
+    /* the chare that is being packed, or made again, to move; borrowed; NULL mostly */
+    c4pe_chare_t *moving, *arriving;
 
     /* the arguments of the last shared message */
     c4p_msg_t *shared_msg;
@@ -378,6 +384,8 @@ PyObject *c4pe_chare_index(c4pe_chare_t *chare); /* new reference; "()" for main
 
 /* ---- invoke.c ----------------------------------------------------------------------------------- */
 
+/* An object of the class, not initialised; new reference. */
+c4pe_chare_t *c4pe_chare_make(c4pe_class_t *cls);
 /* Slots of the runtime's type descriptor. ctx is the class record, or the entry record. */
 extern const c4p_type_desc_t c4pe_type_desc; /* ctx and name to be filled in */
 void c4pe_entry_run(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx);

@@ -28,6 +28,7 @@ from ._errors import (
     not_available,
 )
 from ._futures import ThreadManager
+from ._moving import get_state, set_state
 from ._options import Options, check_removed
 from ._pool import PoolAgent, _pool
 from ._reducers import Reducers, combine
@@ -785,6 +786,8 @@ _c4py.bind(
     combine=combine,
     make_chare=make_chare,
     slice=_sections.slice_of,
+    get_state=get_state,
+    set_state=set_state,
     format_exception=format_exception,
     describe_exception=describe_exception,
     RemoteStacktrace=RemoteStacktrace,

@@ -245,9 +245,11 @@ free_record(c4pi_elem_t *elem)
         for (c4p_msg_t *msg; (msg = c4pi_fifo_pop(&elem->extra->early)) != NULL;)
             c4pi_msg_drop(msg);
         c4p_msg_free(elem->extra->args);
-        if (elem->extra->given)
-            c4pi_free(rt->port, elem->extra->given,
-                      elem->extra->cap_given * sizeof *elem->extra->given);
+        for (c4p_msg_t *msg; (msg = c4pi_fifo_pop(&elem->extra->ahead)) != NULL;)
+            c4pi_msg_drop(msg);
+        if (elem->extra->memberships)
+            c4pi_free(rt->port, elem->extra->memberships,
+                      elem->extra->cap_memberships * sizeof *elem->extra->memberships);
         c4pi_free(rt->port, elem->extra, sizeof *elem->extra);
     }
     c4pi_pool_put(&rt->elem_pool, elem);
@@ -277,34 +279,41 @@ c4pi_elem_release(c4pi_elem_t *elem)
         free_record(elem);
 }
 
-static c4pi_given_t *
-given_room(c4p_rt_t *rt, c4pi_elem_extra_t *extra)
+static void
+membership_add(c4p_rt_t *rt, c4pi_elem_extra_t *extra, c4p_coll_t section)
 {
-    if (extra->num_given == extra->cap_given) {
-        uint32_t cap = extra->cap_given ? 2 * extra->cap_given : 2;
-        void *grown = c4pi_regrow(rt->port, extra->given, extra->cap_given * sizeof *extra->given,
-                                  cap * sizeof *extra->given);
+    if (extra->num_memberships == extra->cap_memberships) {
+        uint32_t cap = extra->cap_memberships ? 2 * extra->cap_memberships : 1;
+        void *grown = c4pi_regrow(rt->port, extra->memberships,
+                                  extra->cap_memberships * sizeof *extra->memberships,
+                                  cap * sizeof *extra->memberships);
         if (!grown)
             c4pi_die(rt, C4P_ERR_NOMEM, "no memory for one more section of an element");
-        extra->given = grown;
-        extra->cap_given = cap;
+        extra->memberships = grown;
+        extra->cap_memberships = cap;
     }
-    return &extra->given[extra->num_given++];
+    extra->memberships[extra->num_memberships++] = (c4pi_membership_t){.section = section};
 }
 
-uint64_t *
-c4pi_elem_given(c4pi_elem_t *elem, c4p_coll_t section)
+c4pi_membership_t *
+c4pi_elem_membership(c4pi_elem_t *elem, c4p_coll_t section, bool *new_out)
 {
     c4pi_elem_extra_t *extra = c4pi_elem_need_extra(elem);
+    c4pi_membership_t *all = extra->memberships;
     uint32_t at = 0;
-    while (at < extra->num_given && extra->given[at].section != section)
+    while (at < extra->num_memberships && all[at].section != section)
         at++;
-    if (at == extra->num_given)
-        *given_room(elem->coll->rt, extra) = (c4pi_given_t){.section = section};
-    c4pi_given_t found = extra->given[at];
-    extra->given[at] = extra->given[0];
-    extra->given[0] = found;
-    return &extra->given[0].count;
+    if (new_out)
+        *new_out = at == extra->num_memberships;
+    if (at == extra->num_memberships)
+        membership_add(elem->coll->rt, extra, section);
+    all = extra->memberships;
+    if (at > 0) {
+        c4pi_membership_t found = all[at];
+        all[at] = all[0];
+        all[0] = found;
+    }
+    return &all[0];
 }
 
 c4pi_elem_extra_t *

@@ -55,21 +55,23 @@ enum {
     C4PI_ELEM_DEAD = 64   /* GONE because it was deleted, not because it moved */
 };
 
-/* How many contributions an element has made to a section. */
-typedef struct c4pi_given {
+/* How far a member of a section is; travels with it. */
+typedef struct c4pi_membership {
     c4p_coll_t section;
-    uint64_t count;
-} c4pi_given_t;
+    uint64_t given; /* contributions it has made */
+    uint64_t heard; /* broadcasts that it has run: the number of the next one */
+} c4pi_membership_t;
 
 /* What few elements have. */
 typedef struct c4pi_elem_extra {
     c4pi_fifo_t early; /* messages that came before the constructor had run */
     c4p_msg_t *args;   /* constructor message of an inserted element */
     int leaving_to;
-    c4p_reply_t leaving_answer; /* who waits for that */
-    int corrected_rank;         /* who was told last where this element is */
-    c4pi_given_t *given;        /* to each section; the one asked for last is first */
-    uint32_t num_given, cap_given;
+    c4p_reply_t leaving_answer;     /* who waits for that */
+    int corrected_rank;             /* who was told last where this element is */
+    c4pi_membership_t *memberships; /* the one asked for last is first */
+    uint32_t num_memberships, cap_memberships;
+    c4pi_fifo_t ahead; /* broadcasts of sections that overtook others */
 } c4pi_elem_extra_t;
 
 struct c4pi_elem {
@@ -217,9 +219,9 @@ void c4pi_elem_remove(c4pi_elem_t *elem);
 void c4pi_elem_release(c4pi_elem_t *elem);
 c4pi_elem_extra_t *c4pi_elem_need_extra(c4pi_elem_t *elem); /* dies when out of memory */
 
-/* Contributions of an element to a section, to be counted on; the pointer holds until the next
- * call. Dies when out of memory. */
-uint64_t *c4pi_elem_given(c4pi_elem_t *elem, c4p_coll_t section);
+/* How far an element is in a section; made if need be, then 0 and 0 (*new_out, which may be NULL,
+ * says so). The pointer holds until the next call. Dies when out of memory. */
+c4pi_membership_t *c4pi_elem_membership(c4pi_elem_t *elem, c4p_coll_t section, bool *new_out);
 
 static inline c4pi_elem_t *
 c4pi_elem_find(const c4pi_coll_t *coll, c4p_key_t key)

@@ -105,17 +105,23 @@ run_for_gone(c4p_rt_t *rt, c4pi_elem_t *elem, c4p_msg_t *msg)
         c4pi_route(rt, msg);
 }
 
-static void
-run_user(c4p_rt_t *rt, c4p_msg_t *msg)
+bool
+c4pi_turn_comes(c4p_rt_t *rt, c4p_msg_t *msg)
 {
     c4pi_elem_t *elem = msg->where;
-    if (elem->state != C4PI_ELEM_LIVE) {
-        if (elem->state == C4PI_ELEM_GONE)
-            run_for_gone(rt, elem, msg);
-        else
-            c4pi_fifo_push(&c4pi_elem_need_extra(elem)->early, msg);
-        return;
-    }
+    if (elem->state == C4PI_ELEM_LIVE)
+        return true;
+    if (elem->state == C4PI_ELEM_GONE)
+        run_for_gone(rt, elem, msg);
+    else
+        c4pi_fifo_push(&c4pi_elem_need_extra(elem)->early, msg);
+    return false;
+}
+
+void
+c4pi_run_call(c4pi_elem_t *elem, c4p_msg_t *msg)
+{
+    c4p_rt_t *rt = elem->coll->rt;
     c4pi_entry_t *entry = c4pi_type_entry(elem->coll->type, msg->env.entry);
     if (!entry) {
         char who[160];
@@ -131,6 +137,15 @@ run_user(c4p_rt_t *rt, c4p_msg_t *msg)
         reply.member = c4pi_elem_ref(elem);
     }
     c4pi_run_entry(elem, entry, msg, &reply);
+}
+
+static void
+run_user(c4p_rt_t *rt, c4p_msg_t *msg)
+{
+    c4pi_elem_t *elem = msg->where;
+    if (!c4pi_turn_comes(rt, msg))
+        return;
+    c4pi_run_call(elem, msg);
     c4pi_elem_release(elem);
     c4pi_msg_drop(msg);
     c4pi_count_processed(rt);
@@ -140,10 +155,8 @@ static void
 run_destroy(c4p_rt_t *rt, c4p_msg_t *msg)
 {
     c4pi_elem_t *elem = msg->where;
-    if (elem->state != C4PI_ELEM_LIVE) {
-        run_user(rt, msg);
+    if (!c4pi_turn_comes(rt, msg))
         return;
-    }
     elem->flags |= C4PI_ELEM_DOOMED;
     c4pi_elem_release(elem); /* still in the collection: the record stays */
     c4pi_elem_idle(elem);
@@ -163,7 +176,9 @@ c4pi_dispatch(c4p_rt_t *rt, c4p_msg_t *msg)
 void
 c4pi_dispatch_drop(c4p_msg_t *msg)
 {
-    if ((msg->env.kind == C4PI_USER || msg->env.kind == C4PI_DESTROY) && msg->where)
+    bool to_element = msg->env.kind == C4PI_USER || msg->env.kind == C4PI_DESTROY ||
+                      msg->env.kind == C4PI_SECTION_CALL;
+    if (to_element && msg->where)
         c4pi_elem_release(msg->where);
     c4pi_msg_drop(msg);
 }

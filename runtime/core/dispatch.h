@@ -31,6 +31,11 @@ void c4pi_run_constructor(c4pi_elem_t *elem, c4p_msg_t *args, const c4p_reply_t 
 /* An element stopped running or waiting: carry out a deletion or move that was put off. The record
  * may be gone afterwards. */
 void c4pi_elem_idle(c4pi_elem_t *elem);
+/* The turn of a queued message to an element has come: true if the element lives here. Else the
+ * message has been sent after it, or waits for its constructor. */
+bool c4pi_turn_comes(c4p_rt_t *rt, c4p_msg_t *msg);
+/* Run the entry method that a call names; the message is borrowed. */
+void c4pi_run_call(c4pi_elem_t *elem, c4p_msg_t *msg);
 /* Run the `arrived` function of a local element's type, if it has one. */
 void c4pi_run_arrived(c4pi_elem_t *elem);
 

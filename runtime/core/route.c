@@ -286,7 +286,8 @@ c4pi_dead_letter(c4p_rt_t *rt, c4p_msg_t *msg, c4p_status_t why)
              (int)msg->env.source);
     rt->num_dead_letters++;
     c4pi_log(rt->port, C4P_LOG_DEBUG, "%s", text);
-    c4p_future_t reply = msg->env.kind == C4PI_USER ? msg->env.reference : 0;
+    bool call = msg->env.kind == C4PI_USER || msg->env.kind == C4PI_SECTION_CALL;
+    c4p_future_t reply = call ? msg->env.reference : 0;
     c4pi_msg_drop(msg);
     if (reply) {
         size_t len = strlen(text);
@@ -520,6 +521,7 @@ c4pi_route_init(c4p_rt_t *rt)
 {
     rt->on_kind[C4PI_USER] = c4pi_route;
     rt->on_kind[C4PI_DESTROY] = c4pi_route;
+    rt->on_kind[C4PI_SECTION_CALL] = c4pi_route;
     rt->on_kind[C4PI_LOC_UPDATE] = on_update;
     rt->on_kind[C4PI_LOC_ACK] = on_ack;
     rt->on_kind[C4PI_LOC_QUERY] = on_query;

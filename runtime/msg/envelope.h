@@ -38,6 +38,7 @@
     X(REDUCE_HINT, 1)   /* a sub-tree became active or idle */                                     \
     X(SECTION_NEW, 1)   /* the parts of a section for a sub-tree */                                \
     X(SECTION_TOKEN, 1) /* a contribution to the record of a member */                             \
+    X(SECTION_CALL, 1)  /* to a member that is not where its record is */                          \
     X(SECTION_ASK, 1)   /* to its creator: where is the record of this member? */                  \
     X(SECTION_TOLD, 1)  /* its answer */                                                           \
     X(FUTURE, 1)        /* a value for a future */                                                 \

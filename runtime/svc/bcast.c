@@ -219,7 +219,7 @@ run_next(c4pi_coll_t *coll, c4pi_elem_t *elem)
     coll->rt->work_done++;
     c4pi_msg_keep(msg); /* the log may be pruned meanwhile */
     if (coll->section)
-        c4pi_section_run(elem, msg, &reply);
+        c4pi_section_run(elem, number - coll->rt->opts.counter_base, msg, &reply);
     else
         c4pi_run_entry(elem, entry, msg, &reply);
     c4pi_msg_drop(msg);

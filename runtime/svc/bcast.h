@@ -59,8 +59,8 @@ void c4pi_await_creation_started(c4pi_coll_t *coll, uint64_t count);
 void c4pi_bcast_finished(c4pi_coll_t *coll, uint64_t number, c4p_key_t member, c4p_msg_t *value,
                          bool is_error);
 
-/* For an execution that will be answered on another rank: a future of this one that brings the answer
- * here. `reply` is that of a broadcast to a collection known here. */
+/* For an execution that will be answered on another rank: a future of this one that brings the
+ * answer here. `reply` is that of a broadcast to a collection known here. */
 c4p_future_t c4pi_bcast_hear(c4p_rt_t *rt, const c4p_reply_t *reply);
 
 /* A local element died. */

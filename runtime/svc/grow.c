@@ -783,7 +783,14 @@ c4pi_grow_destroy_now(c4pi_elem_t *elem)
     void *object = elem->object;
     c4pi_reduce_death(elem);
     elem->flags |= C4PI_ELEM_DEAD;
+    c4pi_fifo_t ahead = elem->extra ? elem->extra->ahead : (c4pi_fifo_t){0};
+    if (elem->extra)
+        elem->extra->ahead = (c4pi_fifo_t){0};
     c4pi_elem_remove(elem);
+    for (c4p_msg_t *early; (early = c4pi_fifo_pop(&ahead)) != NULL;) {
+        c4pi_count_created(rt);
+        c4pi_dead_letter(rt, early, C4P_ERR_DEAD);
+    }
     if (coll->type->desc.destroy)
         coll->type->desc.destroy(rt, object, coll->type->desc.ctx);
     c4pi_reduce_settle(coll);

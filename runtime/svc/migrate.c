@@ -31,9 +31,9 @@ pack(c4pi_elem_t *elem, const c4p_reply_t *answer, c4p_pup_t *p, c4p_msg_t **msg
     c4p_put_u64(p, elem->redn_next);
     c4p_put_u32(p, elem->births);
     c4p_put_u8(p, elem->flags & TRAVELLING_FLAGS);
-    uint32_t num_given = elem->extra->num_given;
-    c4p_put_u32(p, num_given);
-    c4p_put_bytes(p, elem->extra->given, num_given * sizeof *elem->extra->given);
+    uint32_t num = elem->extra->num_memberships;
+    c4p_put_u32(p, num);
+    c4p_put_bytes(p, elem->extra->memberships, num * sizeof *elem->extra->memberships);
     c4p_status_t st = coll->type->desc.pack(coll->rt, elem->object, p, coll->type->desc.ctx);
     return st == C4P_OK ? c4pi_pup_pack_finish(p, msg_out) : st;
 }
@@ -61,6 +61,9 @@ depart(c4pi_elem_t *elem, int dest, c4p_msg_t *msg)
     c4pi_version_t version = {elem->version.nonce, elem->version.epoch + 1};
     c4p_key_t key = elem->key;
     bool dying = elem->flags & C4PI_ELEM_DYING;
+    c4pi_fifo_t ahead = elem->extra ? elem->extra->ahead : (c4pi_fifo_t){0};
+    if (elem->extra)
+        elem->extra->ahead = (c4pi_fifo_t){0};
     c4pi_bcast_departed(coll, key, version, elem->bcast_next);
     c4pi_reduce_leaving(elem);
     c4pi_elem_remove(elem);
@@ -78,6 +81,10 @@ depart(c4pi_elem_t *elem, int dest, c4p_msg_t *msg)
     msg->env.hint_epoch = version.epoch;
     msg->env.source = (uint32_t)rt->rank & 0xffffff;
     c4pi_send_to(rt, dest, msg);
+    for (c4p_msg_t *early; (early = c4pi_fifo_pop(&ahead)) != NULL;) {
+        c4pi_count_created(rt);
+        c4pi_route(rt, early);
+    }
     c4pi_reduce_settle(coll);
 }
 
@@ -99,8 +106,11 @@ leave_now(c4pi_elem_t *elem)
             coll->type->desc.destroy(rt, object, coll->type->desc.ctx);
     } else {
         char who[160];
-        c4pi_log(rt->port, C4P_LOG_WARN, "%s stays on rank %d: it cannot be packed: %s",
-                 c4pi_ref_text(coll, elem->key, who, sizeof who), rt->rank, reason(&p, st));
+        if (!coll->type->said_stays)
+            c4pi_log(rt->port, C4P_LOG_WARN,
+                     "%s stays on rank %d: it cannot be packed: %s (said once of its type)",
+                     c4pi_ref_text(coll, elem->key, who, sizeof who), rt->rank, reason(&p, st));
+        coll->type->said_stays = true;
         answer_failure(rt, &answer, &p);
     }
     c4pi_pup_fini(&p);
@@ -175,9 +185,12 @@ turn_back(c4pi_elem_t *elem, c4p_msg_t *msg, c4p_pup_t *p, c4p_status_t st)
     if (msg->env.entry == SENT_BACK)
         c4pi_die(rt, st, "%s could not be unpacked where it was moved to, nor again on rank %d: %s",
                  who, rt->rank, reason(p, st));
-    c4pi_log(rt->port, C4P_LOG_WARN,
-             "%s goes back to rank %d: it cannot be unpacked on rank %d: %s", who, from, rt->rank,
-             reason(p, st));
+    if (!coll->type->said_back)
+        c4pi_log(
+            rt->port, C4P_LOG_WARN,
+            "%s goes back to rank %d: it cannot be unpacked on rank %d: %s (said once of its type)",
+            who, from, rt->rank, reason(p, st));
+    coll->type->said_back = true;
     answer_failure(rt, &head->answer, p);
     head->answer = (c4p_reply_t){0};
     c4pi_tell_home(coll, key, elem->version, from, false);
@@ -228,9 +241,9 @@ on_migrate(c4p_rt_t *rt, c4p_msg_t *msg)
     elem->births = c4p_get_u32(&p);
     elem->flags = c4p_get_u8(&p);
     for (uint32_t n = c4p_get_u32(&p); n > 0; n--) {
-        c4pi_given_t given;
-        c4p_get_bytes(&p, &given, sizeof given);
-        *c4pi_elem_given(elem, given.section) = given.count;
+        c4pi_membership_t membership;
+        c4p_get_bytes(&p, &membership, sizeof membership);
+        *c4pi_elem_membership(elem, membership.section, NULL) = membership;
     }
     c4pi_reduce_arrived(elem);
     c4p_status_t st =

@@ -261,7 +261,7 @@ contribute_next(c4pi_coll_t *coll, c4p_msg_t *msg)
     if (!record)
         c4pi_die(coll->rt, C4P_ERR_INTERNAL, "a contribution to %s came to the wrong rank",
                  c4pi_coll_label(coll));
-    if (token.number != given_by(record))
+    if (token.number > given_by(record)) /* less: one inserted again in the place of the member */
         return false;
     c4pi_reduce_contribute(record, &token.how, at + sizeof token,
                            (size_t)msg->env.len - sizeof token, &token.target);
@@ -473,6 +473,10 @@ c4pi_section_add_members(c4pi_coll_t *coll)
         record->object = &section->members[i];
         record->bcast_next = c4pi_bcast_first(coll);
         record->redn_next = c4pi_reduce_first(coll);
+        c4pi_coll_t *theirs = c4pi_coll_find(coll->rt, section->members[i].coll);
+        c4pi_elem_t *elem = theirs ? c4pi_elem_find(theirs, section->members[i].key) : NULL;
+        if (elem)
+            (void)c4pi_elem_membership(elem, coll->id, NULL);
     }
 }
 
@@ -545,40 +549,142 @@ translate(c4pi_coll_t *coll, const c4pi_type_t *type, c4p_entry_t entry)
     return there;
 }
 
-/* The member has moved, does not live yet, or was never near: by ordinary routing. */
-static void
-send_on(c4pi_coll_t *coll, c4p_ref_t member, const c4pi_type_t *type, c4p_msg_t *msg,
-        const c4p_reply_t *reply)
+/* What stands last in a call of a member by way of ordinary routing. */
+typedef struct call_tail {
+    c4p_coll_t section;
+    uint64_t number; /* of the broadcast */
+} call_tail_t;
+
+/* Broadcast msg as a call of a member. */
+static c4p_msg_t *
+call_of(c4pi_coll_t *coll, c4p_ref_t member, const c4pi_type_t *type, c4p_msg_t *msg,
+        uint64_t number, const c4p_reply_t *reply)
 {
     c4p_rt_t *rt = coll->rt;
-    c4p_msg_t *copy = c4pi_msg_copy(&rt->msgs, msg);
-    if (!copy)
-        die_nomem(rt);
-    copy->env.kind = C4PI_USER;
-    copy->env.flags &= C4PI_FLAG_RESULT | C4PI_FLAG_EMPTY;
-    copy->env.entry = type ? translate(coll, type, msg->env.entry) : msg->env.entry;
-    copy->env.coll = member.coll;
-    copy->env.key = member.key;
-    copy->env.reference = reply->kind ? c4pi_bcast_hear(rt, reply) : 0;
-    copy->env.source = (uint32_t)rt->rank & 0xffffff;
-    copy->env.hops = 0;
-    copy->env.hint_nonce = copy->env.hint_epoch = 0;
-    c4pi_route_new(rt, copy);
+    call_tail_t tail = {coll->id, number};
+    c4p_msg_t *bytes = c4pi_msg_as_bytes(rt, c4pi_msg_keep(msg));
+    size_t len = (size_t)bytes->env.len;
+    c4p_msg_t *call = c4pi_msg_or_die(rt, len + sizeof tail);
+    call->env = bytes->env;
+    call->env.len = len + sizeof tail;
+    c4pi_msg_copy_payload(c4pi_msg_payload(call), bytes);
+    memcpy((uint8_t *)c4pi_msg_payload(call) + len, &tail, sizeof tail);
+    c4pi_msg_drop(bytes);
+    call->env.kind = C4PI_SECTION_CALL;
+    call->env.flags &= C4PI_FLAG_RESULT | C4PI_FLAG_EMPTY;
+    call->env.entry = type ? translate(coll, type, msg->env.entry) : msg->env.entry;
+    call->env.coll = member.coll;
+    call->env.key = member.key;
+    call->env.reference = reply->kind ? c4pi_bcast_hear(rt, reply) : 0;
+    call->env.source = (uint32_t)rt->rank & 0xffffff;
+    call->env.hops = 0;
+    call->env.hint_nonce = call->env.hint_epoch = 0;
+    return call;
+}
+
+/* May a member run this broadcast now? Then it counts as heard. Each runs them in order; one that
+ * was inserted may be another than the member that has heard the others, and begins with what comes
+ * first. */
+static bool
+may_hear(c4pi_elem_t *elem, c4p_coll_t section, uint64_t number)
+{
+    bool is_new;
+    c4pi_membership_t *membership = c4pi_elem_membership(elem, section, &is_new);
+    if (is_new && elem->flags & C4PI_ELEM_INSERTED)
+        membership->heard = number;
+    if (number > membership->heard)
+        return false;
+    membership->heard += number == membership->heard;
+    return true;
+}
+
+static bool
+call_may_run(c4pi_elem_t *elem, c4p_msg_t *call)
+{
+    call_tail_t tail;
+    memcpy(&tail, (uint8_t *)c4pi_msg_payload(call) + call->env.len - sizeof tail, sizeof tail);
+    return may_hear(elem, tail.section, tail.number);
+}
+
+static void
+run_call(c4pi_elem_t *elem, c4p_msg_t *call)
+{
+    c4p_msg_trim(call, (size_t)call->env.len - sizeof(call_tail_t));
+    c4pi_run_call(elem, call);
+}
+
+/* The next of the broadcasts that came too early, if it may run now. */
+static c4p_msg_t *
+next_ahead(c4pi_elem_t *elem)
+{
+    c4pi_fifo_t *ahead = &elem->extra->ahead;
+    for (uint64_t n = ahead->count; n > 0; n--) {
+        c4p_msg_t *call = c4pi_fifo_pop(ahead);
+        if (call_may_run(elem, call))
+            return call;
+        c4pi_fifo_push(ahead, call);
+    }
+    return NULL;
+}
+
+/* An element has heard something: it may be the turn of what came too early. It may be gone, too.
+ */
+static void
+hear_ahead(c4pi_coll_t *coll, c4p_key_t key)
+{
+    c4pi_elem_t *elem;
+    c4p_msg_t *call;
+    while ((elem = c4pi_elem_find(coll, key)) != NULL && elem->extra && elem->extra->ahead.count &&
+           (call = next_ahead(elem)) != NULL) {
+        c4pi_count_created(coll->rt);
+        run_call(elem, call);
+        c4pi_msg_drop(call);
+        c4pi_count_processed(coll->rt);
+    }
+}
+
+static void
+run_section_call(c4p_rt_t *rt, c4p_msg_t *call)
+{
+    c4pi_elem_t *elem = call->where;
+    if (!c4pi_turn_comes(rt, call))
+        return;
+    c4pi_coll_t *coll = elem->coll;
+    c4p_key_t key = elem->key;
+    if (call_may_run(elem, call)) {
+        run_call(elem, call);
+        c4pi_msg_drop(call);
+    } else {
+        call->where = NULL;
+        c4pi_fifo_push(&elem->extra->ahead, call);
+    }
+    c4pi_elem_release(elem);
+    hear_ahead(coll, key);
+    c4pi_count_processed(rt);
 }
 
 void
-c4pi_section_run(c4pi_elem_t *record, c4p_msg_t *msg, const c4p_reply_t *reply)
+c4pi_section_run(c4pi_elem_t *record, uint64_t number, c4p_msg_t *msg, const c4p_reply_t *reply)
 {
     c4pi_coll_t *coll = record->coll;
     c4p_ref_t member = *(const c4p_ref_t *)record->object;
     c4pi_coll_t *theirs = c4pi_coll_find(coll->rt, member.coll);
     c4pi_elem_t *elem = theirs ? c4pi_elem_find(theirs, member.key) : NULL;
     if (!elem || elem->state != C4PI_ELEM_LIVE) {
-        send_on(coll, member, theirs ? theirs->type : NULL, msg, reply);
+        const c4pi_type_t *type = theirs ? theirs->type : NULL;
+        c4pi_route_new(coll->rt, call_of(coll, member, type, msg, number, reply));
+        return;
+    }
+    if (!may_hear(elem, coll->id, number)) {
+        c4p_msg_t *call = call_of(coll, member, theirs->type, msg, number, reply);
+        c4pi_fifo_push(&elem->extra->ahead, call);
         return;
     }
     c4p_entry_t entry = translate(coll, theirs->type, msg->env.entry);
+    bool ahead = elem->extra->ahead.count > 0;
     c4pi_run_entry(elem, c4pi_type_entry(theirs->type, entry), msg, reply);
+    if (ahead)
+        hear_ahead(theirs, member.key);
 }
 
 /* ---- reductions ------------------------------------------------------------------------------- */
@@ -591,8 +697,8 @@ c4pi_section_contribute(c4pi_elem_t *elem, c4p_coll_t section, const c4p_reduce_
     c4p_ref_t self = c4pi_elem_ref(elem);
     c4pi_coll_t *coll = c4pi_coll_find(rt, section);
     c4pi_elem_t *record = coll ? record_of(coll, self) : NULL;
-    uint64_t number = (*c4pi_elem_given(elem, section))++;
-    if (record && number == given_by(record)) {
+    uint64_t number = c4pi_elem_membership(elem, section, NULL)->given++;
+    if (record && number <= given_by(record)) {
         c4pi_reduce_contribute(record, how, data, len, target);
         if (coll->section->early.head)
             contribute_early(coll);
@@ -689,6 +795,7 @@ c4pi_section_init(c4p_rt_t *rt)
     rt->on_kind[C4PI_SECTION_TOKEN] = on_token;
     rt->on_kind[C4PI_SECTION_ASK] = on_ask;
     rt->on_kind[C4PI_SECTION_TOLD] = on_told;
+    rt->run_kind[C4PI_SECTION_CALL] = run_section_call;
 }
 
 void

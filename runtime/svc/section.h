@@ -8,6 +8,8 @@
  * sub-tree, the child keeps what is its own and does likewise with the rest. A record stays where
  * its member was, or was thought to be, when the section was made; a member elsewhere is called by
  * way of ordinary routing, and sends its contributions to the record, whose rank the creator tells.
+ * Broadcasts and contributions carry their numbers, and the member its own, so that both are in
+ * order while it moves.
  * Pump thread only. */
 #ifndef C4PI_SECTION_H
 #define C4PI_SECTION_H
@@ -26,9 +28,10 @@ c4p_coll_t c4pi_section_create(c4p_rt_t *rt, c4pi_type_t *type, const c4p_ref_t 
 /* Records for the members that are duties of this rank. */
 void c4pi_section_add_members(c4pi_coll_t *coll);
 
-/* Let the member for which a record stands run broadcast msg; reply says who waits. msg is
- * borrowed. */
-void c4pi_section_run(c4pi_elem_t *record, c4p_msg_t *msg, const c4p_reply_t *reply);
+/* Let the member for which a record stands run broadcast msg, the number-th of the section; reply
+ * says who waits. msg is borrowed. */
+void
+c4pi_section_run(c4pi_elem_t *record, uint64_t number, c4p_msg_t *msg, const c4p_reply_t *reply);
 
 /* Contribute for a member that lives here, whose record may be here or elsewhere, known or not; how
  * and data are checked. The member counts its contributions and takes the count along when it
