@@ -302,14 +302,6 @@ chare_set_migratable_method(PyObject *op, PyObject *flag)
 }
 
 static PyObject *
-chare_not_yet(PyObject *op, PyObject *Py_UNUSED(arg))
-{
-    c4pe_chare_t *self = (c4pe_chare_t *)op;
-    return c4pe_raise(self->state, "%s: load balancing is not available in this version",
-                      Py_TYPE(op)->tp_name);
-}
-
-static PyObject *
 chare_nothing(PyObject *Py_UNUSED(op), PyObject *Py_UNUSED(ignored))
 {
     Py_RETURN_NONE;
@@ -328,13 +320,19 @@ static PyMethodDef chare_methods[] = {
     {"wait", chare_wait, METH_O,
      "wait(condition)\n\nSuspend the coroutine until the condition, an expression in a string, is "
      "true."},
-    {"AtSync", chare_not_yet, METH_NOARGS, "Ready for load balancing."},
+    {"AtSync", c4pe_move_at_sync, METH_NOARGS,
+     "AtSync()\n\nThis array element is ready for load balancing; return from the method. When all "
+     "elements of all arrays made with useAtSync=True, on all PEs, have called it, the balancer "
+     "moves what it wants to move, and resumeFromSync() is called on each of them, where it is "
+     "then. Until then other calls run as always. Raises Charm4PyError for elements that do not "
+     "take part and for classes without resumeFromSync()."},
     {"migrate", c4pe_move_request, METH_O,
      "migrate(toPe)\n\nMove this array element to PE toPe, as soon as the method in progress has "
      "returned; what is sent to it finds it there. Its attributes must be picklable (__getstate__ "
      "and __setstate__ are used); __init__ is not called again, migrated() is. Through a proxy, "
      "proxy.migrate(toPe, awaitable=True) is completed when it has arrived. Raises IndexError for "
-     "a PE that does not exist, Charm4PyError while coroutines of the element wait."},
+     "a PE that does not exist; through a proxy Charm4PyError while coroutines of the element "
+     "wait (self.migrate(toPe) takes effect when they have ended)."},
     {"__reduce_ex__", c4pe_move_reduce, METH_O, NULL},
     {"setMigratable", chare_set_migratable_method, METH_O,
      "setMigratable(flag)\n\nMay load balancing move this element?"},

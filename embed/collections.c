@@ -75,8 +75,7 @@ coll_new(c4pe_state_t *st, c4p_coll_t id, c4pe_class_t *cls, const c4p_coll_info
     coll->cls = cls;
     coll->ndims = info->ndims;
     coll->single = info->kind == C4P_KIND_CHARE;
-    bool some_ranks =
-        info->kind == C4P_KIND_ARRAY && !info->map && info->map_arg == C4PE_SOME_RANKS;
+    bool some_ranks = info->kind == C4P_KIND_ARRAY && info->tag & C4PE_SOME_RANKS;
     coll->kind = info->kind == C4P_KIND_GROUP || some_ranks ? C4PE_KIND_GROUP : C4PE_KIND_ARRAY;
     if (st->making_main)
         coll->kind = C4PE_KIND_MAIN;
@@ -276,7 +275,7 @@ c4pe_group_new_on(c4pe_state_t *st, PyObject *args)
     if (cls == NULL)
         return NULL;
     opts.ndims = 1;
-    opts.map_arg = C4PE_SOME_RANKS;
+    opts.tag = C4PE_SOME_RANKS;
     c4p_status_t status = c4p_array_new(st->rt, cls->id, &opts, NULL, &ref.coll);
     if (status == C4P_OK && insert_on_ranks(st, cls, ref.coll, ranks, init_args) < 0)
         return NULL;
@@ -351,6 +350,7 @@ c4pe_array_new(c4pe_state_t *st, PyObject *args)
         return c4pe_raise(st, "Array(): %d dimensions; there must be 1 to %d", ndims, C4P_MAX_DIMS);
     c4p_array_opts_t opts = C4P_ARRAY_OPTS_INIT;
     opts.ndims = ndims;
+    opts.at_sync = at_sync;
     c4p_msg_t *msg;
     if (fill_dims(st, dims, &opts) < 0 || fill_map(st, map, &opts) < 0 ||
         pack_init_args(st, cls, init_args, &msg) < 0)
@@ -454,7 +454,8 @@ c4pe_proxy_insert(PyObject *op, PyObject *args, PyObject *kwargs)
         pack_init_args(st, self->pclass->cls, init_args, &msg) < 0)
         return NULL;
     c4p_index_unpack(key, self->ndims, &at);
-    c4p_status_t status = c4p_insert(st->rt, self->ref.coll, &at, pe, msg);
+    c4p_status_t status = at_sync ? c4p_insert_participant(st->rt, self->ref.coll, &at, pe, msg)
+                                  : c4p_insert(st->rt, self->ref.coll, &at, pe, msg);
     if (status != C4P_OK) {
         c4p_msg_free(msg);
         return PyErr_Occurred() ? NULL : c4pe_raise_status(st, status, "ckInsert()");

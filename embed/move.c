@@ -336,6 +336,43 @@ c4pe_move_on_request(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
     Py_XDECREF(args);
 }
 
+/* ---- synchronization points ---------------------------------------------------------------------- */
+
+static PyObject *
+cannot_sync(c4pe_chare_t *chare, c4p_status_t status)
+{
+    char whose[200];
+    c4pe_describe_chare(chare, whose, sizeof(whose));
+    if (status != C4P_ERR_STATE)
+        return c4pe_raise_status(chare->state, status, "AtSync()");
+    return c4pe_raise(chare->state,
+                      "%s: AtSync() is for elements that take part in load balancing, once until "
+                      "resumeFromSync() is called: create the array with useAtSync=True",
+                      whose);
+}
+
+PyObject *
+c4pe_move_at_sync(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    c4pe_chare_t *chare = (c4pe_chare_t *)op;
+    c4pe_state_t *st = chare->state;
+    if (chare->coll == NULL || chare->coll->kind != C4PE_KIND_ARRAY)
+        return PyErr_Format(PyExc_AttributeError, "%s has no AtSync(): it is no array element",
+                            Py_TYPE(op)->tp_name);
+    PyObject *name = PyUnicode_FromString("resumeFromSync");
+    c4pe_entry_t *entry = name ? c4pe_class_entry(chare->coll->cls, name) : NULL;
+    Py_XDECREF(name);
+    if (entry == NULL)
+        return c4pe_raise(st,
+                          "AtSync(): class %s must define resumeFromSync(), which is called "
+                          "when the load has been balanced",
+                          Py_TYPE(op)->tp_name);
+    c4p_status_t status = c4p_sync(st->rt, c4pe_chare_ref(chare), entry->id);
+    if (status != C4P_OK)
+        return cannot_sync(chare, status);
+    Py_RETURN_NONE;
+}
+
 /* ---- references to what moves -------------------------------------------------------------------- */
 
 PyObject *

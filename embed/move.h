@@ -20,6 +20,9 @@ void c4pe_move_on_request(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
 /* self.migrate(toPe); new reference to None. */
 PyObject *c4pe_move_request(PyObject *chare, PyObject *rank);
 
+/* self.AtSync(); new reference to None. */
+PyObject *c4pe_move_at_sync(PyObject *chare, PyObject *ignored);
+
 /* Chare.__reduce_ex__(): of a chare in its own state while it moves. */
 PyObject *c4pe_move_reduce(PyObject *chare, PyObject *protocol);
 /* Functions of the module: the chare that arrives, and its channel of that port. */

@@ -77,7 +77,7 @@ enum {
     C4PE_NUM_KINDS = 4
 };
 
-/* map_arg of an array of one dimension that is a group of some ranks to the program. */
+/* Tag of an array of one dimension that is a group of some ranks to the program. */
 enum { C4PE_SOME_RANKS = 1 };
 
 /* A proxy type: one per chare class and kind. */

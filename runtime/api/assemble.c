@@ -18,6 +18,7 @@
 #include "svc/reduce.h"
 #include "svc/section.h"
 #include "svc/stall.h"
+#include "svc/sync.h"
 #include "svc/start.h"
 #include "svc/wave.h"
 
@@ -45,7 +46,8 @@ c4pi_rt_new(c4pi_port_t *port, const c4p_opts_t *opts, c4p_rt_t **rt_out)
     c4p_status_t st;
     if ((st = c4pi_registry_new(port, &rt->registry)) != C4P_OK ||
         (st = c4pi_timers_new(port, &rt->timers)) != C4P_OK ||
-        (st = c4pi_futures_new(rt)) != C4P_OK || (st = c4pi_waves_new(rt)) != C4P_OK) {
+        (st = c4pi_futures_new(rt)) != C4P_OK || (st = c4pi_waves_new(rt)) != C4P_OK ||
+        (st = c4pi_sync_new(rt)) != C4P_OK) {
         c4pi_rt_free(rt);
         return st;
     }
@@ -81,6 +83,7 @@ c4pi_rt_attach(c4p_rt_t *rt, c4pi_comm_t *comm)
     }
     c4pi_flow_set_deliver(rt->flow, c4pi_pump_deliver, rt);
     c4pi_start_init(rt);
+    c4pi_sync_attach(rt);
     return C4P_OK;
 }
 
@@ -130,6 +133,7 @@ c4pi_rt_free(c4p_rt_t *rt)
     free_strangers(rt);
     c4pi_start_free(rt);
     c4pi_waves_free(rt);
+    c4pi_sync_free(rt);
     c4pi_futures_free(rt);
     c4pi_timers_free(rt->timers);
     c4pi_registry_free(rt->registry);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* chare.c: c4p/chare.h: types, collections, insertion, replies. */
 #include <c4p/chare.h>
+#include <c4p/sync.h>
 #include <c4p/future.h>
 #include <string.h>
 
@@ -166,7 +167,9 @@ c4p_array_new(c4p_rt_t *rt, c4p_type_t type, const c4p_array_opts_t *opts, c4p_m
                          .ndims = opts->ndims,
                          .dense = opts->dense,
                          .map = opts->map,
-                         .map_arg = opts->map_arg};
+                         .map_arg = opts->map_arg,
+                         .tag = opts->tag,
+                         .at_sync = opts->at_sync};
     if (opts->dense)
         memcpy(proto.dims, opts->dims, sizeof proto.dims);
     st = create(rt, &proto, type, args, opts->created);
@@ -212,8 +215,9 @@ check_array(c4p_rt_t *rt, c4p_coll_t id, c4pi_coll_t **coll_out)
     return *coll_out && (*coll_out)->kind != C4P_KIND_ARRAY ? C4P_ERR_TYPE : C4P_OK;
 }
 
-c4p_status_t
-c4p_insert(c4p_rt_t *rt, c4p_coll_t id, const c4p_index_t *index, int rank, c4p_msg_t *args)
+static c4p_status_t
+insert(c4p_rt_t *rt, c4p_coll_t id, const c4p_index_t *index, int rank, c4p_msg_t *args,
+       bool takes_part)
 {
     c4pi_coll_t *coll;
     c4p_key_t key;
@@ -226,7 +230,20 @@ c4p_insert(c4p_rt_t *rt, c4p_coll_t id, const c4p_index_t *index, int rank, c4p_
         return C4P_ERR_RANGE;
     if ((st = c4p_index_pack(index, &key)) != C4P_OK)
         return st;
-    return c4pi_grow_insert(rt, id, key, rank, args);
+    return c4pi_grow_insert(rt, id, key, rank, args, takes_part);
+}
+
+c4p_status_t
+c4p_insert(c4p_rt_t *rt, c4p_coll_t coll, const c4p_index_t *index, int rank, c4p_msg_t *args)
+{
+    return insert(rt, coll, index, rank, args, false);
+}
+
+c4p_status_t
+c4p_insert_participant(c4p_rt_t *rt, c4p_coll_t coll, const c4p_index_t *index, int rank,
+                       c4p_msg_t *args)
+{
+    return insert(rt, coll, index, rank, args, true);
 }
 
 c4p_status_t
@@ -264,7 +281,8 @@ c4p_coll_info(const c4p_rt_t *rt, c4p_coll_t id, c4p_coll_info_t *info_out)
                                   .ndims = coll->ndims,
                                   .dense = coll->dense,
                                   .map = coll->map,
-                                  .map_arg = coll->map_arg};
+                                  .map_arg = coll->map_arg,
+                                  .tag = coll->tag};
     memcpy(info_out->dims, coll->dims, sizeof info_out->dims);
     return C4P_OK;
 }

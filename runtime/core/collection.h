@@ -52,7 +52,8 @@ enum {
     C4PI_ELEM_INSERTED = 8, /* made by insertion, not with the collection */
     C4PI_ELEM_RUNNING = 16,
     C4PI_ELEM_DYING = 32, /* at home: a deletion is queued for it */
-    C4PI_ELEM_DEAD = 64   /* GONE because it was deleted, not because it moved */
+    C4PI_ELEM_DEAD = 64,  /* GONE because it was deleted, not because it moved */
+    C4PI_ELEM_SYNC = 128  /* takes part in synchronization points */
 };
 
 /* How far a member of a section is; travels with it. */
@@ -71,7 +72,10 @@ typedef struct c4pi_elem_extra {
     int corrected_rank;             /* who was told last where this element is */
     c4pi_membership_t *memberships; /* the one asked for last is first */
     uint32_t num_memberships, cap_memberships;
-    c4pi_fifo_t ahead; /* broadcasts of sections that overtook others */
+    c4pi_fifo_t ahead;      /* broadcasts of sections that overtook others */
+    uint64_t sync_step;     /* participants: the synchronization point that comes next for it, */
+    bool sync_waits;        /* whether it waits for it, */
+    c4p_entry_t sync_entry; /* and what is called then */
 } c4pi_elem_extra_t;
 
 struct c4pi_elem {
@@ -109,6 +113,8 @@ struct c4pi_coll {
     int64_t dims[C4P_MAX_DIMS];
     c4p_map_t map;
     uint64_t map_arg;
+    uint32_t tag;        /* of the language layer */
+    bool at_sync;        /* its elements take part in synchronization points */
     int chare_rank;      /* single chares: where */
     uint64_t num_static; /* elements made with it */
     c4p_msg_t *args;     /* the constructor message of static elements, while needed */

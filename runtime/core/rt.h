@@ -73,6 +73,10 @@ struct c4p_rt {
      * work. */
     bool (*on_idle)(c4p_rt_t *rt, uint64_t now_ns);
     void (*on_departure_known)(c4pi_coll_t *coll, c4p_key_t key, struct c4pi_version version);
+    /* Rank 0: a synchronization point is reached; ends with c4pi_sync_resume(). NULL: nothing to
+     * do.
+     */
+    void (*on_sync)(c4p_rt_t *rt);
     c4pi_registry_t *registry;
     c4pi_timers_t *timers;
 
@@ -100,6 +104,7 @@ struct c4p_rt {
 
     c4pi_futures_t *futures;
     c4pi_waves_t *waves;
+    struct c4pi_sync *sync;
     c4pi_starter_t *starter;
     struct stall_state *stall; /* a stall report is being collected */
     c4p_hooks_t hooks;

@@ -41,6 +41,7 @@
     X(SECTION_CALL, 1)  /* to a member that is not where its record is */                          \
     X(SECTION_ASK, 1)   /* to its creator: where is the record of this member? */                  \
     X(SECTION_TOLD, 1)  /* its answer */                                                           \
+    X(SYNC, 1)          /* synchronization points: hints, waves, going on */                       \
     X(FUTURE, 1)        /* a value for a future */                                                 \
     X(QD_ASK, 1)        /* to rank 0: tell me about quiescence */                                  \
     X(WAVE, 0)          /* counting waves of quiescence and stall detection, down and up */        \

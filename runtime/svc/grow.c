@@ -9,6 +9,7 @@
 #include "svc/bcast.h"
 #include "svc/reduce.h"
 #include "svc/section.h"
+#include "svc/sync.h"
 
 typedef struct c4pi_grow {
     uint64_t issued; /* insertions asked for here from outside the collection */
@@ -55,6 +56,8 @@ add_static(c4pi_coll_t *coll, c4p_key_t key)
     c4pi_elem_t *elem = c4pi_elem_add(coll, key, (c4pi_version_t){coll->first_nonce, 0});
     elem->bcast_next = c4pi_bcast_first(coll);
     elem->redn_next = c4pi_reduce_first(coll);
+    if (coll->at_sync)
+        c4pi_sync_born(elem);
 }
 
 /* Records of all elements that the placement gives to this rank, in index order. */
@@ -220,6 +223,8 @@ pack_descriptor(c4p_rt_t *rt, const c4pi_coll_t *proto, c4p_type_t type, c4p_msg
     c4p_put_u32(&p, proto->map);
     c4p_put_u32(&p, (uint32_t)proto->chare_rank);
     c4p_put_u64(&p, proto->map_arg);
+    c4p_put_u32(&p, proto->tag);
+    c4p_put_u8(&p, proto->at_sync);
     c4p_put_u64(&p, created);
     if (args) {
         c4p_msg_t *bytes = c4pi_msg_as_bytes(rt, c4pi_msg_keep(args));
@@ -249,6 +254,8 @@ c4p_status_t
 c4pi_grow_create(c4p_rt_t *rt, const c4pi_coll_t *proto, c4p_msg_t *args, c4p_future_t created)
 {
     c4pi_coll_t *coll;
+    if (proto->at_sync)
+        c4pi_sync_made(rt, population_of(proto, rt->num_ranks));
     if (rt->num_ranks > 1) {
         c4p_msg_t *msg = pack_descriptor(rt, proto, proto->type->id, args, created);
         announce(rt, rt->rank, msg);
@@ -286,6 +293,8 @@ unpack_descriptor(c4p_rt_t *rt, c4p_msg_t *msg, c4p_pup_t *p, c4pi_coll_t *proto
     proto->map = c4p_get_u32(p);
     proto->chare_rank = (int)c4p_get_u32(p);
     proto->map_arg = c4p_get_u64(p);
+    proto->tag = c4p_get_u32(p);
+    proto->at_sync = c4p_get_u8(p);
     *created_out = c4p_get_u64(p);
     if (c4p_pup_status(p) != C4P_OK || !proto->type)
         c4pi_die(rt, C4P_ERR_MISMATCH,
@@ -356,7 +365,8 @@ typedef struct insert_body {
     uint8_t member; /* inserted by an element of the collection: its creator declares the birth */
     uint8_t born;   /* counts as new in its first reduction */
     uint8_t has_args;
-    uint8_t spare[5];
+    uint8_t takes_part; /* in synchronization points */
+    uint8_t spare[4];
 } insert_body_t;
 _Static_assert(sizeof(insert_body_t) == 40, "no holes");
 
@@ -381,6 +391,10 @@ insert_here(c4pi_coll_t *coll, c4p_msg_t *msg)
     elem->redn_next = body->redn_next;
     elem->flags = (uint8_t)(C4PI_ELEM_INSERTED | (body->born ? C4PI_ELEM_BORN : 0));
     c4pi_reduce_arrived(elem);
+    if (body->takes_part)
+        c4pi_sync_born(elem);
+    else if (coll->at_sync)
+        c4pi_sync_join(elem);
     if (body->has_args) {
         size_t len = (size_t)msg->env.len - sizeof *body;
         c4p_msg_t *args = c4pi_msg_or_die(rt, len);
@@ -599,8 +613,10 @@ on_insert(c4p_rt_t *rt, c4p_msg_t *msg)
 }
 
 c4p_status_t
-c4pi_grow_insert(c4p_rt_t *rt, c4p_coll_t id, c4p_key_t key, int rank, c4p_msg_t *args)
+c4pi_grow_insert(c4p_rt_t *rt, c4p_coll_t id, c4p_key_t key, int rank, c4p_msg_t *args,
+                 bool takes_part)
 {
+    const c4pi_coll_t *coll = c4pi_coll_find(rt, id);
     c4p_msg_t *bytes = NULL;
     if (args) {
         bytes = c4pi_msg_as_bytes(rt, args);
@@ -614,6 +630,9 @@ c4pi_grow_insert(c4p_rt_t *rt, c4p_coll_t id, c4p_key_t key, int rank, c4p_msg_t
     body->rank = rank;
     body->inserter = (uint32_t)rt->rank;
     body->has_args = bytes != NULL;
+    body->takes_part = takes_part || (coll && coll->at_sync);
+    if (body->takes_part)
+        c4pi_sync_made(rt, 1);
     if (bytes)
         memcpy(body + 1, c4pi_msg_payload(bytes), len);
     if (rt->running && rt->running->coll->id == id) {
@@ -782,6 +801,7 @@ c4pi_grow_destroy_now(c4pi_elem_t *elem)
     c4pi_version_t version = elem->version;
     void *object = elem->object;
     c4pi_reduce_death(elem);
+    c4pi_sync_left(elem, false);
     elem->flags |= C4PI_ELEM_DEAD;
     c4pi_fifo_t ahead = elem->extra ? elem->extra->ahead : (c4pi_fifo_t){0};
     if (elem->extra)

@@ -25,9 +25,10 @@ c4pi_grow_create(c4p_rt_t *rt, const c4pi_coll_t *proto, c4p_msg_t *args, c4p_fu
 c4p_status_t c4pi_grow_make(c4p_rt_t *rt, const c4pi_coll_t *proto, c4p_msg_t *args,
                             c4p_future_t created, c4pi_coll_t **coll_out);
 
-/* Insert, from any rank. args may be NULL; taken over on success. */
-c4p_status_t
-c4pi_grow_insert(c4p_rt_t *rt, c4p_coll_t coll, c4p_key_t key, int rank, c4p_msg_t *args);
+/* Insert, from any rank. args may be NULL; taken over on success. takes_part: in synchronization
+ * points, also if the collection's elements do not. */
+c4p_status_t c4pi_grow_insert(c4p_rt_t *rt, c4p_coll_t coll, c4p_key_t key, int rank,
+                              c4p_msg_t *args, bool takes_part);
 void c4pi_grow_done(c4p_rt_t *rt, c4p_coll_t coll);
 void c4pi_grow_destroy(c4p_rt_t *rt, c4p_ref_t ref);
 

@@ -7,8 +7,9 @@
 #include "svc/bcast.h"
 #include "svc/grow.h"
 #include "svc/reduce.h"
+#include "svc/sync.h"
 
-enum { TRAVELLING_FLAGS = C4PI_ELEM_BORN | C4PI_ELEM_INSERTED };
+enum { TRAVELLING_FLAGS = C4PI_ELEM_BORN | C4PI_ELEM_INSERTED | C4PI_ELEM_SYNC };
 
 /* What stands first in the message: who waits for the move. */
 typedef struct move_head {
@@ -31,6 +32,7 @@ pack(c4pi_elem_t *elem, const c4p_reply_t *answer, c4p_pup_t *p, c4p_msg_t **msg
     c4p_put_u64(p, elem->redn_next);
     c4p_put_u32(p, elem->births);
     c4p_put_u8(p, elem->flags & TRAVELLING_FLAGS);
+    c4pi_sync_put(elem, p);
     uint32_t num = elem->extra->num_memberships;
     c4p_put_u32(p, num);
     c4p_put_bytes(p, elem->extra->memberships, num * sizeof *elem->extra->memberships);
@@ -101,6 +103,7 @@ leave_now(c4pi_elem_t *elem)
     c4p_status_t st = pack(elem, &answer, &p, &msg);
     if (st == C4P_OK) {
         void *object = elem->object;
+        c4pi_sync_left(elem, true);
         depart(elem, elem->extra->leaving_to, msg);
         if (coll->type->desc.destroy)
             coll->type->desc.destroy(rt, object, coll->type->desc.ctx);
@@ -145,6 +148,14 @@ set_answer(c4pi_elem_t *elem, const c4p_reply_t *answer)
         *kept = (c4p_reply_t){.kind = C4P_REPLY_FUTURE, .number = c4pi_bcast_hear(rt, answer)};
 }
 
+/* Does the element ask itself? */
+static bool
+is_self(const c4pi_elem_t *elem)
+{
+    c4p_ref_t self = elem->coll->rt->self;
+    return self.coll == elem->coll->id && c4p_key_eq(self.key, elem->key);
+}
+
 c4p_status_t
 c4pi_migrate(c4pi_elem_t *elem, int rank, const c4p_reply_t *answer)
 {
@@ -153,7 +164,7 @@ c4pi_migrate(c4pi_elem_t *elem, int rank, const c4p_reply_t *answer)
         return C4P_ERR_RANGE;
     if (coll->kind == C4P_KIND_GROUP || !coll->type->desc.pack || !coll->type->desc.unpack)
         return C4P_ERR_TYPE;
-    if (elem->suspended || elem->state != C4PI_ELEM_LIVE)
+    if (elem->state != C4PI_ELEM_LIVE || (elem->suspended && (answer || !is_self(elem))))
         return C4P_ERR_BUSY;
     set_answer(elem, answer);
     if (rank == coll->rt->rank) {
@@ -196,6 +207,7 @@ turn_back(c4pi_elem_t *elem, c4p_msg_t *msg, c4p_pup_t *p, c4p_status_t st)
     c4pi_tell_home(coll, key, elem->version, from, false);
     c4pi_flow_take(rt->flow, msg);
     msg->env.entry = SENT_BACK;
+    c4pi_sync_passes(elem);
     depart(elem, from, msg);
     c4pi_release_held(coll, key);
 }
@@ -207,6 +219,7 @@ settle_in(c4pi_elem_t *elem, int from, const c4p_reply_t *answer)
     c4pi_coll_t *coll = elem->coll;
     c4p_key_t key = elem->key;
     elem->state = C4PI_ELEM_LIVE;
+    c4pi_sync_arrived(elem);
     c4pi_tell_home(coll, key, elem->version, from, false);
     (void)c4p_reply_send(coll->rt, answer, NULL, false);
     c4pi_run_arrived(elem); /* may be the element's end */
@@ -240,6 +253,7 @@ on_migrate(c4p_rt_t *rt, c4p_msg_t *msg)
     elem->redn_next = c4p_get_u64(&p);
     elem->births = c4p_get_u32(&p);
     elem->flags = c4p_get_u8(&p);
+    c4pi_sync_get(elem, &p);
     for (uint32_t n = c4p_get_u32(&p); n > 0; n--) {
         c4pi_membership_t membership;
         c4p_get_bytes(&p, &membership, sizeof membership);

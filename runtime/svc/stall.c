@@ -9,6 +9,7 @@
 #include "core/route.h"
 #include "svc/bcast.h"
 #include "svc/reduce.h"
+#include "svc/sync.h"
 #include "svc/wave.h"
 
 /* State of a collection in progress; it happens at most a few times in the life of a job. */
@@ -79,6 +80,7 @@ c4pi_count_waiters(c4p_rt_t *rt)
     void *value;
     while (c4pi_map_next(&rt->colls, &at, &id, &value))
         count += c4pi_reduce_list(value, NULL) + c4pi_bcast_list(value, NULL);
+    count += c4pi_sync_list(rt, NULL);
     if (rt->hooks.count_waiters)
         count += rt->hooks.count_waiters(rt, rt->hooks.ctx);
     return count;
@@ -97,6 +99,7 @@ list_all(c4p_rt_t *rt, struct c4p_report *report)
         c4pi_bcast_list(value, report);
         list_unclaimed(value, report);
     }
+    c4pi_sync_list(rt, report);
     list_strangers(rt, report);
     if (report->more) {
         uint32_t more = report->more;

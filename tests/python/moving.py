@@ -285,6 +285,79 @@ def check_states():
     equal(slotted[0].get(ret=True).get(), ([1, 2], True, False), "slots")
 
 
+class Tally(Chare):
+    def __init__(self):
+        self.ready = {}
+
+    def arrive(self, step):
+        self.ready[step] = self.ready.get(step, 0) + 1
+
+    def count(self, step):
+        return self.ready[step]
+
+
+class Stepper(Chare):
+    """Waits for all others again and again; moves before it is ready or while it waits, has others made, or dies."""
+
+    def __init__(self, tally, steps, done, step=0):
+        self.tally, self.steps, self.done, self.step = tally, steps, done, step
+        self.me().go()
+
+    def me(self):
+        return self.thisProxy[self.thisIndex]
+
+    def move_on(self):
+        self.migrate((charm.myPe() + 1) % charm.numPes())
+
+    @coro
+    def go(self):
+        who = self.thisIndex[0]
+        self.tally.arrive(self.step, ret=True).get()
+        if self.step == 5 and who == 0:  # three more take part from now on
+            for i in range(100, 103):
+                self.thisProxy.ckInsert(i, (self.tally, self.steps, self.done, 5))
+        if (self.step + who) % 4 == 0:
+            self.move_on()
+        self.AtSync()
+
+    def resumeFromSync(self):
+        if (self.step + self.thisIndex[0]) % 3 == 0:
+            self.move_on()
+        self.me().next()
+
+    @coro
+    def next(self):
+        ready = self.tally.count(self.step, ret=True).get()
+        assert ready == everyone(self.step), (self.step, ready)
+        self.step += 1
+        if self.step == 9 and self.thisIndex[0] == 1:
+            self.thisProxy[1].ckDestroy()
+        elif self.step < self.steps:
+            self.me().go()
+        if self.step == self.steps or (self.step == 9 and self.thisIndex[0] == 1):
+            self.done()
+
+
+FIRST = 11
+
+
+def everyone(step):
+    return FIRST + (3 if step >= 5 else 0) - (1 if step >= 9 else 0)
+
+
+def check_sync():
+    """Nobody goes on before all are ready, whoever moves, comes or goes."""
+    tally = Chare(Tally, onPE=0)
+    steps = 15
+    done = Future(FIRST + 3)
+    Array(Stepper, FIRST, args=[tally, steps, done], useAtSync=True)
+    done.get()
+    plain = Array(Idle, 1)
+    raises(Charm4PyError, plain[0].AtSync(awaitable=True).get, text="resumeFromSync")
+    plain = Array(Walker, 1, args=[None], useAtSync=True)
+    raises(Charm4PyError, plain[0].AtSync(awaitable=True).get, text="must define")
+
+
 def check_refusals():
     p = charm.numPes()
     idle = Array(Idle, 1)
@@ -331,6 +404,7 @@ def main(args):
     check_conditions()
     check_channels()
     check_states()
+    check_sync()
     check_refusals()
     finish(60)
 

@@ -12,6 +12,7 @@
 #include <c4p/section.h>
 #include <c4p/send.h>
 #include <c4p/status.h>
+#include <c4p/sync.h>
 #include <c4p/types.h>
 #include <c4p/version.h>
 

@@ -102,9 +102,10 @@ C4P_API c4p_status_t c4p_reply_send(c4p_rt_t *rt, const c4p_reply_t *reply, c4p_
  * arrived; if its type's pack or unpack function fails, it stays or goes back, a warning says so,
  * and the answer is an error. Moving to this rank completes at once.
  * Returns: C4P_OK; C4P_ERR_NOT_FOUND if it does not live here; C4P_ERR_RANGE for a rank that does
- * not exist; C4P_ERR_TYPE for a group's element and a type that cannot be packed; C4P_ERR_BUSY while
- * activities wait in it, see c4p_suspended(). After anything but C4P_OK the answer is still owed by
- * the caller.
+ * not exist; C4P_ERR_TYPE for a group's element and a type that cannot be packed; C4P_ERR_BUSY
+ * while activities wait in it, see c4p_suspended(), unless it asks itself (c4p_self()) and without
+ * an answer: then it moves when they have ended. After anything but C4P_OK the answer is still
+ * owed by the caller.
  */
 C4P_API c4p_status_t c4p_migrate(c4p_rt_t *rt, c4p_ref_t self, int rank, const c4p_reply_t *answer);
 
@@ -137,6 +138,8 @@ typedef struct c4p_array_opts {
                       P, hash above */
     uint64_t map_arg;
     c4p_future_t created;
+    uint32_t tag; /**< for the language layer, which asks for it with c4p_coll_info() */
+    bool at_sync; /**< all elements take part in synchronization points, see c4p/sync.h */
 } c4p_array_opts_t;
 #define C4P_ARRAY_OPTS_INIT                                                                        \
     {                                                                                              \
@@ -175,6 +178,7 @@ typedef struct c4p_coll_info {
     int64_t dims[C4P_MAX_DIMS];
     c4p_map_t map; /**< of an array, as given when it was made */
     uint64_t map_arg;
+    uint32_t tag;
 } c4p_coll_info_t;
 /** C4P_ERR_NOT_FOUND while this rank has not heard of the collection. */
 C4P_API c4p_status_t c4p_coll_info(const c4p_rt_t *rt, c4p_coll_t coll, c4p_coll_info_t *info_out);

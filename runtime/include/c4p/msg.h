@@ -54,8 +54,8 @@ C4P_API void c4p_msg_trim(c4p_msg_t *msg, size_t len);
 /**
  * Send `len` bytes at `data` as part of this message, after its payload and earlier segments, from
  * where they lie. Nobody may change them until `release(ctx)` is called, exactly once, from the
- * thread of the runtime: inside the call that sends, or later; it must not send. At most 64 segments. Returns: C4P_OK;
- * C4P_ERR_LIMIT; C4P_ERR_NOMEM. After an error release is not called.
+ * thread of the runtime: inside the call that sends, or later; it must not send. At most 64
+ * segments. Returns: C4P_OK; C4P_ERR_LIMIT; C4P_ERR_NOMEM. After an error release is not called.
  */
 C4P_API c4p_status_t c4p_msg_attach(c4p_msg_t *msg, const void *data, size_t len,
                                     void (*release)(void *ctx), void *ctx);

@@ -35,7 +35,8 @@ C4P_API const void *c4p_get_blob(c4p_pup_t *p, size_t *len_out);
  * stays.
  */
 C4P_API void c4p_pup_fail(c4p_pup_t *p, const char *why, c4p_msg_t *value);
-/** C4P_OK; C4P_ERR_USER after c4p_pup_fail(); C4P_ERR_NOMEM while packing; C4P_ERR_DATA when unpacking ran past the end. */
+/** C4P_OK; C4P_ERR_USER after c4p_pup_fail(); C4P_ERR_NOMEM while packing; C4P_ERR_DATA when
+ * unpacking ran past the end. */
 C4P_API c4p_status_t c4p_pup_status(const c4p_pup_t *p);
 
 #ifdef __cplusplus

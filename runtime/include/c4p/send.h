@@ -17,8 +17,8 @@ extern "C" {
  * Ownership: after C4P_OK the runtime owns msg; after anything else it is still the caller's.
  * Context:   the runtime's thread.
  * Returns:   C4P_OK; C4P_ERR_NOT_FOUND for an entry that the type lacks (when the collection is
- * known here), C4P_ERR_RANGE for a group element that is no rank, a collection or future of no rank;
- * C4P_ERR_STATE once exit is decided (the message would never run).
+ * known here), C4P_ERR_RANGE for a group element that is no rank, a collection or future of no
+ * rank; C4P_ERR_STATE once exit is decided (the message would never run).
  */
 C4P_API c4p_status_t c4p_send(c4p_rt_t *rt, c4p_ref_t to, c4p_entry_t entry, c4p_msg_t *msg);
 
