@@ -217,7 +217,7 @@ check_array(c4p_rt_t *rt, c4p_coll_t id, c4pi_coll_t **coll_out)
 
 static c4p_status_t
 insert(c4p_rt_t *rt, c4p_coll_t id, const c4p_index_t *index, int rank, c4p_msg_t *args,
-       bool takes_part)
+       c4p_future_t created, bool takes_part)
 {
     c4pi_coll_t *coll;
     c4p_key_t key;
@@ -226,24 +226,31 @@ insert(c4p_rt_t *rt, c4p_coll_t id, const c4p_index_t *index, int rank, c4p_msg_
         return st;
     if (!index || (coll && coll->ndims != index->ndims))
         return C4P_ERR_ARG;
-    if (rank < -1 || rank >= rt->num_ranks)
+    if (rank < -1 || rank >= rt->num_ranks || c4p_future_rank(created) >= rt->num_ranks)
         return C4P_ERR_RANGE;
     if ((st = c4p_index_pack(index, &key)) != C4P_OK)
         return st;
-    return c4pi_grow_insert(rt, id, key, rank, args, takes_part);
+    return c4pi_grow_insert(rt, id, key, rank, args, created, takes_part);
 }
 
 c4p_status_t
 c4p_insert(c4p_rt_t *rt, c4p_coll_t coll, const c4p_index_t *index, int rank, c4p_msg_t *args)
 {
-    return insert(rt, coll, index, rank, args, false);
+    return insert(rt, coll, index, rank, args, 0, false);
+}
+
+c4p_status_t
+c4p_insert_awaited(c4p_rt_t *rt, c4p_coll_t coll, const c4p_index_t *index, int rank,
+                   c4p_msg_t *args, c4p_future_t created)
+{
+    return insert(rt, coll, index, rank, args, created, false);
 }
 
 c4p_status_t
 c4p_insert_participant(c4p_rt_t *rt, c4p_coll_t coll, const c4p_index_t *index, int rank,
                        c4p_msg_t *args)
 {
-    return insert(rt, coll, index, rank, args, true);
+    return insert(rt, coll, index, rank, args, 0, true);
 }
 
 c4p_status_t

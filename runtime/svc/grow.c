@@ -358,8 +358,9 @@ enum { AT_INSERTER, AT_ROOT, AT_HOME, AT_ELEMENT };
 /* What an insertion carries before the constructor's arguments. */
 typedef struct insert_body {
     uint64_t bcast_next, redn_next;
-    int32_t rank;    /* where to, or -1 */
-    uint32_t ticket; /* of the inserter's, for its cover of the broadcast log */
+    uint64_t created; /* future of its constructor's end; 0 none */
+    int32_t rank;     /* where to, or -1 */
+    uint32_t ticket;  /* of the inserter's, for its cover of the broadcast log */
     uint32_t nonce;
     uint32_t inserter;
     uint8_t member; /* inserted by an element of the collection: its creator declares the birth */
@@ -368,7 +369,7 @@ typedef struct insert_body {
     uint8_t takes_part; /* in synchronization points */
     uint8_t spare[4];
 } insert_body_t;
-_Static_assert(sizeof(insert_body_t) == 40, "no holes");
+_Static_assert(sizeof(insert_body_t) == 48, "no holes");
 
 static void done_begin(c4pi_coll_t *coll);
 static void done_begin_root(c4pi_coll_t *coll);
@@ -406,6 +407,7 @@ insert_here(c4pi_coll_t *coll, c4p_msg_t *msg)
     item->env.kind = C4PI_INSERT_DO;
     item->env.coll = coll->id;
     item->env.key = elem->key;
+    item->env.reference = body->created;
     c4pi_enqueue_new(rt, item);
     c4p_msg_t *ack = c4pi_msg_or_die(rt, 0);
     ack->env.kind = C4PI_INSERT_ACK;
@@ -430,11 +432,13 @@ run_insert(c4p_rt_t *rt, c4p_msg_t *item)
     c4pi_coll_t *coll = c4pi_coll_find(rt, item->env.coll);
     c4p_key_t key = item->env.key;
     c4pi_elem_t *elem = c4pi_elem_find(coll, key);
-    c4p_reply_t nobody = {0};
+    c4p_reply_t reply = {.kind = item->env.reference ? C4P_REPLY_FUTURE : C4P_REPLY_NONE,
+                         .number = item->env.reference,
+                         .member = c4pi_elem_ref(elem)};
     c4p_msg_t *args = elem->extra ? elem->extra->args : NULL;
     if (elem->extra)
         elem->extra->args = NULL;
-    c4pi_run_constructor(elem, args, &nobody);
+    c4pi_run_constructor(elem, args, &reply);
     c4p_msg_free(args);
     elem = c4pi_elem_find(coll, key);
     if (elem && rt->phase < C4PI_PHASE_EXITING)
@@ -614,7 +618,7 @@ on_insert(c4p_rt_t *rt, c4p_msg_t *msg)
 
 c4p_status_t
 c4pi_grow_insert(c4p_rt_t *rt, c4p_coll_t id, c4p_key_t key, int rank, c4p_msg_t *args,
-                 bool takes_part)
+                 c4p_future_t created, bool takes_part)
 {
     const c4pi_coll_t *coll = c4pi_coll_find(rt, id);
     c4p_msg_t *bytes = NULL;
@@ -628,6 +632,7 @@ c4pi_grow_insert(c4p_rt_t *rt, c4p_coll_t id, c4p_key_t key, int rank, c4p_msg_t
     insert_body_t *body = body_of(msg);
     memset(body, 0, sizeof *body);
     body->rank = rank;
+    body->created = created;
     body->inserter = (uint32_t)rt->rank;
     body->has_args = bytes != NULL;
     body->takes_part = takes_part || (coll && coll->at_sync);

@@ -28,7 +28,7 @@ c4p_status_t c4pi_grow_make(c4p_rt_t *rt, const c4pi_coll_t *proto, c4p_msg_t *a
 /* Insert, from any rank. args may be NULL; taken over on success. takes_part: in synchronization
  * points, also if the collection's elements do not. */
 c4p_status_t c4pi_grow_insert(c4p_rt_t *rt, c4p_coll_t coll, c4p_key_t key, int rank,
-                              c4p_msg_t *args, bool takes_part);
+                              c4p_msg_t *args, c4p_future_t created, bool takes_part);
 void c4pi_grow_done(c4p_rt_t *rt, c4p_coll_t coll);
 void c4pi_grow_destroy(c4p_rt_t *rt, c4p_ref_t ref);
 

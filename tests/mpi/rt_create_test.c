@@ -370,6 +370,40 @@ a_message_may_come_before_its_element(void)
     rts_close(rt);
 }
 
+/* Each constructor answers, the last rank's when it says so. */
+static void
+an_insertion_can_be_waited_for(void)
+{
+    c4p_rt_t *rt = rts_open(NULL);
+    const c4p_type_desc_t desc = {.struct_size = sizeof desc,
+                                  .name = "Slow",
+                                  .construct = construct_slowly,
+                                  .destroy = rts_destroy};
+    int me = c4p_rank(rt), ranks = c4p_num_ranks(rt);
+    c4p_type_t type;
+    c4p_coll_t coll;
+    rts_wait_t made = {0};
+
+    CHECK_OK(c4p_type_add(rt, &desc, &type));
+    CHECK_OK(c4p_start(rt));
+    empty_array(rt, type, 1, &coll);
+    if (me == 0) {
+        c4p_future_t created = rts_future(rt, (uint64_t)ranks, &made);
+        for (int r = 0; r < ranks; r++) {
+            c4p_index_t index = {1, {r + 1}};
+            CHECK_OK(c4p_insert_awaited(rt, coll, &index, r, NULL, created));
+        }
+    }
+    rts_settle(rt);
+    CHECK_EQ(1, rts_world.alive);
+    CHECK_EQ(me == 0 ? ranks - 1 : 0, made.values);
+    if (me == ranks - 1)
+        CHECK_OK(c4p_reply_send(rt, &owed, NULL, false));
+    rts_settle(rt);
+    CHECK_EQ(me == 0 ? ranks : 0, made.values);
+    rts_close(rt);
+}
+
 static c4p_future_t sum_future;
 
 static c4p_status_t
@@ -612,7 +646,7 @@ TEST_CASES(every_rank_makes_a_group_with_a_member_on_each_rank,
            a_single_chare_lives_where_it_was_put, dense_arrays_lie_in_row_major_blocks,
            a_map_of_the_users_decides_where_elements_live,
            creation_is_complete_when_the_last_constructor_says_so,
-           elements_are_inserted_from_any_rank_with_any_index,
+           elements_are_inserted_from_any_rank_with_any_index, an_insertion_can_be_waited_for,
            a_message_may_come_before_its_element, reductions_close_after_done_inserting,
            an_index_can_be_deleted_and_inserted_again,
            what_is_sent_after_an_insertion_finds_the_new_element,

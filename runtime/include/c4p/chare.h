@@ -157,6 +157,10 @@ C4P_API c4p_status_t c4p_chare_new(c4p_rt_t *rt, c4p_type_t type, int rank, c4p_
  * does to the index afterwards waits until the element has been made. */
 C4P_API c4p_status_t c4p_insert(c4p_rt_t *rt, c4p_coll_t coll, const c4p_index_t *index, int rank,
                                 c4p_msg_t *args);
+/** The same; `created` gets one value without bytes when the constructor has finished. Returns also
+ * C4P_ERR_RANGE if that future is of no rank. */
+C4P_API c4p_status_t c4p_insert_awaited(c4p_rt_t *rt, c4p_coll_t coll, const c4p_index_t *index,
+                                        int rank, c4p_msg_t *args, c4p_future_t created);
 /** The initial insertions, here and causally before this call elsewhere, are complete: reductions
  * may close. Once per sparse array, any rank. */
 C4P_API c4p_status_t c4p_done_inserting(c4p_rt_t *rt, c4p_coll_t coll);
