@@ -335,7 +335,9 @@ c4pe_callback_target(c4pe_state_t *st, PyObject *callback, c4p_target_t *target_
         target.kind = element ? C4P_TARGET_ELEMENT : C4P_TARGET_BROADCAST;
         target.entry = bound->entry->id;
         target.flags = element ? 0 : C4PE_TAG_SHARED;
-        target.ref = bound->proxy->ref;
+        target.ref.coll = bound->proxy->ref.coll;
+        if (element)
+            target.ref.key = bound->proxy->ref.key;
     } else {
         PyErr_Format(
             PyExc_TypeError,

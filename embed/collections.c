@@ -65,6 +65,14 @@ table_of(c4pe_state_t *st)
     return st->colls;
 }
 
+/* The proxy of a group of some ranks. */
+static PyObject *
+partial_proxy(c4pe_class_t *cls, c4p_coll_t id)
+{
+    c4p_ref_t ref = {.coll = id, .key = {{id, 0}}};
+    return c4pe_proxy_new(&cls->proxies[C4PE_KIND_GROUP_SECTION], ref, 1, false);
+}
+
 static c4pe_coll_t *
 coll_new(c4pe_state_t *st, c4p_coll_t id, c4pe_class_t *cls, const c4p_coll_info_t *info)
 {
@@ -83,7 +91,9 @@ coll_new(c4pe_state_t *st, c4p_coll_t id, c4pe_class_t *cls, const c4p_coll_info
     c4p_index_t zero = {.ndims = 1};
     if (coll->single)
         c4p_index_pack(&zero, &ref.key);
-    coll->proxy = c4pe_proxy_new(&cls->proxies[coll->kind], ref, coll->ndims, coll->single);
+    coll->proxy = some_ranks
+                      ? partial_proxy(cls, id)
+                      : c4pe_proxy_new(&cls->proxies[coll->kind], ref, coll->ndims, coll->single);
     if (coll->proxy == NULL) {
         PyMem_Free(coll);
         return NULL;
@@ -241,10 +251,11 @@ c4pe_group_new(c4pe_state_t *st, PyObject *args)
                            "Group()");
 }
 
-/* One element on each of these ranks; -1 with an exception. */
+/* One element on each of these ranks, each of which answers `created` if that is not 0; -1 with an
+ * exception. */
 static int
 insert_on_ranks(c4pe_state_t *st, c4pe_class_t *cls, c4p_coll_t coll, PyObject *ranks,
-                PyObject *init_args)
+                PyObject *init_args, c4p_future_t created)
 {
     for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(ranks); i++) {
         c4p_index_t index = {.ndims = 1};
@@ -252,7 +263,8 @@ insert_on_ranks(c4pe_state_t *st, c4pe_class_t *cls, c4p_coll_t coll, PyObject *
         index.at[0] = PyLong_AsLong(PySequence_Fast_GET_ITEM(ranks, i));
         if (PyErr_Occurred() || pack_init_args(st, cls, init_args, &msg) < 0)
             return -1;
-        c4p_status_t status = c4p_insert(st->rt, coll, &index, (int)index.at[0], msg);
+        c4p_status_t status =
+            c4p_insert_awaited(st->rt, coll, &index, (int)index.at[0], msg, created);
         if (status != C4P_OK) {
             c4p_msg_free(msg);
             c4pe_raise_status(st, status, "Group(onPEs=[...])");
@@ -262,28 +274,52 @@ insert_on_ranks(c4pe_state_t *st, c4pe_class_t *cls, c4p_coll_t coll, PyObject *
     return 0;
 }
 
+/* The array that such a group is to the runtime, filled; -1 with an exception. */
+static int
+make_on_ranks(c4pe_state_t *st, c4pe_class_t *cls, PyObject *ranks, PyObject *init_args,
+              c4p_future_t created, c4p_coll_t *coll_out)
+{
+    c4p_array_opts_t opts = C4P_ARRAY_OPTS_INIT;
+    opts.ndims = 1;
+    opts.tag = C4PE_SOME_RANKS;
+    c4p_status_t status = c4p_array_new(st->rt, cls->id, &opts, NULL, coll_out);
+    if (status == C4P_OK && insert_on_ranks(st, cls, *coll_out, ranks, init_args, created) < 0)
+        return -1;
+    if (status == C4P_OK)
+        status = c4p_done_inserting(st->rt, *coll_out);
+    if (status == C4P_OK)
+        return 0;
+    c4pe_raise_status(st, status, "Group(onPEs=[...])");
+    return -1;
+}
+
 PyObject *
 c4pe_group_new_on(c4pe_state_t *st, PyObject *args)
 {
     PyObject *type, *init_args, *ranks;
-    if (!PyArg_ParseTuple(args, "OOO!:group_new_on", &type, &init_args, &PyList_Type, &ranks) ||
+    int awaitable;
+    if (!PyArg_ParseTuple(args, "OOO!p:group_new_on", &type, &init_args, &PyList_Type, &ranks,
+                          &awaitable) ||
         c4pe_need_rt(st, "Group()") == NULL)
         return NULL;
     c4pe_class_t *cls = need_class(st, type, "Group()");
-    c4p_array_opts_t opts = C4P_ARRAY_OPTS_INIT;
-    c4p_ref_t ref = {.coll = 0};
+    c4p_coll_t coll;
     if (cls == NULL)
         return NULL;
-    opts.ndims = 1;
-    opts.tag = C4PE_SOME_RANKS;
-    c4p_status_t status = c4p_array_new(st->rt, cls->id, &opts, NULL, &ref.coll);
-    if (status == C4P_OK && insert_on_ranks(st, cls, ref.coll, ranks, init_args) < 0)
-        return NULL;
-    if (status == C4P_OK)
-        status = c4p_done_inserting(st->rt, ref.coll);
-    if (status != C4P_OK)
-        return c4pe_raise_status(st, status, "Group(onPEs=[...])");
-    return c4pe_proxy_new(&cls->proxies[C4PE_KIND_GROUP], ref, 1, false);
+    PyObject *future = NULL, *proxy = NULL;
+    if (awaitable) {
+        future = c4pe_future_new(st, (uint64_t)PyList_GET_SIZE(ranks), C4PE_VALUE_DONE);
+        if (future == NULL)
+            return NULL;
+    }
+    if (make_on_ranks(st, cls, ranks, init_args, future ? c4pe_future_id(future) : 0, &coll) == 0)
+        proxy = partial_proxy(cls, coll);
+    if (proxy != NULL)
+        ((c4pe_proxy_t *)proxy)->creation = Py_XNewRef(future);
+    else if (future != NULL)
+        c4pe_future_cancel(st, future);
+    Py_XDECREF(future);
+    return proxy;
 }
 
 static int
@@ -421,7 +457,7 @@ c4pe_proxy_local_branch(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
     c4pe_proxy_t *self = (c4pe_proxy_t *)op;
     c4pe_state_t *st = self->pclass->state;
-    c4p_ref_t ref = {.coll = self->ref.coll};
+    c4p_ref_t ref = {.coll = c4pe_proxy_base(self)};
     c4p_index_t index = {.ndims = 1, .at = {st->rank}};
     if (c4pe_need_rt(st, "ckLocalBranch()") == NULL)
         return NULL;

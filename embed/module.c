@@ -278,20 +278,17 @@ module_group_new_on(PyObject *module, PyObject *args)
 }
 
 static PyObject *
-module_group_is_partial(PyObject *module, PyObject *proxy)
-{
-    c4pe_state_t *st = c4pe_state_of_module(module);
-    c4p_coll_info_t info;
-    return PyBool_FromLong(c4pe_proxy_check(st, proxy) && st->rt != NULL &&
-                           c4p_coll_info(st->rt, ((c4pe_proxy_t *)proxy)->ref.coll, &info) ==
-                               C4P_OK &&
-                           info.kind == C4P_KIND_ARRAY);
-}
-
-static PyObject *
 module_section_new(PyObject *module, PyObject *args)
 {
     return c4pe_section_new(c4pe_state_of_module(module), args);
+}
+
+static PyObject *
+module_section_is_mixed(PyObject *module, PyObject *op)
+{
+    const c4pe_proxy_t *proxy = (c4pe_proxy_t *)op;
+    return PyBool_FromLong(c4pe_proxy_check(c4pe_state_of_module(module), op) &&
+                           c4pe_proxy_is_section(proxy) && proxy->ref.key.w[1] != 0);
 }
 
 static PyObject *
@@ -461,8 +458,8 @@ static PyMethodDef module_methods[] = {
     {"class_registered", module_class_registered, METH_O, NULL},
     {"group_new", module_group_new, METH_VARARGS, NULL},
     {"group_new_on", module_group_new_on, METH_VARARGS, NULL},
-    {"group_is_partial", module_group_is_partial, METH_O, NULL},
     {"section_new", module_section_new, METH_VARARGS, NULL},
+    {"section_is_mixed", module_section_is_mixed, METH_O, NULL},
     {"section_members", module_section_members, METH_VARARGS, NULL},
     {"array_new", module_array_new, METH_VARARGS, NULL},
     {"chare_new", module_chare_new, METH_VARARGS, NULL},
@@ -557,6 +554,8 @@ static const size_t owned_objects[] = {
     AT(array_proxy_type),
     AT(main_proxy_type),
     AT(section_proxy_type),
+    AT(group_section_type),
+    AT(array_section_type),
     AT(descr_type),
     AT(bound_type),
     AT(reducer_type),

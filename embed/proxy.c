@@ -132,7 +132,7 @@ c4pe_index_key(c4pe_state_t *st, PyObject *index, int ndims, bool group, c4p_key
     if (ndims == 1 && PyLong_CheckExact(index)) {
         if (coordinate(index, &at.at[0]) < 0)
             return -1;
-    } else if (PyIndex_Check(index)) {
+    } else if (PyIndex_Check(index) && !PySequence_Check(index)) { /* numpy's arrays are both */
         if (ndims != 1) {
             PyErr_Format(PyExc_AssertionError, "index %R has 1 dimension, the array has %d", index,
                          ndims);
@@ -200,12 +200,15 @@ proxy_subscript(PyObject *op, PyObject *index)
                               Py_TYPE(op)->tp_name);
         return PyObject_CallFunctionObjArgs(slice, op, index, NULL);
     }
-    if (pclass->kind == C4PE_KIND_SECTION) {
-        PyErr_Format(PyExc_TypeError,
-                     "%R: a section has no elements by index, only slices; keep the proxy of the "
-                     "element, array[index]",
-                     op);
-        return NULL;
+    if (c4pe_proxy_is_section(self)) {
+        if (self->ref.key.w[1] != 0)
+            return PyErr_Format(PyExc_TypeError,
+                                "%R has members of several collections: an index says not which is "
+                                "meant; keep the proxy of the element, array[index]",
+                                op);
+        ref.coll = c4pe_proxy_base(self);
+        pclass = &pclass->cls->proxies[pclass->kind == C4PE_KIND_GROUP_SECTION ? C4PE_KIND_GROUP
+                                                                               : C4PE_KIND_ARRAY];
     }
     if (c4pe_index_key(pclass->state, index, self->ndims, pclass->kind == C4PE_KIND_GROUP,
                        &ref.key) < 0)
@@ -235,7 +238,7 @@ c4pe_proxy_element(c4pe_state_t *st, PyObject *proxy, c4p_ref_t *ref_out, const 
 static PyObject *
 proxy_coll(PyObject *op, void *Py_UNUSED(closure))
 {
-    return PyLong_FromUnsignedLongLong(((c4pe_proxy_t *)op)->ref.coll);
+    return PyLong_FromUnsignedLongLong(c4pe_proxy_base((c4pe_proxy_t *)op));
 }
 
 static PyObject *
@@ -245,13 +248,14 @@ proxy_index(PyObject *op, void *Py_UNUSED(closure))
     int kind = self->pclass->kind;
     if (self->flags & C4PE_PROXY_ELEMENT)
         return c4pe_index_object(self->ref.key, self->ndims, kind);
-    return kind == C4PE_KIND_GROUP ? PyLong_FromLong(-1) : PyTuple_New(0);
+    return kind == C4PE_KIND_GROUP || kind == C4PE_KIND_GROUP_SECTION ? PyLong_FromLong(-1)
+                                                                      : PyTuple_New(0);
 }
 
 static PyObject *
 proxy_issec(PyObject *op, void *Py_UNUSED(closure))
 {
-    return PyBool_FromLong(((c4pe_proxy_t *)op)->pclass->kind == C4PE_KIND_SECTION);
+    return PyBool_FromLong(c4pe_proxy_is_section((c4pe_proxy_t *)op));
 }
 
 /* Which rank made it, and its number. */
@@ -480,6 +484,25 @@ static PyType_Slot section_slots[] = {
 static PyType_Spec section_spec = {
     .name = "c4py._c4py.SectionProxy", .flags = PROXY_FLAGS, .slots = section_slots};
 
+static PyType_Slot group_section_slots[] = {
+    {Py_tp_dealloc, proxy_dealloc},
+    {Py_tp_methods, group_methods},
+    {Py_tp_getset, group_getset},
+    {0, NULL},
+};
+
+static PyType_Spec group_section_spec = {
+    .name = "c4py._c4py.GroupSecProxy", .flags = PROXY_FLAGS, .slots = group_section_slots};
+
+static PyType_Slot array_section_slots[] = {
+    {Py_tp_dealloc, proxy_dealloc},
+    {Py_tp_getset, array_getset},
+    {0, NULL},
+};
+
+static PyType_Spec array_section_spec = {
+    .name = "c4py._c4py.ArraySecProxy", .flags = PROXY_FLAGS, .slots = array_section_slots};
+
 /* ---- one type per class and kind ----------------------------------------------------------------- */
 
 static PyType_Slot leaf_slots[] = {
@@ -567,7 +590,8 @@ c4pe_proxy_make_types(c4pe_class_t *cls)
     if (make_type(cls, C4PE_KIND_GROUP, st->group_proxy_type, "GroupProxy") < 0 ||
         make_type(cls, C4PE_KIND_ARRAY, st->array_proxy_type, "ArrayProxy") < 0)
         return -1;
-    if (make_type(cls, C4PE_KIND_SECTION, st->section_proxy_type, "SectionProxy") < 0)
+    if (make_type(cls, C4PE_KIND_GROUP_SECTION, st->group_section_type, "GroupSecProxy") < 0 ||
+        make_type(cls, C4PE_KIND_ARRAY_SECTION, st->array_section_type, "ArraySecProxy") < 0)
         return -1;
     return make_type(cls, C4PE_KIND_MAIN, st->main_proxy_type, "Proxy");
 }
@@ -641,7 +665,12 @@ c4pe_proxy_exec(PyObject *module, c4pe_state_t *st)
     st->array_proxy_type = add_type(module, &array_spec, st->proxy_type);
     st->section_proxy_type = add_type(module, &section_spec, st->proxy_type);
     st->main_proxy_type = add_type(module, &main_spec, st->proxy_type);
-    if (st->group_proxy_type == NULL || st->array_proxy_type == NULL || st->main_proxy_type == NULL)
+    if (st->group_proxy_type == NULL || st->array_proxy_type == NULL ||
+        st->section_proxy_type == NULL || st->main_proxy_type == NULL)
+        return -1;
+    st->group_section_type = add_type(module, &group_section_spec, st->section_proxy_type);
+    st->array_section_type = add_type(module, &array_section_spec, st->section_proxy_type);
+    if (st->group_section_type == NULL || st->array_section_type == NULL)
         return -1;
     c4pe_coder_t coder = {.type = st->proxy_type, .encode = proxy_encode, .decode = proxy_decode};
     return c4pe_codec_add(st, C4PE_CODE_PROXY, &coder);

@@ -290,6 +290,30 @@ contribute(contribution_t *c)
     }
 }
 
+/* Which section the contribution is for. A group of some ranks is one to the program, and its
+ * reductions are those of the group. */
+static int
+take_section(contribution_t *c, PyObject *section)
+{
+    c4pe_state_t *st = c->chare->state;
+    const c4pe_proxy_t *proxy = (c4pe_proxy_t *)section;
+    if (!c4pe_proxy_check(st, section) || !c4pe_proxy_is_section(proxy)) {
+        PyErr_Format(PyExc_TypeError,
+                     "section must be the proxy of a section, as charm.split() and charm.combine() "
+                     "make it, not %R",
+                     section);
+        return -1;
+    }
+    if (!c4pe_proxy_is_partial(proxy)) {
+        c->section = proxy->ref.coll;
+    } else if (c->chare->coll == NULL || c->chare->coll->id != proxy->ref.coll) {
+        c4pe_raise(st, "%s is no member of %R, over which it is to contribute",
+                   Py_TYPE(c->chare)->tp_name, section);
+        return -1;
+    }
+    return 0;
+}
+
 /* Checks that are the same for reduce and allreduce; fills in the reducer. */
 static int
 prepare(contribution_t *c, PyObject *reducer, PyObject *section)
@@ -297,14 +321,9 @@ prepare(contribution_t *c, PyObject *reducer, PyObject *section)
     c4pe_state_t *st = c->chare->state;
     if (c4pe_need_rt(st, "a reduction") == NULL)
         return -1;
-    if (section != Py_None && !c4pe_is_section(st, section)) {
-        PyErr_Format(PyExc_TypeError,
-                     "section must be the proxy of a section, as charm.split() and charm.combine() "
-                     "make it, not %R",
-                     section);
+    c->section = 0;
+    if (section != Py_None && take_section(c, section) < 0)
         return -1;
-    }
-    c->section = section != Py_None ? ((c4pe_proxy_t *)section)->ref.coll : 0;
     if (c->chare->coll == NULL || (c->chare->coll->kind == C4PE_KIND_MAIN && !c->section)) {
         c4pe_raise(st, "%s is no member of a collection and cannot contribute to a reduction",
                    Py_TYPE(c->chare)->tp_name);
@@ -337,30 +356,38 @@ c4pe_reduce_contribute(c4pe_chare_t *chare, PyObject *data, PyObject *reducer, P
 
 /* The results of a section's reductions come in the order of the contributions. */
 static int
-remember_in_order(c4pe_chare_t *chare, PyObject *section, PyObject *future)
+remember_in_order(c4pe_chare_t *chare, PyObject *key, PyObject *future)
 {
-    PyObject *list = PyDict_GetItemWithError(chare->pending, section); /* borrowed */
+    PyObject *list = PyDict_GetItemWithError(chare->pending, key); /* borrowed */
     if (list != NULL)
         return PyList_Append(list, future);
     if (PyErr_Occurred() || (list = PyList_New(0)) == NULL)
         return -1;
     int result = PyList_Append(list, future);
     if (result == 0)
-        result = PyDict_SetItem(chare->pending, section, list);
+        result = PyDict_SetItem(chare->pending, key, list);
     Py_DECREF(list);
     return result;
 }
 
+/* In the dict of what waits: a tuple, since plain numbers are those of the collection's reductions.
+ */
+static PyObject *
+section_key(c4p_coll_t section)
+{
+    return Py_BuildValue("(K)", (unsigned long long)section);
+}
+
 /* Remember which future waits for reduction `number` of the chare's collection. */
 static int
-remember(c4pe_chare_t *chare, uint64_t number, PyObject *section, PyObject *future)
+remember(c4pe_chare_t *chare, uint64_t number, c4p_coll_t section, PyObject *future)
 {
     if (chare->pending == NULL && (chare->pending = PyDict_New()) == NULL)
         return -1;
-    if (section != Py_None)
-        return remember_in_order(chare, section, future);
-    PyObject *key = PyLong_FromUnsignedLongLong(number);
-    int result = key ? PyDict_SetItem(chare->pending, key, future) : -1;
+    PyObject *key = section ? section_key(section) : PyLong_FromUnsignedLongLong(number);
+    int result = key == NULL ? -1
+                 : section   ? remember_in_order(chare, key, future)
+                             : PyDict_SetItem(chare->pending, key, future);
     Py_XDECREF(key);
     return result;
 }
@@ -381,7 +408,7 @@ c4pe_reduce_allreduce(c4pe_chare_t *chare, PyObject *data, PyObject *reducer, Py
     PyObject *future = c4pe_local_future_new(st, true);
     if (future == NULL)
         return NULL;
-    if (contribute(&c) < 0 || remember(chare, number, section, future) < 0) {
+    if (contribute(&c) < 0 || remember(chare, number, c.section, future) < 0) {
         Py_DECREF(future);
         return NULL;
     }
@@ -402,8 +429,7 @@ take_pending(c4pe_chare_t *chare, const c4p_result_t *result)
         Py_XDECREF(key);
         return future;
     }
-    c4p_ref_t ref = {.coll = result->coll};
-    key = c4pe_proxy_new(&chare->coll->cls->proxies[C4PE_KIND_SECTION], ref, 1, false);
+    key = section_key(result->coll);
     PyObject *list = key ? PyDict_GetItemWithError(chare->pending, key) : NULL; /* borrowed */
     if (list != NULL && PyList_GET_SIZE(list) > 0) {
         future = Py_NewRef(PyList_GET_ITEM(list, 0));

@@ -17,17 +17,35 @@ fill_refs(c4pe_state_t *st, PyObject *items, c4p_ref_t *refs)
     return 0;
 }
 
+/* The proxy of a section of these members, cut from what `origin` names. */
+static PyObject *
+make(c4pe_state_t *st, const c4pe_proxy_t *origin, const c4p_ref_t *refs, size_t n)
+{
+    c4pe_class_t *cls = origin->pclass->cls;
+    int kind = origin->pclass->kind;
+    if (kind == C4PE_KIND_GROUP || kind == C4PE_KIND_GROUP_SECTION)
+        kind = C4PE_KIND_GROUP_SECTION;
+    else
+        kind = C4PE_KIND_ARRAY_SECTION;
+    c4p_ref_t ref = {.key = {{c4pe_proxy_base(origin), 0}}};
+    for (size_t i = 0; i < n; i++)
+        ref.key.w[1] |= refs[i].coll != ref.key.w[0];
+    c4p_status_t status = c4p_section_new(st->rt, cls->id, refs, n, &ref.coll);
+    if (status != C4P_OK)
+        return c4pe_raise_status(st, status, "making a section");
+    return c4pe_proxy_new(&cls->proxies[kind], ref, origin->ndims, false);
+}
+
 PyObject *
 c4pe_section_new(c4pe_state_t *st, PyObject *args)
 {
-    PyObject *type, *members, *proxy = NULL;
-    c4p_ref_t section = {.coll = 0};
-    if (!PyArg_ParseTuple(args, "OO:section_new", &type, &members) ||
+    PyObject *origin, *members, *proxy = NULL;
+    if (!PyArg_ParseTuple(args, "OO:section_new", &origin, &members) ||
         c4pe_need_rt(st, "making a section") == NULL)
         return NULL;
-    c4pe_class_t *cls = PyType_Check(type) ? c4pe_class_of(st, (PyTypeObject *)type) : NULL;
-    if (cls == NULL)
-        return c4pe_raise(st, "a section is made of chares of a registered class, not of %R", type);
+    if (!c4pe_proxy_check(st, origin))
+        return PyErr_Format(PyExc_TypeError, "section_new() needs a proxy, not %s",
+                            Py_TYPE(origin)->tp_name);
     PyObject *items = PySequence_Fast(members, "members must be a sequence of proxies");
     if (items == NULL)
         return NULL;
@@ -36,10 +54,7 @@ c4pe_section_new(c4pe_state_t *st, PyObject *args)
     if (refs == NULL) {
         PyErr_NoMemory();
     } else if (fill_refs(st, items, refs) == 0) {
-        c4p_status_t status = c4p_section_new(st->rt, cls->id, refs, n, &section.coll);
-        proxy = status == C4P_OK
-                    ? c4pe_proxy_new(&cls->proxies[C4PE_KIND_SECTION], section, 1, false)
-                    : c4pe_raise_status(st, status, "making a section");
+        proxy = make(st, (c4pe_proxy_t *)origin, refs, n);
     }
     PyMem_Free(refs);
     Py_DECREF(items);

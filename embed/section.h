@@ -7,18 +7,11 @@
 
 #include "state.h"
 
-/* section_new(cls, members) and section_members(proxy, func) of the module, see _c4py.pyi. */
+/* section_new(proxy, members) and section_members(proxy, func) of the module, see _c4py.pyi. */
 PyObject *c4pe_section_new(c4pe_state_t *st, PyObject *args);
 PyObject *c4pe_section_members(c4pe_state_t *st, PyObject *args);
 
 /* c4p_entry_fn_t, reserved: answer with (own proxy, func(self)). */
 void c4pe_section_on_member(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx);
-
-/* Is this the proxy of a section? */
-static inline bool
-c4pe_is_section(c4pe_state_t *st, PyObject *op)
-{
-    return c4pe_proxy_check(st, op) && ((c4pe_proxy_t *)op)->pclass->kind == C4PE_KIND_SECTION;
-}
 
 #endif

@@ -73,8 +73,9 @@ enum {
     C4PE_KIND_GROUP = 0,
     C4PE_KIND_ARRAY = 1,
     C4PE_KIND_MAIN = 2,
-    C4PE_KIND_SECTION = 3,
-    C4PE_NUM_KINDS = 4
+    C4PE_KIND_GROUP_SECTION = 3, /* cut from a group, or a group of some ranks */
+    C4PE_KIND_ARRAY_SECTION = 4,
+    C4PE_NUM_KINDS = 5
 };
 
 /* Tag of an array of one dimension that is a group of some ranks to the program. */
@@ -137,8 +138,8 @@ struct c4pe_chare {
     uint32_t num_coroutines; /* coroutine.c counts live ones, c4p_suspended() is told */
     uint32_t flags;
     PyObject *index;   /* thisIndex, made when first asked for */
-    PyObject *pending; /* dict of what waits for allreduce(): reduction number -> future, proxy of a
-                          section -> list of futures; NULL none */
+    PyObject *pending; /* dict of what waits for allreduce(): reduction number -> future, (section,)
+                          -> list of futures; NULL none */
     struct c4pe_waitq *waitq;      /* when.c: NULL while nothing waits */
     struct c4pe_chantab *channels; /* channel.c: NULL without channels */
     PyObject *subscribers;         /* of event_notify; NULL none */
@@ -151,11 +152,33 @@ enum { C4PE_PROXY_ELEMENT = 1 };
 struct c4pe_proxy {
     PyObject_HEAD
     c4pe_pclass_t *pclass;
-    c4p_ref_t ref; /* key is zero for a whole collection */
+    c4p_ref_t ref; /* key is zero for a whole collection; of a section it holds the number of the
+                      collection it was cut from (a group of some ranks: its own), then a mark if it
+                      has members of others, too */
     uint16_t flags;
     int16_t ndims;
     PyObject *creation; /* future of awaitCreation; NULL none */
 };
+
+static inline bool
+c4pe_proxy_is_section(const c4pe_proxy_t *proxy)
+{
+    return proxy->pclass->kind >= C4PE_KIND_GROUP_SECTION;
+}
+
+/* The group or array that a proxy belongs to; of a section the one it was cut from. */
+static inline c4p_coll_t
+c4pe_proxy_base(const c4pe_proxy_t *proxy)
+{
+    return c4pe_proxy_is_section(proxy) ? proxy->ref.key.w[0] : proxy->ref.coll;
+}
+
+/* Does it name a group of some ranks? To the runtime that is a collection, no section. */
+static inline bool
+c4pe_proxy_is_partial(const c4pe_proxy_t *proxy)
+{
+    return c4pe_proxy_is_section(proxy) && proxy->ref.coll == proxy->ref.key.w[0];
+}
 
 /* `proxy.method`, not called yet: a callback. */
 typedef struct c4pe_bound {
@@ -189,7 +212,7 @@ struct c4pe_state {
 
     /* types */
     PyTypeObject *chare_type, *proxy_type, *group_proxy_type, *array_proxy_type, *main_proxy_type,
-        *section_proxy_type;
+        *section_proxy_type, *group_section_type, *array_section_type;
     PyTypeObject *descr_type, *bound_type, *reducer_type;
     PyTypeObject *future_type, *collective_future_type, *local_future_type, *channel_type;
 

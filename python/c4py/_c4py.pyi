@@ -160,7 +160,7 @@ def class_add(
 ) -> int:
     """Register a chare class under ``name`` (module.qualname), entries sorted by name. Returns its type number.
 
-    Makes its proxy types ``<C>GroupProxy``, ``<C>ArrayProxy`` and ``<C>Proxy``. Same order on all ranks; also after start().
+    Makes its proxy types ``<C>GroupProxy``, ``<C>ArrayProxy``, ``<C>GroupSecProxy``, ``<C>ArraySecProxy`` and ``<C>Proxy``. Same order on all ranks; also after start().
     ``init_flags``: CORO, ASYNC, LOOK of ``__init__``. A class that is there already keeps its number, nothing is changed.
     """
 
@@ -170,14 +170,17 @@ def class_registered(cls: type) -> bool: ...
 def group_new(cls: type[Chare], args: Sequence[Any], awaitable: bool) -> Proxy:
     """``awaitable``: the proxy gets a ``creation_future`` (coroutine context only)."""
 
-def group_new_on(cls: type[Chare], args: Sequence[Any], ranks: list[int]) -> Proxy:
+def group_new_on(
+    cls: type[Chare], args: Sequence[Any], ranks: list[int], awaitable: bool
+) -> GroupSecProxy:
     """A group with members on some ranks only."""
 
-def group_is_partial(proxy: Proxy) -> bool:
-    """Whether a group has members on some ranks only, as far as this rank knows."""
+def section_new(proxy: Proxy, members: Sequence[Proxy]) -> SectionProxy:
+    """A section of these elements, in this order, cut from the collection or section of `proxy`: calls are dispatched as those of its
+    class, an index means an element of its collection."""
 
-def section_new(cls: type[Chare], members: Sequence[Proxy]) -> Proxy:
-    """A section of these elements, in this order; calls are dispatched as calls of this class."""
+def section_is_mixed(proxy: Proxy) -> bool:
+    """Whether this is a section with members of several collections."""
 
 def section_members(proxy: Proxy, func: Callable[[Any], Any] | None) -> Future:
     """A future of the list of (proxy of the element, func(element)) of all members, by index."""
@@ -240,7 +243,7 @@ class Proxy:
     def __getattr__(self, name: str) -> Any: ...
 
     elemIdx: Any
-    issec: Literal[False]
+    issec: bool
     creation_future: Any
     """Future of awaitCreation; AttributeError when there is none. The package takes it with ``del``."""
 
@@ -264,6 +267,16 @@ class ArrayProxy(Proxy):
 class SectionProxy(Proxy):
     section: tuple[int, int]
     def __getitem__(self, index: Any) -> Any: ...
+
+class GroupSecProxy(SectionProxy):
+    """Some members of a group; also the whole of a group on some ranks."""
+
+    gid: int
+    def ckLocalBranch(self) -> Any: ...
+
+class ArraySecProxy(SectionProxy):
+    aid: int
+    ndims: int
 
 class MainProxy(Proxy):
     cid: int

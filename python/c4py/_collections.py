@@ -50,8 +50,8 @@ def _whole_number(value: Any, who: str, what: str) -> int:
 class Group:
     """``Group(cls, args=[])`` makes one chare of a class on every rank and returns the proxy of the group.
 
-    chare_type: the class. args: list or tuple of constructor arguments. onPEs: a list of ranks
-    instead of all.
+    chare_type: the class. args: list or tuple of constructor arguments. onPEs: ranks, one at least,
+    that alone get a member; the proxy is then that of a section, and all constructors run later.
 
     The element's index is its rank. On the calling rank the constructor has run when this returns,
     up to its first suspension; elsewhere it runs soon. Works on any rank, in or out of coroutines;
@@ -61,11 +61,11 @@ class Group:
 
     def __new__(cls, chare_type: Any, args: Sequence[Any] = (), onPEs: Any = None) -> _MadeGroup:
         _check_class(chare_type, "Group")
+        awaitable = _c4py.in_coroutine() and not issubclass(chare_type, ArrayMap)
         if onPEs is not None:
             ranks = _check_ranks(onPEs)
-            some: Any = _c4py.group_new_on(chare_type, _check_args(args, "Group"), ranks)
+            some: Any = _c4py.group_new_on(chare_type, _check_args(args, "Group"), ranks, awaitable)
             return some
-        awaitable = _c4py.in_coroutine() and not issubclass(chare_type, ArrayMap)
         made: Any = _c4py.group_new(chare_type, _check_args(args, "Group"), awaitable)
         return made
 
@@ -74,7 +74,7 @@ def _check_ranks(ranks: Any) -> list[int]:
     """The ranks of ``onPEs``, in order, each once."""
     numbers = sorted({_whole_number(rank, "Group", "each of onPEs") for rank in ranks})
     if not numbers:
-        raise Charm4PyError("Group: onPEs is empty; a group has one member at least")
+        raise AssertionError("Group: onPEs is empty; a group has one member at least")
     for rank in numbers:
         if not 0 <= rank < _c4py.num_ranks():
             raise IndexError(
@@ -88,7 +88,7 @@ class Array:
 
     chare_type: the class. dims: size, or sizes of up to 6 dimensions; every index is filled. ndims:
     with ``dims=None``, the number of dimensions of an empty array, filled by ``proxy.ckInsert()``
-    and closed by ``proxy.ckDoneInserting()``.
+    and closed by ``proxy.ckDoneInserting()``; sizes that are all 0 mean such an array, too.
     args: list or tuple of constructor arguments. map: proxy of a group of an `ArrayMap` class,
     which places the elements.
     useAtSync: the elements take part in load balancing.
@@ -148,7 +148,7 @@ def _check_shape(dims: Any, ndims: Any) -> tuple[tuple[int, ...] | None, int]:
         )
     if min(shape) < 0:
         raise Charm4PyError(f"Array: dims {shape} has a negative size")
-    return shape, len(shape)
+    return shape if any(shape) else None, len(shape)
 
 
 def _check_ndims(ndims: int) -> None:

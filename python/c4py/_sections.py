@@ -41,8 +41,7 @@ def split(
             raise AssertionError(
                 f"charm.split(): section {number} of {numsections} has no members: {proxy!r}"
             )
-    cls = _c4py.proxy_class(proxy)
-    return [_c4py.section_new(cls, part) for part in parts]
+    return [_c4py.section_new(proxy, part) for part in parts]
 
 
 def combine(*proxies: Any) -> Any:
@@ -55,21 +54,20 @@ def combine(*proxies: Any) -> Any:
     members = [member for future in futures for member, _ in _members(future)]
     if not members:
         raise AssertionError("charm.combine(): the collections have no members")
-    return _c4py.section_new(_c4py.proxy_class(proxies[0]), members)
+    return _c4py.section_new(proxies[0], members)
 
 
 def slice_of(proxy: Any, index: Any) -> Any:
     """What ``proxy[start:stop:step]`` and ``proxy[a:b, c:d]`` are: called by the C module."""
     if _c4py.proxy_is_element(proxy):
         raise TypeError(f"{proxy!r} is one element: nothing can be cut out of it")
-    if isinstance(proxy, _c4py.GroupProxy) and not _c4py.group_is_partial(proxy):
-        start, stop, step = _bounds(index, _c4py.num_ranks())
-        members = [proxy[i] for i in range(start, stop, step)]
+    if isinstance(proxy, _c4py.GroupProxy):
+        members = [proxy[i] for i in _ranks_in(index)]
     else:
         members = _members_in(proxy, index)
     if not members:
         raise AssertionError(f"{proxy!r}[{index!r}]: no member lies in this range")
-    return _c4py.section_new(_c4py.proxy_class(proxy), members)
+    return _c4py.section_new(proxy, members)
 
 
 def _members(future: Any) -> list[tuple[Any, Any]]:
@@ -124,7 +122,7 @@ def _numbers(answer: Any, name: str, member: Any) -> list[int]:
 
 
 def _parts_by_index(proxy: Any, lists: list[set[Index]]) -> list[list[Any]]:
-    if isinstance(proxy, _c4py.GroupProxy) and not _c4py.group_is_partial(proxy):
+    if isinstance(proxy, _c4py.GroupProxy):
         return [[proxy[i] for i in sorted(wanted)] for wanted in lists]
     members = [
         (member.elemIdx, member) for member, _ in _members(_c4py.section_members(proxy, None))
@@ -134,7 +132,7 @@ def _parts_by_index(proxy: Any, lists: list[set[Index]]) -> list[list[Any]]:
 
 def _index_lists(proxy: Any, count: int, elems: Iterable[Any]) -> list[set[Index]]:
     items = list(elems)
-    dims = proxy.ndims if isinstance(proxy, _c4py.ArrayProxy) else None
+    dims = _dims_of(proxy)
     if count == 1 and items and all(_is_index(item, dims) for item in items):
         items = [items]
     if len(items) != count:
@@ -158,11 +156,20 @@ def _as_index(item: Any, dims: int | None) -> Index:
     return number if dims is None else (number,)
 
 
+def _dims_of(proxy: Any) -> int | None:
+    """How many numbers are in the indexes of an array's members; None if they are no tuples, or of any length."""
+    if _c4py.section_is_mixed(proxy):
+        return None
+    dims: int | None = getattr(proxy, "ndims", None)
+    return dims
+
+
 # ---- slices --------------------------------------------------------------------------------------
 
 
-def _bounds(index: Any, count: int) -> tuple[int, int, int]:
-    """Of one slice over count ranks; what is not given goes from end to end."""
+def _ranks_in(index: Any) -> range:
+    """The ranks that one slice means; what is not given goes from end to end."""
+    count = _c4py.num_ranks()
     if isinstance(index, tuple) and len(index) == 1:
         index = index[0]
     if not isinstance(index, slice):
@@ -174,7 +181,7 @@ def _bounds(index: Any, count: int) -> tuple[int, int, int]:
         raise IndexError(
             f"group[{start}:{stop}:{step}]: negative numbers have no meaning in slices"
         )
-    return start, stop, step
+    return range(start, stop, step)
 
 
 def _range(part: Any, proxy: Any) -> range:
@@ -192,8 +199,11 @@ def _range(part: Any, proxy: Any) -> range:
 
 
 def _members_in(proxy: Any, index: Any) -> list[Any]:
-    ranges = [_range(part, proxy) for part in (index if isinstance(index, tuple) else (index,))]
-    dims = proxy.ndims if isinstance(proxy, _c4py.ArrayProxy) else len(ranges)
+    if isinstance(proxy, _c4py.GroupSecProxy) and not _c4py.section_is_mixed(proxy):
+        ranges = [_ranks_in(index)]
+    else:
+        ranges = [_range(part, proxy) for part in (index if isinstance(index, tuple) else (index,))]
+    dims = _dims_of(proxy) or len(ranges)
     if len(ranges) != dims:
         raise AssertionError(f"{proxy!r} has {dims} dimensions, the slice {len(ranges)}")
     members = []

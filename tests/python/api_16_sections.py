@@ -138,6 +138,8 @@ def test_split(array, n):
     equal(one.me(ret=True).get(), [(1,), (3,)], "one section by a flat list")
     (again,) = charm.split(even, 1, elems=[(0,), (1,), (4,)])
     equal(again.me(ret=True).get(), [(0,), (4,)], "a section of a section")
+    (again,) = charm.split(even, 1, elems=[0, 1, 4])
+    equal(again.me(ret=True).get(), [(0,), (4,)], "the same with plain numbers")
     raises(AssertionError, charm.split, array, 2, lambda c: 0, text="section 1 of 2")
     raises(AssertionError, charm.split, array, 1, lambda c: 1, text="section 1 of")
     raises(AssertionError, charm.split, array[0], 2, parity, text="one element")
@@ -158,7 +160,7 @@ def test_calls(array, odd, n):
     results = odd.fail_if((3,), ret=True).get()
     check(isinstance(results[1], KeyError), "in its place among the results")
     equal(results[0:1] + results[2:], [None] * (n // 2 - 1))
-    raises(TypeError, lambda: odd[3], text="only slices")
+    equal(odd[3].me(ret=True).get(), (3,), "an element through a section, see api_08")
     copy = Chare(Cell, onPE=charm.numPes() - 1)
     copy.hear(odd)
     equal(copy.what_heard(ret=True).get(), odd, "a section's proxy travels")
@@ -168,7 +170,7 @@ def test_calls(array, odd, n):
 
 def sum_of_splits(n):
     """Calls of me() in test_split since take_calls()."""
-    return len(range(0, n, 3)) + len([i for i in range(n) if i % 3 == 0 or i % 2]) + 2 + n - 3 + 4
+    return len(range(0, n, 3)) + len([i for i in range(n) if i % 3 == 0 or i % 2]) + 2 + n - 3 + 6
 
 
 def test_reductions(array, odd, even, n):
@@ -235,6 +237,7 @@ def test_combine(array, group, odd, ranks, n):
         [(0,), (1,), ("other", (0,)), ("other", (1,))],
         "an index selects all members that have it",
     )
+    raises(TypeError, lambda: mixed[0], text="several collections")
     raises(Charm4PyError, charm.combine)
     raises(AssertionError, charm.combine, array[0], text="one element")
 
@@ -280,8 +283,9 @@ def test_some_ranks(ranks):
     (part,) = charm.split(some, 1, elems=[last])
     equal(part.me(ret=True).get(), [last])
     equal(some[0:ranks].me(ret=True).get(), members, "a slice has who is there")
+    equal(some[:][:].me(ret=True).get(), members, "bounds may be left out, as of a group")
     raises(IndexError, Group, Branch, onPEs=[ranks], text="onPEs")
-    raises(Charm4PyError, Group, Branch, onPEs=[])
+    raises(AssertionError, Group, Branch, onPEs=[])
 
 
 def test_generations(ranks):
