@@ -173,10 +173,7 @@ system_exit_code(PyObject *exc)
     if (code == Py_None) {
         result = 0;
     } else if (PyLong_Check(code)) {
-        long long v = PyLong_AsLongLong(code);
-        if (v == -1 && PyErr_Occurred())
-            PyErr_Clear();
-        result = (int)(unsigned)((unsigned long long)v & 0xffffffffu);
+        result = (int)(PyLong_AsUnsignedLongMask(code) & 0xff);
     } else {
         c4pe_process_flush();
         PyObject *err = PySys_GetObject("stderr"); /* borrowed */

@@ -135,8 +135,12 @@ combine(c4p_rt_t *Py_UNUSED(rt), const c4p_blob_t *parts, size_t n, void *ctx, c
     c4p_status_t status =
         value != NULL && encode_named(st, name, value, out) == 0 ? C4P_OK : C4P_ERR_USER;
     st->no_suspend--;
-    if (status != C4P_OK)
+    if (status != C4P_OK) {
         c4pe_err_uncaught(st, NULL, NULL, "combining the contributions of a reduction in");
+        /* It returns when the program is ending: any result will do. */
+        if (encode_named(st, Py_None, Py_None, out) == 0)
+            status = C4P_OK;
+    }
     Py_XDECREF(value);
     Py_XDECREF(values);
     Py_XDECREF(name);

@@ -45,6 +45,12 @@ def format_exception(exc: BaseException) -> str:
     return text
 
 
+def format_stack() -> str:
+    """Where the user's code is, as text like that of a traceback."""
+    frames = [frame for frame in traceback.extract_stack() if not _is_ours(frame)]
+    return "Stack (most recent call last):\n" + "".join(traceback.format_list(frames)).rstrip()
+
+
 def _hide_package(report: traceback.TracebackException, refused: bool) -> None:
     """Take the frames of this package out of a traceback and those of its causes."""
     stack = report.stack

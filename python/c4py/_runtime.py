@@ -25,6 +25,7 @@ from ._errors import (
     RemoteStacktrace,
     describe_exception,
     format_exception,
+    format_stack,
     not_available,
 )
 from ._futures import ThreadManager
@@ -363,10 +364,10 @@ class Charm:
         raise _Exit(status)
 
     def abort(self, message: object = "") -> NoReturn:
-        """End all ranks at once, with a report that gives the message. Does not return; the job's status is 1."""
+        """End all ranks at once, with a report: this rank, the message, where it was called. Does not return; the job's status is 1."""
         self._need_start("charm.abort()")
         sys.stdout.flush()
-        _c4py.abort(str(message))
+        _c4py.abort(f"{message}\n{format_stack()}")
         raise AssertionError  # not reached
 
     def _need_start(self, what: str) -> None:
