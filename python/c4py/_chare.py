@@ -23,6 +23,9 @@ CORO_MARK = "_c4py_coro"
 NOTIFY_MARK = "_c4py_notify"
 WHEN_MARK = "_c4py_when"
 
+#: What a class may be used for; accepted by ``charm.register``, where it has no effect.
+MAINCHARE, GROUP, ARRAY = range(3)
+
 #: Methods of the base class that are no entry methods.
 _NOT_ENTRIES = frozenset(("wait", "contribute", "reduce", "allreduce", "AtSync", "migrated"))
 #: Methods of the base class that the runtime relies on; a class must not replace them.
@@ -141,6 +144,9 @@ def is_coroutine(func: Any) -> bool:
 
 # ---- registration ----------------------------------------------------------------------------------
 
+#: ``charm.registered``: the classes that this rank knows, with the collections they may be in.
+registered: dict[type, set[Any]] = {}
+
 _pending: dict[type, None] = {}  # registered before the start, in the order seen
 _times_added: dict[str, int] = {}  # how often a class of this name was added
 
@@ -222,6 +228,7 @@ def add_classes(prepared: Iterable[tuple[Any, ...]]) -> None:
         _times_added[name] = times
         _c4py.class_add(cls, name if times == 1 else f"{name}#{times}", *rest)
         _pending.pop(cls, None)
+        registered[cls] = {GROUP} if issubclass(cls, ArrayMap) else {GROUP, ARRAY}
 
 
 def _check_final(cls: type) -> None:

@@ -68,7 +68,7 @@ class Options(_Bag):
         self.pickle_protocol = -1
         self.profiling = False
         self.auto_flush_wait_queues = True
-        self._quiet = os.environ.get("C4PY_QUIET", "0") == "1"
+        self._quiet = os.environ.get("C4PY_QUIET", "0") == "1" or "++quiet" in sys.argv
         self.remote_exec = False
         self.interactive = InteractiveOptions()
 

@@ -17,7 +17,14 @@ from . import _c4py, _cli, _console, _profile, _progress, _sections, _trees
 from ._c4py import Chare
 from ._ccs import CcsAgent, CcsToken, ccs
 from ._ccs_server import Limits
-from ._chare import add_classes, check_chare_class, classes_of_module, is_async, prepare_classes
+from ._chare import (
+    add_classes,
+    check_chare_class,
+    classes_of_module,
+    is_async,
+    prepare_classes,
+    registered,
+)
 from ._collections import Array, ArrayMap, Group, await_creation, make_chare
 from ._errors import (
     Charm4PyError,
@@ -203,7 +210,7 @@ class Charm:
         self.threadMgr = ThreadManager()
         self.lib = _Lib()
         self.thisProxy: Any = None
-        self.registered: dict[type, set[type]] = {}
+        self.registered = registered
         self._begun = False
         self._flags = _cli.Parsed()
         # These are called often: go straight to C, past the methods below, which say what they do.

@@ -68,6 +68,9 @@ chare = _make(
     Array=_collections.Array,
     ArrayMap=_chare.ArrayMap,
     register=_chare.register,
+    MAINCHARE=_chare.MAINCHARE,
+    GROUP=_chare.GROUP,
+    ARRAY=_chare.ARRAY,
 )
 channel = _make("channel", "Channels between two chares.", Channel=_c4py.Channel)
 reduction = _make(

@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Starting a program, which classes it may use, and classes that come later. Usage: api_02_startup.py KIND-OF-ENTRY"""
+"""Starting a program, which classes it may use, and classes that come later. Usage: api_02_startup.py KIND-OF-ENTRY
+
+What else belongs to these sections: ``-m`` and standard input in api_25_interactive.py and launcher.py; a command between mpirun and the
+launcher, and errors before the start, in api_05_exit.py; what charm.start() refuses in api_01_surface.py; what an entry method is
+in api_06_chare.py; the banner in launcher.py.
+"""
 
 import builtins
 import functools
@@ -15,6 +20,7 @@ from checks import check, equal, finish, raises
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ran_here = []
+entry_ranks = []
 
 
 def module(name, source):
@@ -54,6 +60,7 @@ class Early(Chare):
         return self.saw, ran_here
 
 
+# 2.1 the process
 def check_process(group, ranks):
     want = (
         ("__main__", True, os.path.abspath(__file__)),
@@ -69,6 +76,7 @@ def check_process(group, ranks):
     )
 
 
+# 2.3 which classes can be used
 def uses(cls, ranks):
     equal(Group(cls).get(ret=True).get(), [(cls.__name__, pe) for pe in range(ranks)], cls.__name__)
 
@@ -81,6 +89,7 @@ def check_registered(ranks):
     raises(Charm4PyError, Group, int, text="not a chare class")
 
 
+# 2.5 registration after the start
 def check_late(group, ranks):
     """Classes that are registered while the program runs."""
     register_types = charm.thisProxy.registerNewChareTypes
@@ -108,6 +117,7 @@ def check_late(group, ranks):
     equal(group.facts(ret=True).get() != [], True, "all goes on")
 
 
+# 2.4 order of events, readonlies
 def check_order(ranks):
     early = Group(Early)
     equal(ran_here, [0], "on the own rank the constructor has run")
@@ -120,11 +130,16 @@ def check_order(ranks):
     )
 
 
+# 2.2, 2.3, 2.4 kinds of entry points
 def check_all(args):
     ranks = charm.numPes()
+    entry_ranks.append(charm.myPe())
     if entry is not Entry:  # that one has waited already
         check_order(ranks)
-    equal(args[0], sys.argv[0], "the first word is the script")
+    equal(args, sys.argv, "the words of the command line, the script first")
+    check(isinstance(args, list), "in a list")
+    equal(entry_ranks, [0], "the entry point runs on rank 0")
+    equal(charm.threadMgr.isMainThread(), False, "as a coroutine")
     group = Group(Facts)
     check_process(group, ranks)
     check_registered(ranks)
@@ -156,8 +171,18 @@ class Entry(Chare):
         self.thisProxy.called("through its proxy", future)
         equal(future.get(), "through its proxy", "it has a proxy, and may wait")
         self.ready = False
+        guarded = self.thisProxy.guarded(7, ret=True)
         self.thisProxy.make_ready()
         self.wait("self.ready")
+        equal(guarded.get(), 7, "@when in the main chare")
+        peer = Chare(Peer, onPE=charm.numPes() - 1)
+        peer.talk(self.thisProxy)
+        channel = Channel(self, peer)
+        channel.send(20)
+        equal(channel.recv(), 21, "a channel to the main chare")
+        raises(Charm4PyError, self.reduce, Future(), 1, Reducer.sum, text="Entry is no member")
+        remote = self.thisProxy.give(Future(), awaitable=True)
+        raises(Charm4PyError, remote.get, text="Entry is no member")
         group = Group(Entry, args=[None])
         group.add(self.thisProxy.summed)
         self.wait("self.sum is not None")
@@ -165,6 +190,13 @@ class Entry(Chare):
         check_all(args)
 
     sum = None
+
+    @when("self.ready")
+    def guarded(self, x):
+        return x
+
+    def give(self, target):
+        self.reduce(target, 1, Reducer.sum)
 
     def called(self, x, future):
         future(x)
@@ -177,6 +209,13 @@ class Entry(Chare):
 
     def summed(self, value):
         self.sum = value
+
+
+class Peer(Chare):
+    @coro
+    def talk(self, peer):
+        channel = Channel(self, peer)
+        channel.send(channel.recv() + 1)
 
 
 def returns(args):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""charm.options: names, defaults, how they are shown. What they do is tested where it shows: api_19, api_26, programs/options.py."""
+"""charm.options: names, defaults, how they are shown. What they do is tested where it shows: api_19, api_26, programs/options.py;
+++quiet on the command line in launcher.py and tools.py."""
 
 import sys
 
@@ -33,17 +34,23 @@ def main(args):
     finish(30)
 
 
+# 3 names and defaults
 options = charm.options
 check(type(options) is Options, "the class that is exported")
 for name, default in DEFAULTS.items():
     equal(getattr(options, name), default, name)
 equal(options.interactive.verbose, 1)
 equal(options.interactive.broadcast_imports, True)
+# 3 quiet is the flag
 check("++quiet" not in sys.argv)
 options.quiet = True
 check("++quiet" in sys.argv, "setting quiet is the flag")
 options.quiet = True
 equal(sys.argv.count("++quiet"), 1, "once")
+sys.argv.append("++quiet")
+equal(Options().quiet, True, "giving the flag sets it")
+sys.argv.remove("++quiet")
+# 3 an attribute bag
 options.remote_exec = True
 options.own = "kept"
 options.interactive.verbose = 0
@@ -51,6 +58,7 @@ lines = str(options).splitlines()
 for name in (*DEFAULTS, "own"):
     check(f"{name}: {getattr(options, name)}" in lines, f"str() lists {name}")
 check(not any("verbose" in line or "interactive" in line for line in lines), "nested ones are not")
+# 2.2 removed spellings
 for name in set(DEFAULTS) - {"remote_exec"}:  # spellings of 0.x
     setattr(Options, name.upper(), 1)
     raises(Charm4PyError, charm.start, main, text=f"charm.options.{name}")

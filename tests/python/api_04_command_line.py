@@ -13,6 +13,7 @@ class Other(Chare):
 
 
 def main(args):
+    # 4 known flags are stripped, others stay
     equal(
         args,
         [sys.argv[0], "input.txt", "-n", "5", "++mystery", "+7"],

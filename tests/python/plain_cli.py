@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line: which words stay, what is understood, what is complained about."""
+"""Section 4, the command line: which words stay, what is understood, what is complained about."""
 
 import sys
 
@@ -19,7 +19,8 @@ KNOWN = """
     +oneWthPerPU +setcpuaffinity +showcpuaffinity +LBOff +LBCommOff +LBObjOnly +LBCommOn +LBSyncResume +LBTestPESpeed
     +LBSameCpus +LBLoop +LBPrintSummary +LBShowDecisions +MetaLB +traceoff +traceselective +binary-trace +gz-trace +no-gz-trace
     +sumDetail +sumonly +traceWarn +cs +ss +stats +qs +fifo +lifo +isomalloc_sync +noisomalloc +no_isomalloc_sync +record
-    +replay +maffinity +mempool_expand +LBDebug
+    +replay +maffinity +mempool_expand +LBDebug ++remote-shell:ssh ++batch:4 +oneWthPerSocket +oneWthPerHost +LBPredictor
+    +LBSimDumpOnly +isomalloc +memory_report +idle-timeout:5 +dynCapThreshold:100 +LBDumpOther
 """
 
 

@@ -1,0 +1,3 @@
+"""For type checkers: the same as c4py.channel."""
+
+from c4py.channel import *

@@ -1,0 +1,3 @@
+"""For type checkers: the same as c4py.chare."""
+
+from c4py.chare import *

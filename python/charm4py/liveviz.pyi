@@ -1,0 +1,3 @@
+"""For type checkers: the same as c4py.liveviz."""
+
+from c4py.liveviz import *

@@ -1,0 +1,3 @@
+"""For type checkers: the same as c4py.pool."""
+
+from c4py.pool import *

@@ -1,0 +1,3 @@
+"""For type checkers: the same as c4py.ray."""
+
+from c4py.ray import *

@@ -1,0 +1,3 @@
+"""For type checkers: the same as c4py.reduction."""
+
+from c4py.reduction import *

@@ -1,0 +1,3 @@
+"""For type checkers: the same as c4py.sections."""
+
+from c4py.sections import *

@@ -1,0 +1,3 @@
+"""For type checkers: the same as c4py.testing."""
+
+from c4py.testing import *

@@ -1,0 +1,3 @@
+"""For type checkers: the same as c4py.wait."""
+
+from c4py.wait import *
