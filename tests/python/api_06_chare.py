@@ -32,6 +32,105 @@ class Seen(Chare):
         return self.migratable
 
 
+class Attributes(Chare):
+    """Which of the attributes there are, inside the constructor."""
+
+    NAMES = ("thisIndex", "thisProxy", "migratable", "_numthreads")
+
+    def __init__(self):
+        self.found = {name: getattr(self, name) for name in self.NAMES if hasattr(self, name)}
+
+    def attributes(self):
+        return self.found
+
+    def set_migratable(self, flag):
+        self.setMigratable(flag)
+        self.also = self.migratable
+        return self.migratable
+
+    def is_migratable(self):
+        return self.migratable
+
+    @coro
+    def count_released(self, release):
+        before = self._numthreads
+        release.wait_open(awaitable=True).get()
+        return before
+
+    def count_now(self):
+        return self._numthreads
+
+    # 6.3
+    def give(self, callback, *args, **kwargs):
+        return self.reduce(callback, *args, **kwargs)
+
+    def contributes(self, *args, **kwargs):
+        return self.contribute(*args, **kwargs)
+
+    def allreduces_outside(self):
+        self.allreduce()
+
+    @coro
+    def allreduces(self):
+        by_name = self.allreduce(data=2, reducer=Reducer.sum).get()
+        return by_name, self.allreduce(3, Reducer.max).get(), self.allreduce().get()
+
+    def is_hook(self):
+        return self.migrated()
+
+
+class InConstructor(Chare):
+    """Constructors may do everything."""
+
+    def __init__(self, done, log, first=False):
+        self.reduce(done, 1, Reducer.sum)
+        log.note(charm.myPe())
+        self.channel = Channel(self, self.thisProxy[self.thisIndex])
+
+    @coro
+    def through_channel(self):
+        self.channel.send("through")
+        return self.channel.recv()
+
+
+class Log(Chare):
+    def __init__(self):
+        self.notes = []
+
+    def note(self, what):
+        self.notes.append(what)
+
+    def get(self):
+        return self.notes
+
+
+class Maker(Chare):
+    """Makes single chares on any rank, outside of coroutines and in them."""
+
+    def make(self):
+        return Chare(Seen, args=["made"], onPE=charm.myPe())
+
+    @coro
+    def make_and_await(self, pe):
+        made = Chare(CoroInit, args=[0.001], onPE=pe)
+        charm.awaitCreation(made)
+        return made.get_steps(ret=True).get()[0]
+
+
+made_here = []
+
+
+class Single(Chare):
+    def __init__(self):
+        made_here.append(self.thisIndex)
+
+    def same(self):
+        return self.thisProxy == self.thisProxy[0]
+
+    def gives(self, target):
+        self.reduce(target, 7, Reducer.sum)
+
+
 class CoroInit(Chare):
     @coro
     def __init__(self, pause):
@@ -217,6 +316,109 @@ class Direct(Chare):
         return self.guarded()
 
 
+def attributes(ranks):
+    """6.1"""
+    last = ranks - 1
+    a, c = Array(Attributes, (2, 2)), Chare(Attributes, onPE=last)
+    g, some = Group(Attributes), Group(Attributes, onPEs=[0, last])
+    members = sorted({0, last})
+    plain = {"_numthreads": 0}
+    want = [{**plain, "thisIndex": pe, "thisProxy": g} for pe in range(ranks)]
+    equal(g.attributes(ret=True).get(), want, "of a group's element")
+    want = [{**plain, "thisIndex": pe, "thisProxy": some} for pe in members]
+    equal(some.attributes(ret=True).get(), want, "in a group on some ranks")
+    want = [
+        {**plain, "thisIndex": (i, j), "thisProxy": a, "migratable": True}
+        for i in range(2)
+        for j in range(2)
+    ]
+    equal(a.attributes(ret=True).get(), want, "of an array's element")
+    want = {**plain, "thisIndex": (0,), "thisProxy": c, "migratable": True}
+    equal(c.attributes(ret=True).get(), want, "of a single chare")
+    line = Array(Attributes, 1)
+    equal(line[0].attributes(ret=True).get()["thisIndex"], (0,), "a tuple in one dimension, too")
+    equal(a[0, 0].set_migratable(False, ret=True).get(), False, "setMigratable")
+    equal(a[0, 0].set_migratable(True, ret=True).get(), True, "setMigratable")
+    a[0, 1].setMigratable(False, awaitable=True).get()
+    equal(a.is_migratable(ret=True).get(), [True, False, True, True], "through a proxy")
+    release = [Chare(Release), Chare(Release)]
+    charm.awaitCreation(*release)
+    element = a[1, 1]
+    counts = [element.count_released(r, ret=True) for r in release]
+    charm.waitQD()
+    equal(element.count_now(ret=True).get(), 2, "coroutines that live on the object")
+    for r in release:
+        r.open()
+    equal([count.get() for count in counts], [1, 2], "also seen by themselves")
+    equal(element.count_now(ret=True).get(), 0, "none any more")
+
+
+def methods(ranks):
+    """6.3; AtSync and migrate belong to section 22."""
+    last = ranks - 1
+    g, a, c = Group(Attributes), Array(Attributes, 3), Chare(Attributes, onPE=last)
+    for chares, number in ((g, ranks), (a, 3), (c, 1)):
+        for call, want in (
+            (lambda f, p=chares: p.give(f, 2, Reducer.sum), 2 * number),
+            (lambda f, p=chares: p.give(f, data=2, reducer=Reducer.max, section=None), 2),
+            (lambda f, p=chares: p.contributes(3, Reducer.sum, f), 3 * number),
+            (lambda f, p=chares: p.contributes(data=3, reducer=Reducer.max, callback=f), 3),
+            (lambda f, p=chares: p.give(f), None),
+            (lambda f, p=chares: p.contributes(None, None, f), None),
+        ):
+            f = Future()
+            call(f)
+            equal(f.get(), want, "reduce, contribute")
+        want = (2 * number, 3, None)
+        got = chares.allreduces(ret=True).get()
+        equal(got, want if chares is c else [want] * number, "allreduce: the result for everybody")
+    equal(c.give(Future(), ret=True).get(), None, "reduce returns nothing")
+    equal(c.contributes(1, Reducer.sum, Future(), ret=True).get(), None, "contribute, too")
+    for bad in (None, 5, "text"):
+        raises(AssertionError, c.give(bad, awaitable=True).get, text="callback")
+        raises(TypeError, c.contributes(1, Reducer.sum, bad, awaitable=True).get, text="callback")
+    error = raises(charm4py.threads.NotThreadedError, c.allreduces_outside(awaitable=True).get)
+    equal("allreduces_outside" in str(error), True, "which method it is")
+    equal(c.is_hook(ret=True).get(), None, "migrated() does nothing by itself")
+
+
+def single_chares(ranks):
+    """6.4"""
+    last = ranks - 1
+    c = Chare(Single, (), 0)
+    equal(made_here, [(0,)], "on the own rank the constructor runs at once")
+    equal((c.elemIdx, c.ndims, c.issec, c[0] == c), ((0,), 1, False, True), "its proxy")
+    equal(c.same(ret=True).get(), True, "thisProxy == thisProxy[0]")
+    target = Future()
+    c.gives(target)
+    equal(target.get(), 7, "a reduction of one")
+    for maker in Group(Maker), Array(Maker, ranks):
+        for pe in range(ranks):
+            made = maker[pe].make(ret=True).get()
+            equal(made.seen(ret=True).get()[4], pe, "made on any rank")
+            steps = maker[pe].make_and_await(last, ret=True).get()
+            equal(steps, ["begin", "end"], "and waited for")
+    log = Chare(Log, onPE=last)
+    done = Future()
+    g = Group(InConstructor, args=[done, log])
+    equal(done.get(), ranks, "a constructor contributes")
+    charm.waitQD()
+    equal(sorted(log.get(ret=True).get()), list(range(ranks)), "and calls")
+    equal(g.through_channel(ret=True).get(), ["through"] * ranks, "and opens channels")
+
+
+class Release(Chare):
+    def __init__(self):
+        self.is_open = False
+
+    def open(self):
+        self.is_open = True
+
+    @coro
+    def wait_open(self):
+        self.wait("self.is_open")
+
+
 def main(args):
     ranks = charm.numPes()
 
@@ -224,6 +426,10 @@ def main(args):
     values = g.seen(ret=True).get()
     equal(values, [(pe, (1, 2, (), 3), 0, None, pe) for pe in range(ranks)], "group elements")
     equal(type(values[0][0]), int, "index of a group element")
+    attributes(ranks)
+    methods(ranks)
+    single_chares(ranks)
+    # 6.1, 6.2 group elements, array elements
     equal(g[ranks - 1].own_element(ret=True).get(), g[ranks - 1], "own element proxy")
 
     a = Array(Seen, 5, args=(1, 4, 5, 6))
@@ -244,6 +450,7 @@ def main(args):
     placed = [Chare(Seen, args=[0]).seen(ret=True).get()[4] for _ in range(ranks)]
     equal(len(set(placed)), ranks, "without onPE single chares go round")
 
+    # 6.2 construction
     c = Group(CoroInit, args=[0.02])
     charm.awaitCreation(c)
     equal(c.get_steps(ret=True).get(), [(["begin", "end"], 0)] * ranks, "constructors that wait")
@@ -269,6 +476,7 @@ def main(args):
     equal(odd[2].index(ret=True).get(), (2,), "the index is not in the __dict__")
     equal(Chare(NewUser, args=[3]).both(ret=True).get(), (True, 3), "__new__ of the class")
 
+    # 2.3, defects 21, 22: what an entry method is
     o = Chare(OddNames, onPE=ranks - 1)
     equal(o.idx_method(ret=True).get(), 5, "attribute idx")
     equal(o.part(2, ret=True).get(), ("free", (1, 2)), "a partial as method")
@@ -293,9 +501,15 @@ def main(args):
         "contribute",
         "reduce",
         "allreduce",
+        "migrated",
     ):
         raises(AttributeError, getattr, o, name)
+    raises(AttributeError, getattr, Group(OddNames), "AtSync")
+    equal(
+        [hasattr(Array(OddNames, 1), n) for n in ("migrate", "setMigratable", "AtSync")], [True] * 3
+    )
 
+    # 6.3 direct calls
     d = Chare(Direct)
     equal(
         d.plain(ret=True).get(),
@@ -304,6 +518,7 @@ def main(args):
     )
     equal(d.call_guarded(ret=True).get(), "direct calls ignore @when")
 
+    # 6.5 errors at use
     raises(charm4py.Charm4PyError, Group, int, text="not a chare class")
     raises(charm4py.Charm4PyError, Array, 5, 3, text="not a chare class")
     raises(charm4py.Charm4PyError, Chare, str, text="not a chare class")
@@ -317,7 +532,8 @@ def main(args):
     raises(TypeError, Group, Seen, 5, text="args must be a list or tuple")
     raises(IndexError, Chare, Seen, [1], ranks, text="no rank")
     raises(TypeError, Chare, Seen, [1], "0", text="onPE")
-    finish(50)
+    raises(charm4py.Charm4PyError, Seen, 1, text="not made by calling their class")
+    finish(110)
 
 
 import charm4py  # noqa: E402

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Remote calls: how arguments bind, in which order messages run, what the futures of calls give."""
 
+import charm4py
 from c4py import lowlevel
 from charm4py import *
 from checks import check, equal, finish, raises
@@ -22,6 +23,20 @@ class Target(Chare):
 
     def kwonly(self, x, *, key, opt=5):
         return x, key, opt
+
+    def mixed(self, x, *rest, key=3):
+        return x, rest, key
+
+    def positional(self, x, /, y=2):
+        return x, y
+
+    def ask_outside(self, peer, how):
+        peer.add(1, **{how: True})
+
+    def broadcasts_and_calls(self, peer):
+        for i in range(50):
+            self.thisProxy.add(("all", i))
+            self.thisProxy[peer].add(("one", i))
 
     def anykw(self, x, **kw):
         return x, kw
@@ -235,6 +250,7 @@ class Main(Chare):
         return x
 
 
+# 7.1 how arguments bind; defect 23
 def bindings(main):
     ranks = charm.numPes()
     group, array = main.group, main.array
@@ -270,6 +286,13 @@ def bindings(main):
     equal(p.kwonly(1, opt=6, key=2, ret=True).get(), (1, 2, 6), "keyword-only with default")
     raises(TypeError, p.kwonly, 1, ret=True, text="key")
     equal(p.anykw(1, z=3, ret=True).get(), (1, {"z": 3}), "**kwargs")
+    equal(p.mixed(1, 2, 3, ret=True).get(), (1, (2, 3), 3), "*args and a keyword")
+    equal(p.mixed(1, 2, key=4, ret=True).get(), (1, (2,), 4), "*args and a keyword")
+    equal(p.positional(1, ret=True).get(), (1, 2), "a positional parameter")
+    equal(p.positional(1, y=3, ret=True).get(), (1, 3), "a positional parameter")
+    raises(TypeError, p.recv, 1, 2, x=3, text="multiple values")
+    raises(AssertionError, p.recv, 1, b=5, text="'y'")
+    raises(AssertionError, p.has_awaitable, awaitable=5, text="'awaitable'")
     equal(p.noargs(ret=True).get(), "none")
     equal(p.has_block(block=5, ret=True).get(), 5, "a parameter may be called block")
     equal(
@@ -283,10 +306,12 @@ def bindings(main):
     raises(AttributeError, lambda: p.nosuch)
     raises(AttributeError, lambda: array.nosuch)
     equal(p.recv.__name__, "recv")
+    # 7.2, defect 26
     raises(IndexError, lambda: group[ranks].noargs())
     raises(IndexError, lambda: group[-1].noargs())
 
 
+# 7.2 order, and when arguments are captured
 def order(main):
     ranks = charm.numPes()
     for proxy in (Chare(Target, onPE=0), Chare(Target, onPE=ranks - 1)):
@@ -310,6 +335,15 @@ def order(main):
         sizes,
         "large messages do not change the order",
     )
+    # A broadcast and a call may overtake each other; each kind stays in order.
+    for proxy, last in ((main.group, ranks - 1), (Array(Target, 2 * ranks), 2 * ranks - 1)):
+        for sender in range(last + 1):
+            proxy.clear_log(awaitable=True).get()
+            proxy[sender].broadcasts_and_calls(last)
+            charm.waitQD()
+            log = proxy[last].get_log(ret=True).get()
+            for kind in ("all", "one"):
+                equal([i for k, i in log if k == kind], list(range(50)), "in order, each once")
     array = Array(Target, 8)
     for i in range(200):
         array.add(i)
@@ -350,6 +384,7 @@ def made_names(main):
         equal(proxy.has_block(**{name: 5}, ret=True).get(), 5, "a parameter called block")
 
 
+# 7.3 what the future of a call gives; defect 1
 def futures(main):
     ranks = charm.numPes()
     group, array = main.group, main.array
@@ -363,6 +398,18 @@ def futures(main):
     )
     equal(array.slow(0.001, awaitable=True).get(), None)
     equal(array.add(5, awaitable=True, ret=True).get(), [None] * 6, "ret wins")
+    section = array[1:3]
+    equal(section.recv(1, 2), None, "a section, without a future")
+    equal(section.recv(1, 2, awaitable=True).get(), None, "a section")
+    equal(section.index(ret=True).get(), [1, 2], "a section: by index")
+    for proxy in (group[0], array[0], group, array, section):
+        for how in ({"ret": 0}, {"awaitable": None}, {"ret": "", "awaitable": []}):
+            equal(proxy.add(1, **how), None, "what is not true is as if absent")
+        for how in ({"ret": 1}, {"awaitable": "yes"}):
+            check(isinstance(proxy.noargs(**how), charm4py.threads.Future), "what is true is yes")
+    for how in ("ret", "awaitable"):
+        asked = Chare(Target, onPE=ranks - 1).ask_outside(array[0], how, awaitable=True)
+        raises(charm4py.threads.NotThreadedError, asked.get, text="ask_outside")
 
     # Several awaitable broadcasts of coroutines in flight at once, ending in different orders.
     many = []

@@ -1,10 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Arrays: shapes, placement, insertion, maps, creation from any rank."""
+"""Arrays: shapes, placement, insertion, maps, creation from any rank.
+
+What an index twice inserted, a map out of range or one that fails do: errors/uncaught.py, cases insert_twice, map_*.
+"""
+
+import itertools
 
 from charm4py.charm import Charm4PyError
 
 from charm4py import *
-from checks import equal, finish, raises
+from checks import check, equal, finish, raises
+
+try:
+    import numpy as np
+except ImportError:
+    np = None
 
 made_here = []
 
@@ -19,6 +29,12 @@ class Cell(Chare):
 
     def get_tag(self):
         return self.tag
+
+    def count(self, i):
+        self.counts = [*getattr(self, "counts", []), i]
+
+    def counted(self):
+        return self.counts
 
     def insert_more(self, indexes):
         for index in indexes:
@@ -66,6 +82,9 @@ class MakesArrays(Chare):
         array = Array(Cell, dims, args=["made elsewhere"])
         return array, len(made_here) - before
 
+    def make_with_map(self):
+        return Array(Cell, 6, map=Group(Backwards, args=[charm.myPe()]))
+
 
 class Backwards(ArrayMap):
     """The last rank first."""
@@ -88,6 +107,7 @@ def blocks(count, ranks):
 
 def main(args):
     ranks = charm.numPes()
+    # 10.1 shapes, 10.3 default placement
     for dims in (
         10,
         4,
@@ -111,6 +131,11 @@ def main(args):
         equal([places[i] for i in indexes], blocks(len(indexes), ranks), f"placement of {dims}")
         equal(a.ndims, len(shape), "ndims")
 
+    equal(
+        [blocks(n, p) for n, p in ((10, 4), (4, 3), (3, 4), (9, 4))], BLOCKS, "as the text has it"
+    )
+
+    # 10.2 constructed inline, in index order
     del made_here[:]
     a = Array(Cell, 8, args=("tag",))
     equal(
@@ -130,12 +155,27 @@ def main(args):
 
     equal(Array(Cell, Index(3)).ndims, 1, "anything with __index__ is a size")
     equal(len(Array(Cell, (Index(2), 2)).where(ret=True).get()), 4)
-    for dims in (0, (0,), (0, 5), (3, 0)):
+    if np is not None:
+        equal(Array(Cell, np.int32(3)).ndims, 1, "numpy's numbers")
+        equal(len(Array(Cell, np.array([2, 3])).where(ret=True).get()), 6, "numpy's arrays")
+    # 10.1, defect 41: arrays without elements
+    for dims in (0, (0,), (0, 5), (3, 0), (0, 0)):
         a = Array(Cell, dims)
         equal(a.where(ret=True).get(), [], f"no elements: {dims}")
         equal(a.where(awaitable=True).get(), None, f"no elements: {dims}")
+        equal(hasattr(a, "creation_future"), dims in ((0, 5), (3, 0)), f"{dims} is dense, or empty")
     charm.awaitCreation(Array(Cell, (0, 5)))
+    raises(Charm4PyError, charm.awaitCreation, Array(Cell, 0), text="awaitCreation")
+    done = Future()
+    z = Array(Contributor, 0)
+    for i in (4, 5):
+        z.ckInsert(i, [done])
+    charm.waitQD()
+    equal(done.ready(), False, "with sizes of 0 it is an array to insert into")
+    z.ckDoneInserting()
+    equal(done.get(), 2)
 
+    # 10.1 shapes that are refused
     raises(Charm4PyError, Array, Cell, text="give dims")
     raises(Charm4PyError, Array, Cell, (2, 2), 3, text="ndims says 3")
     equal(Array(Cell, (2, 2), 2).ndims, 2, "dims and ndims that agree")
@@ -154,7 +194,7 @@ def main(args):
     raises(Charm4PyError, Array, Cell, 3, map=5, text="ArrayMap")
     raises(Charm4PyError, charm.awaitCreation, Array(Cell, ndims=1), text="awaitCreation")
 
-    # From any rank, directly and through charm.thisProxy.
+    # 10.2, defect 4: from any rank, directly and through charm.thisProxy
     makers = Group(MakesArrays)
     for pe in range(ranks):
         a, inline = makers[pe].make(2 * ranks, ret=True).get()
@@ -173,14 +213,40 @@ def main(args):
         equal(f.get(), a, "createArray calls back with the proxy")
         equal(a.get_tag(ret=True).get(), ["via thisProxy"] * 4)
 
+    empty = charm.thisProxy[ranks - 1].createArray(Cell, None, 2, ret=True).get()
+    empty.ckInsert((1, 2), ["into it"])
+    empty.ckDoneInserting()
+    equal(empty.get_tag(ret=True).get(), ["into it"], "an empty one")
+    by_name = {
+        "cls": Cell,
+        "dims": 2,
+        "args": ["named"],
+        "map": Group(Backwards),
+        "useAtSync": True,
+    }
+    a = charm.thisProxy[0].createArray(**by_name, ret=True).get()
+    equal(
+        a.where(ret=True).get(),
+        [((i,), (ranks - 1 - i) % ranks) for i in range(2)],
+        "all arguments",
+    )
+    a = Array(chare_type=Cell, dims=2, ndims=1, args=(), map=None, useAtSync=False)
+    charm.awaitCreation(a, Array(Cell, 3), Group(Cell), Chare(Cell))
+
     insertion(ranks)
     deletion(ranks)
     maps(ranks)
-    finish(95)
+    finish(130)
 
 
+#: 10.3: 10 elements on 4 ranks, 4 on 3, 3 on 4, 9 on 4
+BLOCKS = [[0, 0, 0, 1, 1, 1, 2, 2, 3, 3], [0, 0, 1, 2], [0, 1, 2], [0, 0, 0, 1, 1, 2, 2, 3, 3]]
+
+
+# 10.4 insertion; defects 27 (numpy) and 28 (large coordinates)
 def insertion(ranks):
     s = Array(Cell, ndims=1)
+    check(not hasattr(s, "creation_future"), "nobody can wait for an empty array's creation")
     for i in range(10):
         s.ckInsert(i, ["inserted"])
     s.ckDoneInserting()
@@ -197,6 +263,43 @@ def insertion(ranks):
     raises(AssertionError, s.ckInsert, (1, 2))
     raises(TypeError, s.ckInsert, "x")
     raises(IndexError, s.ckInsert, 300, onPE=ranks)
+
+    by_name = {"index": [201], "args": ("named",), "onPE": ranks - 1, "useAtSync": True}
+    s.ckInsert(**by_name)
+    equal(s[201].where(ret=True).get(), ((201,), ranks - 1), "by name; an index as a list")
+    raises(TypeError, s.ckInsert, None)
+    raises(TypeError, s.ckInsert, 301, 5, text="args")
+    raises(IndexError, s.ckInsert, 300, onPE=-2)
+    if np is not None:
+        s.ckInsert(np.int64(202), ["numpy"], np.int32(0))
+        equal(s[np.int16(202)].get_tag(ret=True).get(), "numpy")
+        grid = Array(Cell, ndims=2)
+        grid.ckInsert((np.int64(1), 2))
+        grid.ckInsert(np.array([3, 4]))
+        grid.ckDoneInserting()
+        indexes = [index for index, _ in grid.where(ret=True).get()]
+        equal(indexes, [(1, 2), (3, 4)], "numpy's indexes")
+        equal({type(i) for index in indexes for i in index}, {int}, "thisIndex has plain numbers")
+    s[0].insert_more([203], awaitable=True).get()
+    equal(
+        s[203].get_tag(ret=True).get(), "inserted remotely", "after ckDoneInserting, by an element"
+    )
+    s[0].ckInsert(204, ["through an element's proxy"])
+    equal(s[204].get_tag(ret=True).get(), "through an element's proxy")
+    late = Array(Cell, ndims=1)
+    answer = late[7].where(ret=True)
+    late.ckInsert(7, onPE=ranks - 1)
+    equal(answer.get(), ((7,), ranks - 1), "a call before the insertion")
+    for i in range(20):
+        late.ckInsert(100 + i)
+        late.count(i)
+    late.ckDoneInserting()
+    charm.waitQD()
+    equal(
+        late.counted(ret=True).get()[1:],
+        [list(range(i, 20)) for i in range(20)],
+        "a broadcast reaches what its sender has inserted before",
+    )
 
     t = Array(Cell, ndims=3)
     indexes = [(0, 0, 0), (-5, 7, 100000), (2**40, -(2**40), 3), (1, 1, 1)]
@@ -288,8 +391,22 @@ class Counts(Chare):
         return len(Mortal.ended)
 
 
+# 10.5 maps
 def maps(ranks):
     m = Group(Backwards)
+    for ndims in range(1, 7):
+        indexes = list(itertools.product(range(2), repeat=ndims))
+        want = [(i, (ranks - 1 - sum(i)) % ranks) for i in indexes]
+        equal(Array(Cell, (2,) * ndims, map=m).where(ret=True).get(), want, f"dense, {ndims}-D")
+        filled = Array(Cell, ndims=ndims, map=m)
+        for index in indexes:
+            filled.ckInsert(index)
+        filled.ckDoneInserting()
+        equal(filled.where(ret=True).get(), want, f"by insertion, {ndims}-D")
+    for pe in range(ranks):
+        a = Chare(MakesArrays, onPE=pe).make_with_map(ret=True).get()
+        want = [((i,), (ranks - 1 - i - pe) % ranks) for i in range(6)]
+        equal(a.where(ret=True).get(), want, "a map made just before, on any rank")
     a = Array(Cell, 3 * ranks, map=m)
     equal(
         a.where(ret=True).get(),
