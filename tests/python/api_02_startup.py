@@ -34,6 +34,10 @@ CLASS = "class {0}(Chare):\n    def get(self):\n        return '{0}', charm.myPe
 by_decorator = module("by_decorator", "@register\n" + CLASS.format("Decorated"))
 by_class = module("by_class", CLASS.format("Listed") + CLASS.format("Unlisted"))
 by_module = module("by_module", CLASS.format("InModule"))
+# Defect 38: ranks may see classes in different orders; neighbours mostly have numbers of different parity.
+disordered = module("disordered", CLASS.format("North") + CLASS.format("South"))
+for name in ("North", "South")[:: 1 if os.getpid() % 2 else -1]:
+    register(getattr(disordered, name))
 late = module("late", CLASS.format("Late") + CLASS.format("Later"))
 from_elsewhere = module("from_elsewhere", CLASS.format("Imported"))
 Imported = from_elsewhere.Imported  # an attribute of __main__ counts, wherever it was defined
@@ -84,6 +88,8 @@ def uses(cls, ranks):
 def check_registered(ranks):
     for cls in (by_decorator.Decorated, by_class.Listed, by_module.InModule, Imported):
         uses(cls, ranks)
+    uses(disordered.North, ranks)
+    uses(disordered.South, ranks)
     raises(Charm4PyError, Group, by_class.Unlisted, text="is not registered")
     raises(Charm4PyError, Array, late.Late, 2, text="is not registered")
     raises(Charm4PyError, Group, int, text="not a chare class")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a chare object is: attributes, construction, inheritance, names that users may choose freely."""
 
+import dataclasses
 import functools
 
 from charm4py import *
@@ -178,6 +179,52 @@ class Leaf(Middle):
         self.go = True
 
     go = False
+
+
+class Side(Base):
+    def __init__(self, log):
+        super().__init__([*log, "Side"])
+
+    def overridden(self):
+        return "Side then " + super().overridden()
+
+
+class Mixin:
+    def of_mixin(self):
+        return self.thisIndex
+
+
+class Diamond(Mixin, Middle, Side):
+    def get_log(self):
+        return self.log
+
+
+@dataclasses.dataclass
+class Data(Chare):
+    x: int
+    y: int = 2
+
+    def total(self):
+        return self.x + self.y
+
+
+class NoSize(Chare):
+    """Objects whose truth, size and equality mislead."""
+
+    def __len__(self):
+        return 0
+
+    def __eq__(self, other):
+        return True
+
+    def __hash__(self):
+        return 1
+
+    def __getattr__(self, name):
+        raise AttributeError(name)
+
+    def index(self):
+        return self.thisIndex
 
 
 class NoParentCall(Base):
@@ -466,6 +513,14 @@ def main(args):
     waiting = leaf.waits(ret=True)
     leaf.set_go()
     equal(waiting.get(), "went", "runtime state in a class three levels deep")
+    diamond = Array(Diamond, 2, args=[[]])
+    logs = diamond.get_log(ret=True).get()
+    equal(logs, [["Middle", "Side", "Base"]] * 2, "a constructor found by the order of bases")
+    equal(diamond.of_mixin(ret=True).get(), [(0,), (1,)], "methods of a class that is no chare")
+    overridden = diamond[1].overridden(ret=True).get()
+    equal(overridden, "Middle then Side then Base", "each base's in its turn")
+    equal(Array(Data, 2, args=[5]).total(ret=True).get(), [7, 7], "a dataclass")
+    equal(Array(NoSize, 3).index(ret=True).get(), [(0,), (1,), (2,)], "special methods of objects")
     none = Chare(NoParentCall)
     equal(none.has_log(ret=True).get(), (False, True), "the parent's constructor is not called")
     equal(none.overridden(ret=True).get(), "Base", "entry method of the parent")
