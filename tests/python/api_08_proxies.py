@@ -49,6 +49,9 @@ class Worker(Chare):
     def me(self):
         return self.thisIndex
 
+    def globals_now(self):
+        return kept_section, kept_element  # noqa: F821 - updateGlobals makes them
+
     @coro
     def exchange(self, peer, value):
         channel = Channel(self, peer)
@@ -147,6 +150,9 @@ class Main(Chare):
             equal(c.echo(p, ret=True).get(), p, "a proxy travels")
             equal(c.hash_of(p, ret=True).get(), hash(p), "the hash is the same on another rank")
             equal(pickle.loads(pickle.dumps(p)), p, "a proxy pickles")
+            future = Future()
+            c.call_back(future, p)
+            equal(future.get(), p, "as the value of a future")
         equal(c.echo({"k": [a[1], (g, b)]}, ret=True).get(), {"k": [a[1], (g, b)]}, "in containers")
         equal(c.use_dict(table, a[1], ret=True).get(), table[a[1]], "as keys on another rank")
         equal(
@@ -261,6 +267,14 @@ def sections(g, a, b, c):
     raises(TypeError, lambda: charm.combine(a, g)[0], text="several collections")
     # 8.3 equality of sections
     equal(cut == a[1:4], False, "two sections of the same elements are different")
+    future = Future()
+    c.call_back(future, [cut, cut[2]])
+    equal(future.get(), [cut, a[2]], "as the value of a future")
+    charm.thisProxy.updateGlobals(
+        {"kept_section": cut, "kept_element": cut[2]}, awaitable=True
+    ).get()
+    for seen in g.globals_now(ret=True).get():
+        equal(seen, (cut, a[2]), "as globals")
     equal(
         (cut == pickle.loads(pickle.dumps(cut)), cut == c.echo(cut, ret=True).get()), (True, True)
     )
