@@ -50,7 +50,7 @@ class Worker(Chare):
         return self.thisIndex
 
     def globals_now(self):
-        return kept_section, kept_element  # noqa: F821 - updateGlobals makes them
+        return kept_section, kept_element
 
     @coro
     def exchange(self, peer, value):

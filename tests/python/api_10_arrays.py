@@ -6,9 +6,8 @@ What an index twice inserted, a map out of range or one that fails do: errors/un
 
 import itertools
 
-from charm4py.charm import Charm4PyError
-
 from charm4py import *
+from charm4py.charm import Charm4PyError
 from checks import check, equal, finish, raises
 
 try:

@@ -7,11 +7,10 @@ Usage: api_28_liveviz.py push|poll|grey. What a picture must look like is comput
 import struct
 import sys
 
-from charm4py.liveviz import Config, ImageRequest, LiveViz
-
 import charm4py
 from ccs_client import ask, connect, outside, request, rest
 from charm4py import Array, Chare, Charm4PyError, Reducer, charm, coro, liveviz
+from charm4py.liveviz import Config, ImageRequest, LiveViz
 from checks import check, equal, finish, raises
 
 try:

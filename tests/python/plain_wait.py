@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The condition language, without running anything in parallel."""
 
-from charm4py.wait import ChareStateCond, ChareStateMsgCond, MsgTagCond, parse_cond_str
-
 from charm4py import charm
+from charm4py.wait import ChareStateCond, ChareStateMsgCond, MsgTagCond, parse_cond_str
 from checks import check, equal, finish, raises
 
 LIMIT = 10

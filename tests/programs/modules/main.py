@@ -4,10 +4,10 @@
 import sys
 
 import first
-from charm4py.charm import Charm4PyError
 from third import Imported
 
 from charm4py import Array, Chare, Group, charm, register
+from charm4py.charm import Charm4PyError
 
 
 @register
