@@ -191,11 +191,13 @@ def await_creation(proxies: Sequence[Any]) -> Any:
             raise Charm4PyError(
                 f"awaitCreation takes proxies of new collections, not {type(proxy).__name__}"
             )
-        future = getattr(proxy, "creation_future", None)
-        if future is None:
+        # past methods of that name, which a chare may have
+        made = vars(_c4py.Proxy)["creation_future"]
+        try:
+            futures.append(made.__get__(proxy))
+        except AttributeError:
             _refuse_await(proxy)
-        del proxy.creation_future
-        futures.append(future)
+        made.__delete__(proxy)
     return _c4py.wait(futures)
 
 

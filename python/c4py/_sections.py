@@ -125,7 +125,8 @@ def _parts_by_index(proxy: Any, lists: list[set[Index]]) -> list[list[Any]]:
     if isinstance(proxy, _c4py.GroupProxy):
         return [[proxy[i] for i in sorted(wanted)] for wanted in lists]
     members = [
-        (member.elemIdx, member) for member, _ in _members(_c4py.section_members(proxy, None))
+        (_own(member, "elemIdx"), member)
+        for member, _ in _members(_c4py.section_members(proxy, None))
     ]
     return [[member for index, member in members if index in wanted] for wanted in lists]
 
@@ -160,8 +161,18 @@ def _dims_of(proxy: Any) -> int | None:
     """How many numbers are in the indexes of an array's members; None if they are no tuples, or of any length."""
     if _c4py.section_is_mixed(proxy):
         return None
-    dims: int | None = getattr(proxy, "ndims", None)
-    return dims
+    if isinstance(proxy, (_c4py.ArrayProxy, _c4py.ArraySecProxy)):
+        dims: int = _own(proxy, "ndims")
+        return dims
+    return None
+
+
+def _own(proxy: Any, name: str) -> Any:
+    """An attribute of proxies themselves, even where their chare has a method of that name."""
+    for base in (_c4py.Proxy, _c4py.ArrayProxy, _c4py.ArraySecProxy):
+        if name in vars(base) and isinstance(proxy, base):
+            return vars(base)[name].__get__(proxy)
+    raise AttributeError(name)
 
 
 # ---- slices --------------------------------------------------------------------------------------
@@ -208,7 +219,8 @@ def _members_in(proxy: Any, index: Any) -> list[Any]:
         raise AssertionError(f"{proxy!r} has {dims} dimensions, the slice {len(ranges)}")
     members = []
     for member, _ in _members(_c4py.section_members(proxy, None)):
-        at = member.elemIdx if isinstance(member.elemIdx, tuple) else (member.elemIdx,)
+        index = _own(member, "elemIdx")
+        at = index if isinstance(index, tuple) else (index,)
         if len(at) == dims and all(i in r for i, r in zip(at, ranges)):
             members.append(member)
     return members

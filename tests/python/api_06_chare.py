@@ -324,6 +324,19 @@ class OddNames(Chare):
         return "get"
 
 
+class LikeProxies(Chare):
+    """Methods called as what proxies have."""
+
+    def name_of(self):
+        return "a method"
+
+    gid = aid = elemIdx = ndims = issec = section = creation_future = name_of
+    ckInsert = ckDoneInserting = ckLocalBranch = name_of
+
+    def index(self):
+        return self.thisIndex
+
+
 class HasIdxMethod(Chare):
     def idx(self):
         return "idx"
@@ -454,6 +467,21 @@ def single_chares(ranks):
     equal(g.through_channel(ret=True).get(), ["through"] * ranks, "and opens channels")
 
 
+def like_proxies(ranks):
+    group, array = Group(LikeProxies), Array(LikeProxies, (2, 2))
+    charm.awaitCreation(group, array)
+    for (
+        name
+    ) in "gid aid elemIdx ndims issec section creation_future ckInsert ckLocalBranch".split():
+        for element in (group[0], array[1, 1], Chare(LikeProxies, onPE=ranks - 1)):
+            equal(getattr(element, name)(ret=True).get(), "a method", name)
+    equal(array[0:2, 1:2].index(ret=True).get(), [(0, 1), (1, 1)], "slices")
+    equal(array[0:2, 1:2][0, 1].index(ret=True).get(), (0, 1))
+    part = charm.split(array, 1, elems=[(1, 0)])[0]
+    equal(part.index(ret=True).get(), [(1, 0)], "charm.split")
+    equal(charm.combine(part, group).index(ret=True).get(), [(1, 0), *range(ranks)])
+
+
 class Release(Chare):
     def __init__(self):
         self.is_open = False
@@ -546,6 +574,7 @@ def main(args):
     equal(o.name(ret=True).get(), "a method called name")
     equal(o.type(ret=True).get(), "a method called type")
     equal(Chare(HasIdxMethod).idx(ret=True).get(), "idx", "method called idx")
+    like_proxies(ranks)
     for name in (
         "data",
         "prop",
