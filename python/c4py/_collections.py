@@ -205,7 +205,7 @@ def _refuse_await(proxy: Any) -> NoReturn:
     raise Charm4PyError(
         f"awaitCreation: this {type(proxy).__name__} cannot be waited for; it must be the very object that Group, Array or "
         "Chare returned in a coroutine, not a copy, each only once, and not of an empty array or an ArrayMap"
-    )
+    ) from None
 
 
 __all__ = ["Array", "ArrayMap", "Chare", "Group", "await_creation", "make_chare"]
