@@ -95,8 +95,11 @@ def coro_ext(event_notify: bool = False) -> Callable[[_F], _F]:
     """Mark a coroutine like `coro`, with options.
 
     event_notify: call ``threadPaused(data)`` and ``threadResumed(data)`` of the objects added with
-    ``self.__addThreadEventSubscriber__(target, data)`` when the coroutine stops and goes on.
+    ``self.__addThreadEventSubscriber__(target, data)`` when the coroutine stops and goes on. Raises
+    TypeError without parentheses: write ``@coro_ext()``.
     """
+    if callable(event_notify):
+        raise TypeError("coro_ext takes options: write @coro_ext(event_notify=True), or @coro")
 
     def decorate(func: _F) -> _F:
         _mark("coro_ext", func, **{CORO_MARK: True, NOTIFY_MARK: bool(event_notify)})
@@ -108,9 +111,10 @@ def coro_ext(event_notify: bool = False) -> Callable[[_F], _F]:
 def when(cond_str: str) -> Callable[[_F], _F]:
     """Run the method only when a condition holds; until then its messages wait, the oldest first.
 
-    cond_str: a Python expression of ``self``, of the method's parameters and of globals of the
-    module, for example ``@when('self.step == step')``. It is looked at again after each method of
-    the chare. Raises SyntaxError when it is no expression.
+    cond_str: a Python expression of ``self``, of the method's positional parameters and of globals
+    of the module, for example ``@when('self.step == step')``; it may go over several lines. It is
+    looked at again after each method of the chare. An exception in it is one of the call. Raises
+    SyntaxError when it is no expression.
     """
 
     def decorate(func: _F) -> _F:

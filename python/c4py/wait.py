@@ -84,7 +84,7 @@ def parse_cond_str(
         )
     params = dict(method_arguments or {})
     source = cond_str.strip()
-    tree = ast.parse(source, filename=f"<condition {source!r}>", mode="eval")
+    tree = _parse(source)
     tag = _as_tag(tree.body, params)
     if tag is not None:
         return MsgTagCond(cond_str, *tag)
@@ -96,6 +96,17 @@ def parse_cond_str(
             cond_str, _make_function(body, ("self", rewriter.args_name), source, globals_)
         )
     return ChareStateCond(cond_str, _make_function(body, ("self",), source, globals_))
+
+
+def _parse(source: str) -> ast.Expression:
+    """The tree of an expression, which may go over several lines."""
+    name = f"<condition {source!r}>"
+    try:
+        return ast.parse(source, filename=name, mode="eval")
+    except SyntaxError:
+        if "\n" not in source:
+            raise
+    return ast.parse(f"({source}\n)", filename=name, mode="eval")
 
 
 def _as_tag(node: ast.expr, params: Mapping[str, int]) -> tuple[str, int] | None:

@@ -159,6 +159,124 @@ class Notified(Chare):
         return self.events
 
 
+@coro_ext()
+def helper_with_options(x):
+    charm.sleep(0)
+    return x
+
+
+class Refused(Chare):
+    """What may wait is refused outside of coroutines, and says which method to mark."""
+
+    def __init__(self):
+        self.go = False
+
+    def try_all(self):
+        me = self.thisProxy[self.thisIndex]
+        waits = {
+            "Future": lambda: Future(),
+            "Future(2)": lambda: charm.createFuture(2),
+            "allreduce": lambda: self.allreduce(),
+            "ret": lambda: me.try_all(ret=True),
+            "awaitable": lambda: self.thisProxy.set_go(awaitable=True),
+            "wait": lambda: self.wait("not self.go"),
+            "recv": lambda: Channel(self, me).recv(),
+            "charm.wait": lambda: charm.wait([Channel(self, me)]),
+            "charm.iwait": lambda: list(charm.iwait([Channel(self, me)])),
+            "waitQD": lambda: charm.waitQD(),
+            "split": lambda: charm.split(self.thisProxy, 1, number_zero),
+            "combine": lambda: charm.combine(self.thisProxy),
+            "map": lambda: charm.pool.map(abs, [1]),
+            "submit": lambda: charm.pool.submit([(abs, 1)]),
+            "Task": lambda: charm.pool.Task(abs, [1], ret=True),
+        }
+        return {name: self.refusal(call) for name, call in waits.items()}
+
+    def refusal(self, call):
+        try:
+            call()
+        except NotThreadedError as error:
+            return (
+                error.message == str(error) and "Refused.try_all" in error.message or error.message
+            )
+        return "no error"
+
+    def without_waiting(self):
+        """A marked function that need not wait runs where it is called."""
+        return helper_with_options(5), charm.threadMgr.isMainThread()
+
+    def set_go(self):
+        self.go = True
+
+    @when("self.go")
+    @coro_ext(event_notify=False)
+    def when_first(self):
+        return self.thisIndex, self._numthreads, charm.threadMgr.isMainThread()
+
+    @coro_ext()
+    @when("self.go")
+    def when_second(self):
+        return self.thisIndex, self._numthreads, charm.threadMgr.isMainThread()
+
+    @staticmethod
+    @coro
+    def static(x):
+        charm.sleep(0)
+        return x
+
+    def direct(self):
+        """A direct call is an ordinary one: no coroutine is started, the condition is ignored."""
+        return self.when_first()
+
+
+def number_zero(chare):
+    return 0
+
+
+class Slow(Chare):
+    @coro
+    def __init__(self, parent):
+        self.counts = [self._numthreads]
+        charm.sleep(0.001)
+        self.counts.append(self._numthreads)
+
+    def get_counts(self):
+        return [*self.counts, self._numthreads]
+
+
+def decorators(last):
+    # 11: decorators mark functions and give them back; with @when in either order.
+    def plain(self):
+        pass
+
+    check(coro(plain) is plain and coro_ext(True)(plain) is plain, "the function itself")
+    check(threaded is coro)
+    raises(TypeError, coro_ext, plain, text="@coro_ext(")
+    proxy = Group(Refused)
+    n = charm.numPes()
+    waiting = [proxy.when_first(ret=True), proxy.when_second(ret=True)]
+    charm.waitQD()
+    check(not waiting[0].ready() and not waiting[1].ready(), "the conditions hold them")
+    equal(
+        proxy.direct(ret=True).get(),
+        [(pe, 0, True) for pe in range(n)],
+        "a direct call is in the caller's context",
+    )
+    proxy.set_go()
+    for future in waiting:
+        equal(future.get(), [(pe, 1, False) for pe in range(n)], "a coroutine with a condition")
+    equal(proxy[last].static(7, ret=True).get(), 7, "a marked static method")
+    # 11: what may wait does not, in the main context; it is refused before anything happens.
+    for got in proxy.try_all(ret=True).get():
+        equal(got, dict.fromkeys(got, True), "refused outside of coroutines")
+        equal(len(got), 15)
+    equal(proxy[last].without_waiting(ret=True).get(), (5, True), "a direct call of a marked one")
+    # 11: constructors may be coroutines; they are counted while they live.
+    slow = Group(Slow, args=[5])
+    charm.awaitCreation(slow)
+    equal(slow.get_counts(ret=True).get(), [[1, 1, 0]] * n, "_numthreads of a constructor")
+
+
 class Digits(Chare):
     @coro
     def change(self):
@@ -177,10 +295,12 @@ def main(args):
         (Chare(Worker, onPE=0), Chare(Worker, onPE=last)),
         (Chare(Worker, onPE=last), Chare(Worker, onPE=0)),
     ):
+        # 11: direct calls of marked functions, nested, suspend the coroutine they are in.
         equal(
             one.nested(other, ret=True).get(), 1100, "suspended deep in directly called functions"
         )
 
+        # 11: several coroutines of one object; _numthreads.
         ended = one.stages(awaitable=True)
         ended.get()
         equal(
@@ -202,6 +322,7 @@ def main(args):
         equal(sorted(w.get() for w in waiting), [1, 2, 3], "each ends by itself")
         equal(one.threads(ret=True).get(), 0, "no live coroutine is left")
 
+        # 11: the error in the main context; what is there already needs no coroutine.
         check(
             "not_coroutine_future" in one.not_coroutine_future(ret=True).get(),
             "the error names the method",
@@ -217,6 +338,7 @@ def main(args):
         one.keep_future(awaitable=True).get()
         equal(one.get_kept(ret=True).get(), "kept", "a ready future needs no coroutine")
 
+        # async def, which is more than the chapter asks for.
         equal(one.async_simple(ret=True).get(), "simple", "async def that never waits")
         equal(one.async_value(other, 5, ret=True).get(), 1005, "async def")
         equal(one.async_many(other, ret=True).get(), 3000, "several awaits")
@@ -226,6 +348,7 @@ def main(args):
             "get() in async def says to use await",
         )
         equal(one.threads(ret=True).get(), 0, "async coroutines are counted and gone")
+        # 11: an exception after a resumption belongs to the coroutine's own call.
         raises(LookupError, one.raises_late(ret=True).get, text="late")
         equal(one.threads(ret=True).get(), 0, "also after an exception")
 
@@ -238,6 +361,7 @@ def main(args):
     charm.sleep(0)
     equal(digits.get(ret=True).get(), 28)
 
+    # 6.3: event_notify
     n = Chare(Notified, onPE=last)
     n.sleeper(awaitable=True).get()
     equal(
@@ -246,11 +370,12 @@ def main(args):
     n.silent(awaitable=True).get()
     equal(len(n.get_events(ret=True).get()), 4, "only coroutines that asked for it")
 
+    decorators(last)
     awaits_everything()
     check(not charm.threadMgr.isMainThread())
     raises(TypeError, coro, 5, text="@coro")
     raises(TypeError, coro, Worker, text="@coro")
-    finish(30)
+    finish(60)
 
 
 class Awaiter(Chare):

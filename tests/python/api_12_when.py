@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """@when and self.wait(): when waiting messages and coroutines run, and in which order."""
 
+import charm4py.wait
+
 from charm4py import *
+from charm4py.threads import NotThreadedError
 from checks import check, equal, finish, raises
 
 THRESHOLD = 3
@@ -154,11 +157,360 @@ class Manual(Chare):
         self.__flush_wait_queues__()
 
 
+POSITIONS = {"a": 0, "b": 1}
+KINDS = {  # 12.1
+    "MsgTagCond": ["self.x == a", "b == self.x", " (self.x)==(a) ", "self.x ==\n  a"],
+    "ChareStateMsgCond": [
+        "self.x != a",
+        "self.x == a + 1",
+        "self.x == a.b",
+        "self.x == a[0]",
+        "self.x == a == b",
+        "self.x.y == a",
+        "self.x[a]",
+        "self == a",
+        "a == b",
+        "a",
+        "self.method(a)",
+        "self.x == a and True",
+        "[1 for y in a]",
+        "[a for a in a]",
+    ],
+    "ChareStateCond": [
+        "self.x",
+        "self.x == 3",
+        "self.x == self.y",
+        "self.x == c",
+        "True",
+        "[a for a in self.x]",
+        "(lambda a: a)(self.x)",
+        "self.x and\n self.y",
+    ],
+}
+
+
+def classification():
+    parse = charm4py.wait.parse_cond_str
+    for name, conditions in KINDS.items():
+        for text in conditions:
+            cond = parse(text, "__main__", POSITIONS)
+            equal(type(cond).__name__, name, text)
+            check(type(cond) is getattr(charm4py.wait, name))
+            equal(cond.cond_str, text)
+            no_parameters = parse(text, "__main__", {})
+            equal(type(no_parameters).__name__, "ChareStateCond", "of a method without parameters")
+    tag = parse("b == self.steps", "__main__", POSITIONS)
+    equal((tag.attrib_name, tag.arg_idx), ("steps", 1))
+    chare = type("Any", (), {"x": 5})()
+    equal(parse("self.x > b", "__main__", POSITIONS).cond_func(chare, (9, 4)), True)
+    equal(bool(parse("self.x > THRESHOLD", "__main__").cond_func(chare)), True)
+    for text in ("self.x ==", "self.x = 1", "import os", "self.x; self.x", "", "(\n"):
+        raises(SyntaxError, when(text), lambda self, a: 0)
+    raises(TypeError, when(5), lambda self: 0)
+
+
+class Language(Chare):
+    """12.1: each method takes messages whose condition is its own; `level` lets them through, one after the other."""
+
+    def __init__(self):
+        self.level = 0
+        self.items = []
+
+    def set(self, name, value):
+        setattr(self, name, value)
+
+    def drop(self, name):
+        delattr(self, name)
+
+    @when("any(a == y for y in self.items)")
+    def comprehension(self, a):
+        return a
+
+    @when("len([a for a in self.items]) >= a")
+    def same_name_inside(self, a):
+        return a
+
+    @when("(lambda b: b * a)(2) <= self.level")
+    def inner_function(self, a, b):
+        return a, b
+
+    @when("self.level == a == b")
+    def chain(self, a, b):
+        return a
+
+    @when("self.enough(a)")
+    def own_method(self, a):
+        return a
+
+    def enough(self, a):
+        return self.level > a
+
+    @when(
+        """self.level > a and
+           self.items"""
+    )
+    def several_lines(self, a):
+        return a
+
+    @when("self.items")
+    def truth(self):
+        return "not empty"
+
+    @when("self.level == a")
+    def default_tag(self, a=5):
+        return a
+
+    @when("self.level == a and b")
+    def keywords(self, a, b=0, *, c=7):
+        return a, b, c
+
+    @when("1 // self.level >= 0")
+    def fails_later(self):
+        return "ran"
+
+    @when("self.missing == a")
+    def tag_fails(self, a):
+        return self.thisIndex
+
+    @coro
+    def waits(self, cond):
+        self.wait(cond)
+        return cond
+
+    @coro
+    def waits_for_local(self):
+        local = 3
+        self.wait(f"self.level == {local} and THRESHOLD == 3")  # as programs build their strings
+        return local
+
+    @coro
+    def knows_no_locals(self):
+        local_name = 3
+        self.wait("self.level == local_name")
+        return local_name
+
+
+def language(on):
+    c = Chare(Language, onPE=on)
+    calls = {
+        "comprehension": c.comprehension(2, ret=True),
+        "same_name": c.same_name_inside(2, ret=True),
+        "inner": c.inner_function(3, 0, ret=True),
+        "chain": c.chain(6, 6, ret=True),
+        "no_chain": c.chain(6, 7, ret=True),
+        "own_method": c.own_method(6, ret=True),
+        "lines": c.several_lines(7, ret=True),
+        "truth": c.truth(ret=True),
+        "default": c.default_tag(ret=True),
+        "keyword": c.default_tag(a=4, ret=True),
+        "keywords": c.keywords(a=4, c=9, b=1, ret=True),
+        "keywords_false": c.keywords(4, ret=True),
+        "wait": c.waits_for_local(ret=True),
+        "wait_lines": c.waits("self.items and\n self.level > 2", ret=True),
+    }
+    charm.waitQD()
+    done = [sorted(name for name, f in calls.items() if f.ready())]
+    c.set("items", [1, 2], awaitable=True).get()
+    for level in range(1, 9):
+        c.set("level", level, awaitable=True).get()
+        charm.waitQD()
+        done.append(
+            sorted(name for name, f in calls.items() if f.ready() and not taken(done, name))
+        )
+    equal(
+        done,
+        [
+            [],
+            ["comprehension", "same_name", "truth"],
+            [],
+            ["wait", "wait_lines"],
+            ["keyword", "keywords"],
+            ["default"],
+            ["chain", "inner"],
+            ["own_method"],
+            ["lines"],
+        ],
+        "each as soon as its condition is true",
+    )
+    equal(calls["keywords"].get(), (4, 1, 9))
+    equal(calls["default"].get(), 5)
+    raises(NameError, c.knows_no_locals(ret=True).get, text="local_name")
+    raises(TypeError, c.waits(5, ret=True).get, text="int")
+    raises(SyntaxError, c.waits("self.level ==", ret=True).get)
+    # Defect 19: what a condition raises belongs to the call, on arrival and later.
+    waiting = [c.fails_later(ret=True), c.waits("1 // self.level < 0", ret=True)]
+    equal(waiting[0].get(), "ran")
+    charm.waitQD()
+    c.set("level", 0)
+    raises(ZeroDivisionError, waiting[1].get)
+    raises(ZeroDivisionError, c.fails_later(ret=True).get)
+    raises(AttributeError, c.tag_fails(1, ret=True).get, text="missing")
+    equal(c.truth(ret=True).get(), "not empty", "the chare remains usable")
+
+
+def taken(done, name):
+    return any(name in names for names in done)
+
+
+class Occasions(Chare):
+    """12.2: after which events what waits is looked at again."""
+
+    def __init__(self):
+        self.x = 0
+        self.evaluated = 0
+
+    def reset(self):
+        self.x = 0
+
+    @when("self.x == a")
+    def tagged(self, a):
+        return self.thisIndex
+
+    @coro
+    def waiting(self):
+        self.wait("self.x == 42")
+        return self.thisIndex
+
+    @coro
+    def change_after(self, how, other):
+        if how == "sleep":
+            charm.sleep(0.001)
+        elif how == "future":
+            other.reset(ret=True).get()
+        elif how == "quiescence":
+            charm.waitQD()
+        elif how == "channel":
+            channel = Channel(self, self.thisProxy[self.thisIndex])
+            channel.send(1)
+            channel.recv()
+        elif how == "creation":
+            charm.awaitCreation(Group(Occasions))
+        elif how == "iwait":
+            for _ in charm.iwait([other.reset(ret=True)]):
+                pass
+        self.x = 42
+        if how == "suspend":
+            self.held = Future()
+            self.held.get()
+        elif how == "raise":
+            raise LookupError(how)
+
+    async def change_async(self, how, other):
+        await other.reset(ret=True)
+        self.x = 42
+        if how == "suspend":
+            self.held = Future()
+            await self.held
+
+    def release(self):
+        self.held()
+
+    def change_directly(self):
+        """Through a reference, from a method of another object."""
+        others[0].x = 42
+
+    def keep(self):
+        others[:] = [self]
+
+    def nothing(self):
+        pass
+
+    def count(self):
+        self.evaluated += 1
+        return False
+
+    def fails_to_wait(self):
+        try:
+            self.wait("self.count()")
+        except NotThreadedError:
+            return self.evaluated
+
+    def get_evaluated(self):
+        return self.evaluated
+
+
+others = []
+
+
+class Conditional(Chare):
+    @when("self.x == 7")
+    def __init__(self):
+        self.x = 1
+
+    def get(self):
+        return self.x
+
+
+def occasions(on):
+    c, other = Chare(Occasions, onPE=on), Chare(Occasions, onPE=0)
+    me = c.elemIdx
+    for how in (
+        "plain sleep future quiescence channel creation iwait suspend raise async async_suspend"
+    ).split():
+        c.reset(awaitable=True).get()
+        waiting = [c.tagged(42, ret=True), c.waiting(ret=True)]
+        if how.startswith("async"):
+            end = c.change_async(how[6:], other, awaitable=True)
+        else:
+            end = c.change_after(how, other, awaitable=True)
+        equal([f.get() for f in waiting], [me, me], f"looked at again after {how}")
+        if how.endswith("suspend"):
+            c.release()
+        if how == "raise":
+            raises(LookupError, end.get, text=how)
+        else:
+            end.get()
+    # 12.3: nothing polls; what other objects change is seen after the chare's next method.
+    c.reset(awaitable=True).get()
+    c.keep(awaitable=True).get()
+    neighbour = Chare(Occasions, onPE=on)
+    f = c.waiting(ret=True)
+    charm.waitQD()
+    neighbour.change_directly(awaitable=True).get()
+    charm.waitQD()
+    equal(f.ready(), False, "nothing polls")
+    c.nothing()
+    equal(f.get(), me)
+    # Defect 43: a refused wait leaves nothing behind.
+    equal(c.fails_to_wait(ret=True).get(), 1, "evaluated once, then refused")
+    c.nothing(awaitable=True).get()
+    equal(c.get_evaluated(ret=True).get(), 1, "and never again")
+    equal(Chare(Conditional, onPE=on).get(ret=True).get(), 1, "constructors ignore @when")
+
+
+def deliveries(ranks):
+    """12.2: in groups, arrays and sections; what one member raises stands in its place."""
+    group = Group(Language)
+    array = Array(Language, 2 * ranks)
+    (section,) = charm.split(array, 1, elems=[range(ranks)])
+    for proxy, n in ((group, ranks), (array, 2 * ranks), (section, ranks)):
+        proxy.set("level", 0, awaitable=True).get()
+        futures = [proxy.own_method(1, ret=True), proxy.own_method(1, awaitable=True)]
+        charm.waitQD()
+        equal([f.ready() for f in futures], [False, False])
+        proxy.set("level", 2)
+        equal([f.get() for f in futures], [[1] * n, None])
+    group.set("missing", 0, awaitable=True).get()
+    future = group.tag_fails(3, ret=True)
+    charm.waitQD()
+    equal(future.ready(), False)
+    group[0].drop("missing")
+    for pe in range(1, ranks):
+        group[pe].set("missing", 3)
+    got = future.get()
+    check(isinstance(got[0], AttributeError), "the exception of one")
+    equal(got[1:], list(range(1, ranks)), "and the results of the others")
+
+
 class Main(Chare):
     def __init__(self, args):
         last = charm.numPes() - 1
+        classification()
+        deliveries(last + 1)
         for pe in {0, last}:
             self.on(Chare(Steps, onPE=pe))
+            language(pe)
+            occasions(pe)
         array = Array(Steps, 5)
         for step in (3, 1, 0, 2):
             array.data(step, "a")
@@ -191,7 +543,7 @@ class Main(Chare):
         future = manual.guarded(ret=True)
         manual.enable()
         equal(future.get(), "ran", "flush by hand")
-        finish(40)
+        finish(180)
 
     order = []
 
@@ -204,6 +556,7 @@ class Main(Chare):
         self.flag += 1
 
     def on(self, c):
+        # 12.1 and 12.2: tags, either way round; state alone; state and arguments.
         for step in (2, 1, 0, 1, 2, 0):
             c.data(step, f"v{step}")
         charm.waitQD()
@@ -218,6 +571,7 @@ class Main(Chare):
             [f.get() for f in futures], [5, 4, 3, 2, 1], "futures complete when the method has run"
         )
 
+        # 12.2: before each activation the condition is evaluated anew; defect 10: oldest first.
         c.reset()
         for number in range(5):
             c.one_at_a_time(number)
@@ -276,6 +630,7 @@ class Main(Chare):
                 [("coro", 1), ("coro", 0)],
                 "a conditional coroutine's value",
             )
+        # Defect 18: an omitted default takes part.
         c2 = Chare(Steps, onPE=0)
         equal(sorted([c2.with_default(1, limit=-1, ret=True).get()]), [(1, -1)], "argument given")
         f = c2.with_default(7, ret=True)
@@ -287,6 +642,7 @@ class Main(Chare):
         raises(AttributeError, c2.bad_condition(1, ret=True).get, text="undefined_attribute")
         raises(SyntaxError, c2.bad_wait(ret=True).get)
 
+        # 12.3
         c.reset()
         waits = [c.waits_for(target, ret=True) for target in (3, 1, 2, 0, 1)]
         charm.waitQD()
