@@ -402,8 +402,10 @@ channel_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         return NULL;
     }
     if (!c4pe_proxy_check(st, remote) || (local != Py_None && !c4pe_proxy_check(st, local))) {
-        PyErr_Format(PyExc_TypeError, "Channel(chare, remote): remote must be a proxy, not %.100s",
-                     Py_TYPE(c4pe_proxy_check(st, remote) ? local : remote)->tp_name);
+        bool is_local = c4pe_proxy_check(st, remote);
+        PyErr_Format(PyExc_TypeError,
+                     "Channel(chare, remote, local): %s must be a proxy, not %.100s",
+                     is_local ? "local" : "remote", Py_TYPE(is_local ? local : remote)->tp_name);
         return NULL;
     }
     if (c4pe_proxy_element(st, remote, &peer, "Channel(chare, remote)") < 0 ||

@@ -267,9 +267,10 @@ chare_allreduce(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject 
 }
 
 static PyObject *
-chare_wait(PyObject *op, PyObject *cond)
+chare_wait(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
-    return c4pe_when_wait((c4pe_chare_t *)op, cond);
+    PyObject *cond = c4pe_one_arg("wait", "cond_str", args, nargs, kwnames); /* borrowed */
+    return cond == NULL ? NULL : c4pe_when_wait((c4pe_chare_t *)op, cond);
 }
 
 static PyObject *
@@ -317,9 +318,11 @@ static PyMethodDef chare_methods[] = {
     {"allreduce", (PyCFunction)(void (*)(void))chare_allreduce, METH_FASTCALL | METH_KEYWORDS,
      "allreduce(data=None, reducer=None, section=None)\n\nContribute; a future that gets the "
      "result on every member."},
-    {"wait", chare_wait, METH_O,
-     "wait(condition)\n\nSuspend the coroutine until the condition, an expression in a string, is "
-     "true."},
+    {"wait", (PyCFunction)(void (*)(void))chare_wait, METH_FASTCALL | METH_KEYWORDS,
+     "wait(cond_str)\n\nSuspend the coroutine until the condition, an expression of self and of "
+     "the "
+     "module's globals in a string, is true; it is looked at after each method of the chare. "
+     "Returns at once, in any context, if it is true. In `async def`: await it."},
     {"AtSync", c4pe_move_at_sync, METH_NOARGS,
      "AtSync()\n\nThis array element is ready for load balancing; return from the method. When all "
      "elements of all arrays made with useAtSync=True, on all PEs, have called it, the balancer "

@@ -486,9 +486,12 @@ load_greenlet(c4pe_greenlet_api_t *g)
 }
 
 static PyObject *
-module_sleep(PyObject *module, PyObject *arg)
+module_sleep(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
     c4pe_state_t *st = c4pe_state_of_module(module);
+    PyObject *arg = c4pe_one_arg("sleep", "secs", args, nargs, kwnames); /* borrowed */
+    if (!arg)
+        return NULL;
     double seconds = PyFloat_AsDouble(arg);
     if (!st || (seconds == -1.0 && PyErr_Occurred()) || !c4pe_need_rt(st, "sleep()"))
         return NULL;
@@ -500,7 +503,7 @@ module_sleep(PyObject *module, PyObject *arg)
 }
 
 static PyMethodDef coroutine_functions[] = {
-    {"sleep", module_sleep, METH_O,
+    {"sleep", (PyCFunction)(void (*)(void))module_sleep, METH_FASTCALL | METH_KEYWORDS,
      "sleep(secs)\n--\n\nSuspend the coroutine; outside coroutines the whole rank sleeps."},
     {NULL, NULL, 0, NULL},
 };

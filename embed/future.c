@@ -278,6 +278,10 @@ c4pe_future_get(c4pe_state_t *st, PyObject *future)
 static int
 send_local(c4pe_future_t *f, PyObject *value)
 {
+    if (Py_TYPE(f) == f->st->collective_future_type) {
+        c4pe_raise(f->st, "this future gets its value from allreduce(); nobody can send it one");
+        return -1;
+    }
     if (c4pe_future_is_ready(f)) {
         c4pe_raise(f->st, "this local future has its value already");
         return -1;

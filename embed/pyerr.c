@@ -504,3 +504,23 @@ c4pe_err_decode_bytes(c4pe_state_t *st, const void *data, size_t len)
 {
     return rebuild_exception(st, c4pe_codec_unpack_bytes(st, data, len));
 }
+
+/* ---- arguments ----------------------------------------------------------------------------------- */
+
+PyObject *
+c4pe_one_arg_named(const char *func, const char *name, PyObject *const *args, Py_ssize_t nargs,
+                   PyObject *kwnames)
+{
+    Py_ssize_t named = kwnames ? PyTuple_GET_SIZE(kwnames) : 0;
+    if (nargs + named != 1) {
+        PyErr_Format(PyExc_TypeError, "%s() takes exactly one argument, %s (%zd given)", func, name,
+                     nargs + named);
+        return NULL;
+    }
+    if (PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(kwnames, 0), name) != 0) {
+        PyErr_Format(PyExc_TypeError, "%s() got an unexpected keyword argument %R", func,
+                     PyTuple_GET_ITEM(kwnames, 0));
+        return NULL;
+    }
+    return args[0];
+}

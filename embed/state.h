@@ -304,6 +304,17 @@ c4pe_may_call(const c4pe_state_t *st)
 PyObject *c4pe_raise_status(c4pe_state_t *st, c4p_status_t status, const char *what);
 /* Charm4PyError with this text; always NULL. */
 PyObject *c4pe_raise(c4pe_state_t *st, const char *fmt, ...);
+/* What c4pe_one_arg() does when the argument does not come by position. */
+PyObject *c4pe_one_arg_named(const char *func, const char *name, PyObject *const *args,
+                             Py_ssize_t nargs, PyObject *kwnames);
+/* The argument of a function of one parameter, by position or by name: borrowed; NULL with
+ * TypeError. */
+static inline PyObject *
+c4pe_one_arg(const char *func, const char *name, PyObject *const *args, Py_ssize_t nargs,
+             PyObject *kwnames)
+{
+    return nargs == 1 && !kwnames ? args[0] : c4pe_one_arg_named(func, name, args, nargs, kwnames);
+}
 /*
  * The exception that is set leaves Python and nobody waits for it: SystemExit asks for an orderly
  * exit and returns; everything else writes the one report (class, index, entry, rank, host,

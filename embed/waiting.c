@@ -260,10 +260,11 @@ wait_all(c4pe_state_t *st, PyObject *tuple)
 }
 
 static PyObject *
-module_wait(PyObject *module, PyObject *objs)
+module_wait(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
     c4pe_state_t *st = c4pe_state_of_module(module);
-    PyObject *tuple = st ? check_objects(st, objs, "charm.wait()") : NULL, *result = NULL;
+    PyObject *objs = c4pe_one_arg("wait", "objs", args, nargs, kwnames); /* borrowed */
+    PyObject *tuple = st && objs ? check_objects(st, objs, "charm.wait()") : NULL, *result = NULL;
     if (!tuple)
         return NULL;
     if (c4pe_await_wanted(st)) {
@@ -484,19 +485,20 @@ iwait_new(c4pe_state_t *st, PyObject *tuple)
 }
 
 static PyObject *
-module_iwait(PyObject *module, PyObject *objs)
+module_iwait(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
     c4pe_state_t *st = c4pe_state_of_module(module);
-    PyObject *tuple = st ? check_objects(st, objs, "charm.iwait()") : NULL;
+    PyObject *objs = c4pe_one_arg("iwait", "objs", args, nargs, kwnames); /* borrowed */
+    PyObject *tuple = st && objs ? check_objects(st, objs, "charm.iwait()") : NULL;
     return tuple ? iwait_new(st, tuple) : NULL;
 }
 
 /* ---- module -------------------------------------------------------------------------------------- */
 
 static PyMethodDef waiting_functions[] = {
-    {"wait", module_wait, METH_O,
+    {"wait", (PyCFunction)(void (*)(void))module_wait, METH_FASTCALL | METH_KEYWORDS,
      "wait(objs)\n--\n\nWait until all of these futures and channels are ready."},
-    {"iwait", module_iwait, METH_O,
+    {"iwait", (PyCFunction)(void (*)(void))module_iwait, METH_FASTCALL | METH_KEYWORDS,
      "iwait(objs)\n--\n\nIterate over futures and channels in the order in which they become "
      "ready, each once."},
     {NULL, NULL, 0, NULL},

@@ -512,12 +512,19 @@ class Charm:
         """Call something with args on this rank after at least secs seconds: a function, a future, a proxy's method.
 
         Does not block. Functions run outside of coroutines, hence must not wait. Raises TypeError
-        if it is not callable.
+        if it is not callable or is an ``async def``, ValueError if secs is not a number.
         """
         if not hasattr(callable, "__call__"):  # noqa: B004 - the parameter hides the builtin
             raise TypeError(
                 f"scheduleCallableAfter needs something to call, not {type(callable).__name__}"
             )
+        if is_async(callable):
+            raise TypeError(
+                "scheduleCallableAfter calls functions outside of coroutines, where nothing awaits; "
+                "give it a method of a proxy instead of an async def"
+            )
+        if secs != secs:
+            raise ValueError("scheduleCallableAfter: secs is not a number")
         self._need_start("charm.scheduleCallableAfter()")
         _c4py.call_later(secs, callable, tuple(args))
 

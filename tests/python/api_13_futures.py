@@ -65,10 +65,153 @@ class Sender(Chare):
         return [w.get() for w in waits]
 
 
+class Collective(Chare):
+    """13.4: the future of allreduce()."""
+
+    @coro
+    def run(self):
+        f = self.allreduce(1, Reducer.sum)
+        facts = [
+            isinstance(f, charm4py.threads.Future),
+            type(f) is charm4py.threads.CollectiveFuture,
+            refusal(pickle.dumps, f),
+            refusal(f.send, 5),
+            refusal(f),
+        ]
+        charm.wait([f])
+        return [*facts, f.ready(), f.get(), f.get()]
+
+    def contribute_to(self, future):
+        self.reduce(future, 1, Reducer.sum)
+
+
+def refusal(func, *args):
+    try:
+        func(*args)
+    except Exception as error:
+        return type(error).__name__
+
+
+class Copies(Chare):
+    def facts(self, f):
+        """13.2: what can be seen of a future on another rank than its own."""
+        table = {f: 1, Future: 2}
+        return (f.fid, f.src, table[f], refusal(f.get), refusal(f.ready), refusal(charm.wait, [f]))
+
+    def send_readonly(self):
+        readonlies.shared_future(charm.myPe())
+
+    def send_global(self):
+        shared_global.send(charm.myPe())
+
+    def returns_exception(self):
+        return ValueError("returned")
+
+    def raises_exception(self):
+        raise ValueError("raised")
+
+
+class Sized:
+    """13.3: a sized collection that is neither list nor tuple."""
+
+    def __init__(self, items):
+        self.items = items
+
+    def __len__(self):
+        return len(self.items)
+
+    def __iter__(self):
+        return iter(self.items)
+
+
+def creation():
+    # 13.1
+    check(Future is charm.Future and Future is charm.createFuture, "one factory")
+    check(not isinstance(Future, type) and isinstance(Future(), charm4py.threads.Future))
+    equal([f.nvals for f in (Future(), Future(3), Future(num_vals=4))], [1, 3, 4])
+    # 13.2: fields
+    f = Future(2)
+    equal(
+        (f.src, f.nvals, f.values, f.gotvalues, f.error, f.blocked), (0, 2, [], False, None, False)
+    )
+    f("one")
+    charm.waitQD()
+    equal((f.values, f.ready(), f.gotvalues), (["one"], False, False), "one of two values")
+    f("two")
+    equal((f.get(), f.values, f.gotvalues), (["one", "two"], ["one", "two"], True))
+
+
+def travelling(group, ranks):
+    # 13.2: ownership, copies, readonlies, globals.
+    copies = Group(Copies)
+    f = Future()
+    if ranks > 1:
+        error = "Charm4PyError"
+        equal(copies[ranks - 1].facts(f, ret=True).get(), (f.fid, 0, 1, error, error, error))
+    copies.send_readonly()
+    readonlies.shared_future.get()
+    equal(sorted(readonlies.shared_future.values), list(range(ranks)), "in readonlies")
+    g = Future(num_vals=ranks)
+    charm.thisProxy.updateGlobals({"shared_global": g}, awaitable=True).get()
+    copies.send_global()
+    g.get()
+    equal(sorted(g.values), list(range(ranks)), "in globals")
+    # 13.2: returned or raised: get() raises, each time; the last of several.
+    for method in (copies[ranks - 1].returns_exception, copies[ranks - 1].raises_exception):
+        for how in ({"ret": True}, {"awaitable": True}):
+            f = method(**how)
+            raises(ValueError, f.get)
+            raises(ValueError, f.get)
+            check(f.ready())
+    f = Future(3)
+    f(KeyError("first"))
+    f(5)
+    f(ValueError("last"))
+    raises(ValueError, f.get, text="last")
+    equal([type(v) for v in f.values], [KeyError, int, ValueError])
+    # 13.4
+    error = "Charm4PyError"
+    for got in Group(Collective).run(ret=True).get():
+        equal(got, [True, True, "TypeError", error, error, True, ranks, ranks], "of allreduce()")
+
+
+def waiting(far):
+    # 13.3
+    fs = [far.echo(i, ret=True) for i in range(3)]
+    for objs in (fs, tuple(fs), Sized(fs), set(fs), dict.fromkeys(fs)):
+        equal(charm.wait(objs), None)
+        equal(sorted(f.get() for f in charm.iwait(objs)), [0, 1, 2])
+    equal(charm.wait(objs=fs), None, "by keyword")
+    equal(list(charm.iwait(objs=fs)), fs, "ready ones in list order")
+    for wrong in (fs[0], 5, None, iter(fs), (f for f in fs), [5], [fs[0], "x"]):
+        raises(TypeError, charm.wait, wrong)
+        raises(TypeError, lambda wrong=wrong: list(charm.iwait(wrong)))
+    failed = Future()
+    far.give_exception(failed)
+    equal(charm.wait([failed, *fs]), None, "an exception is a value, too")
+    equal([f is failed for f in charm.iwait([failed])], [True])
+    raises(ValueError, failed.get)
+    # A loop that is left before its end takes nothing from the futures.
+    fs = [Future() for _ in range(3)]
+    fs[1](1)
+    for f in charm.iwait(fs):
+        equal(f.get(), 1)
+        break
+    fs[0](0)
+    fs[2](2)
+    equal([f.get() for f in fs], [0, 1, 2])
+    it = charm.iwait(fs)
+    check(iter(it) is it and next(it) is fs[0], "an iterator")
+
+
 def main(args):
     ranks = charm.numPes()
+    readonlies.shared_future = Future(ranks)
     group = Group(Sender)
     far, near = group[ranks - 1], group[0]
+    creation()
+    travelling(group, ranks)
+    waiting(far)
 
     for peer in (near, far):
         f = Future()
@@ -149,7 +292,7 @@ def main(args):
     pickle.loads(pickle.dumps(f))("through pickle")
     equal(f.get(), "through pickle")
 
-    # wait and iwait
+    # 13.3
     fs = [far.answer_after(0.001 * (3 - i), i, ret=True) for i in range(4)]
     equal(charm.wait(fs), None, "wait")
     check(all(f.ready() for f in fs))
@@ -182,18 +325,20 @@ def main(args):
     callbacks(far)
     concurrent_futures(far)
 
-    # More futures than 16 bits count, also as targets of reductions.
+    # Defect 6: more futures than 16 bits count, also as targets of reductions.
     for _ in range(3):
         keep = [Future() for _ in range(25000)]
     del keep
-    f = Future()
+    f, g = Future(), Future()
     charm.startQD(f)
     equal(f.get(), None, "a late future as target")
-    finish(60)
+    Group(Collective).contribute_to(g)
+    equal(g.get(), ranks, "a late future as the target of a reduction")
+    finish(110)
 
 
 def several_waiters(far):
-    """Coroutines share futures, also those that another coroutine made, in every way of waiting."""
+    """Defects 2 and 11. Coroutines share futures, also those that another coroutine made, in every way of waiting."""
     pool = Chare(Waiting, onPE=0)
     for way in ("get", "wait_all", "iwait", "iwait", "async_get", "async_iwait"):
         pool.start(way)

@@ -4,9 +4,8 @@
 import array
 import random
 
-from charm4py.threads import NotThreadedError
-
 from charm4py import *
+from charm4py.threads import NotThreadedError
 from checks import check, equal, finish, raises
 
 try:
@@ -143,9 +142,182 @@ class End(Chare):
         return Channel(self, peer).recv()
 
 
+class Opener(Chare):
+    """One channel at a time, opened and used as the caller says."""
+
+    def __init__(self, peer=None):
+        self.refused = None
+        if peer is not None:
+            self.channel = Channel(self, peer)
+            self.refused = self.send_plainly("too early")
+
+    def open(self, peer):
+        self.channel = Channel(self, peer)
+
+    def open_local(self, peer):
+        self.channel = Channel(chare=self, remote=peer, local=self.thisProxy[self.thisIndex])
+
+    def open_and_send(self, peer):
+        """The request of the peer is here already: no wait, hence no coroutine is needed."""
+        self.channel = Channel(self, peer)
+        return self.send_plainly("at once"), self.channel.remote_port
+
+    def send_plainly(self, *args):
+        try:
+            return self.channel.send(*args)
+        except NotThreadedError:
+            return "refused"
+
+    def get_refused(self):
+        return self.refused
+
+    @coro
+    def send(self, *args):
+        return self.channel.send(*args)
+
+    @coro
+    def recv(self):
+        return self.channel.recv()
+
+    def send_many(self, count):
+        for i in range(count):
+            self.channel.send(i)
+
+    @coro
+    def recv_many(self, count):
+        return all(self.channel.recv() == i for i in range(count))
+
+    def state(self):
+        ch = self.channel
+        return ch.remote, ch.port, ch.remote_port, ch.ready()
+
+    def wrong(self, other):
+        calls = [
+            lambda: self.channel.send(1, key=2),
+            lambda: self.channel.recv(1),
+            lambda: Channel(self),
+            lambda: Channel(self, self.thisProxy[self.thisIndex], 5),
+            lambda: Channel(self, other, other),
+        ]
+        return [kind_of_error(call) for call in calls]
+
+
+def kind_of_error(call):
+    try:
+        call()
+    except Exception as error:
+        return type(error).__name__
+
+
+class Fan(Chare):
+    """Channels opened in the constructor, to all members and to itself."""
+
+    def __init__(self, n):
+        self.channels = [Channel(self, self.thisProxy[j]) for j in range(n)]
+
+    @coro
+    def exchange(self):
+        me = self.thisIndex[0]
+        for j, ch in enumerate(self.channels):
+            ch.send(me, j)
+        return [ch.recv() for ch in self.channels]
+
+    @coro
+    def first_ready(self, future):
+        got = []
+        for thing in charm.iwait([future, *self.channels]):
+            if thing is future:
+                got.append(thing.get())
+            else:
+                check(thing.ready(), "what iwait yields is ready")
+                got.append((self.channels.index(thing), thing.recv()))
+        return got
+
+    @coro
+    def all_ready(self):
+        charm.wait(self.channels)
+        return [ch.ready() for ch in self.channels], [ch.recv() for ch in self.channels]
+
+    def give(self, to, what):
+        self.channels[to].send(what)
+
+
+def opening(ranks):
+    # 14: n-th with n-th; what each side sees; send before and after the other end is open.
+    a, b = Chare(Opener, onPE=0), Chare(Opener, onPE=ranks - 1)
+    a.open(b, awaitable=True).get()
+    charm.waitQD()
+    equal(a.state(ret=True).get(), (b, 0, -1, False), "not connected yet")
+    equal(a.send_plainly(1, ret=True).get(), "refused", "before the other end is open")
+    held = a.send("held", ret=True)
+    charm.waitQD()
+    equal(held.ready(), False)
+    equal(b.open_and_send(a, ret=True).get(), (None, 0), "established when it is opened")
+    equal((held.get(), b.recv(ret=True).get(), a.recv(ret=True).get()), (None, "held", "at once"))
+    equal(a.state(ret=True).get(), (b, 0, 0, False))
+    equal(b.wrong(a, ret=True).get(), ["TypeError"] * 4 + ["ValueError"])
+    # Two coroutines receive on one channel.
+    both = [b.recv(ret=True), b.recv(ret=True)]
+    charm.waitQD()
+    a.send_plainly("one")
+    a.send_plainly("two")
+    equal([f.get() for f in both], ["one", "two"])
+    # More than 40000 messages may be on their way.
+    a.send_many(45000)
+    equal(b.recv_many(45000, ret=True).get(), True, "forty-five thousand, in order")
+    # In a constructor.
+    c = Chare(Opener, args=[b], onPE=0)
+    equal(c.get_refused(ret=True).get(), "refused")
+    b.open(c)
+    c.send("from a constructor's channel")
+    equal(b.recv(ret=True).get(), "from a constructor's channel")
+    # All kinds of chares, with and without `local`, equality of proxies.
+    group, some = Group(Opener), Group(Opener, onPEs=[0, ranks - 1])
+    grid, line = Array(Opener, (2, 2)), Array(Opener, 3)
+    for one, other in (
+        (group[0], grid[1, 1]),
+        (some[ranks - 1], line[2]),
+        (grid[0, 1], c),
+        (group[ranks - 1], some[0]),
+    ):
+        one.open(other)
+        other.open_local(one)
+        one.send("to other")
+        other.send("to one")
+        equal((one.recv(ret=True).get(), other.recv(ret=True).get()), ("to one", "to other"))
+        equal(one.state(ret=True).get()[0] == other, True, "remote equals a fresh proxy")
+    fan = Array(Fan, 5, args=[5])
+    equal(
+        fan.exchange(ret=True).get(),
+        [[(j, i) for j in range(5)] for i in range(5)],
+        "all with all, also oneself",
+    )
+    future = Future()
+    got = fan[0].first_ready(future, ret=True)
+    for step in (3, 0, "future", 1, 4, 2):
+        if step == "future":
+            future("a future")
+        else:
+            fan[step].give(0, step)
+        charm.waitQD()
+    equal(
+        got.get(),
+        [(3, 3), (0, 0), "a future", (1, 1), (4, 4), (2, 2)],
+        "in the order in which they become ready, together with a future",
+    )
+    got = fan[0].all_ready(ret=True)
+    for step in (3, 0, 1, 4):
+        fan[step].give(0, step)
+    charm.waitQD()
+    equal(got.ready(), False, "wait() wants all")
+    fan[2].give(0, 2)
+    equal(got.get(), ([True] * 5, [0, 1, 2, 3, 4]))
+
+
 class Main(Chare):
     def __init__(self, args):
         ranks = charm.numPes()
+        opening(ranks)
         group = Group(End)
         cells = Array(End, 2 * ranks)
         c0, c1 = Chare(End, onPE=0), Chare(End, onPE=ranks - 1)
@@ -158,6 +330,7 @@ class Main(Chare):
         if ranks > 1:
             pairs.append((group[0], group[ranks - 1]))
         for a, b in pairs:
+            # 14: ping-pong, order, what recv gives, direct path, pairing, refused arguments.
             equal(
                 [f.get() for f in (a.ping(b, 50, ret=True), b.pong(a, 50, ret=True))],
                 [True, True],
@@ -182,6 +355,7 @@ class Main(Chare):
             equal(both[1].get(), "still works", "a refused send sends nothing")
             check(both[0].get() != "no error", "unpicklable arguments raise at the sender")
 
+        # 14: channels to oneself; iwait.
         for c in (cells[0], group[ranks - 1], c1):
             equal(
                 c.loop(ret=True).get(), ["two", "one", "again", False, False], "channels to oneself"
@@ -196,6 +370,7 @@ class Main(Chare):
             "iwait over channels",
         )
 
+        # 14: without a coroutine.
         a, b = Chare(End, onPE=0), Chare(End, onPE=ranks - 1)
         a.open_plainly(b, awaitable=True).get()
         check(
@@ -235,7 +410,7 @@ class Main(Chare):
                     cells[j].pong(cells[i], 3, ret=True),
                 ]
         equal([bool(f.get()) for f in futures], [True] * len(futures), "random pairs")
-        finish(50)
+        finish(80)
 
 
 charm.start(Main)
