@@ -84,6 +84,7 @@ coll_new(c4pe_state_t *st, c4p_coll_t id, c4pe_class_t *cls, const c4p_coll_info
     coll->ndims = info->ndims;
     coll->single = info->kind == C4P_KIND_CHARE;
     bool some_ranks = info->kind == C4P_KIND_ARRAY && info->tag & C4PE_SOME_RANKS;
+    coll->some_ranks = some_ranks;
     coll->kind = info->kind == C4P_KIND_GROUP || some_ranks ? C4PE_KIND_GROUP : C4PE_KIND_ARRAY;
     if (st->making_main)
         coll->kind = C4PE_KIND_MAIN;

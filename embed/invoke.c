@@ -264,12 +264,13 @@ admit(c4pe_chare_t *chare, c4pe_entry_t *entry, PyObject *args, PyObject *kwargs
     return now;
 }
 
-/* A reduction without data calls methods without arguments; one that insists on a parameter gets
- * None. */
+/* A reduction without data, and quiescence, call methods without arguments. One that insists on a
+ * parameter gets None; of a section, one that can take an argument. */
 static int
-pad_empty_result(const c4pe_entry_t *entry, PyObject **args)
+pad_empty_result(const c4pe_entry_t *entry, bool of_section, PyObject **args)
 {
-    if (PyTuple_GET_SIZE(*args) > 0 || entry->nparams < 0 || entry->nrequired < 1)
+    bool takes_one = entry->nparams > 0 || (entry->flags & C4PE_VARARGS);
+    if (entry->nparams < 0 || (entry->nrequired < 1 && !(of_section && takes_one)))
         return 0;
     PyObject *padded = PyTuple_Pack(1, Py_None);
     if (padded == NULL)
@@ -286,7 +287,7 @@ prepare(const c4pe_entry_t *entry, c4p_msg_t *msg, PyObject **args, PyObject **k
         return take_keywords(args, kwargs_out);
     if (PyTuple_GET_SIZE(*args) == 0 && (c4p_msg_is_result(msg) || c4p_msg_len(msg) == 0) &&
         c4p_msg_object(msg) == NULL)
-        return pad_empty_result(entry, args);
+        return pad_empty_result(entry, c4p_msg_tag(msg) & C4PE_TAG_SECTION, args);
     return 0;
 }
 

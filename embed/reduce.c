@@ -351,7 +351,11 @@ c4pe_reduce_contribute(c4pe_chare_t *chare, PyObject *data, PyObject *reducer, P
     c4p_target_t target;
     contribution_t c = {.chare = chare, .data = data, .target = &target};
     if (prepare(&c, reducer, section) < 0 ||
-        c4pe_callback_target(chare->state, callback, &target) < 0 || contribute(&c) < 0)
+        c4pe_callback_target(chare->state, callback, &target) < 0)
+        return NULL;
+    if (c.section || chare->coll->some_ranks)
+        target.flags |= C4PE_TAG_SECTION;
+    if (contribute(&c) < 0)
         return NULL;
     Py_RETURN_NONE;
 }

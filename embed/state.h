@@ -21,9 +21,10 @@ typedef struct c4pe_pclass c4pe_pclass_t;
 
 /* Bits of c4p_msg_tag(), also of c4p_target_t.flags. */
 enum {
-    C4PE_TAG_SHARED = 1, /* several local elements get this message: arguments are decoded once */
-    C4PE_TAG_KWARGS = 2, /* the last of the arguments is a dict of keyword arguments */
-    C4PE_TAG_NATIVE = 4, /* for a reserved entry: no encoded list of arguments */
+    C4PE_TAG_SHARED = 1,  /* several local elements get this message: arguments are decoded once */
+    C4PE_TAG_KWARGS = 2,  /* the last of the arguments is a dict of keyword arguments */
+    C4PE_TAG_NATIVE = 4,  /* for a reserved entry: no encoded list of arguments */
+    C4PE_TAG_SECTION = 8, /* without data, it comes of a section: the argument is None */
 };
 
 /* ---- classes and entry methods ------------------------------------------------------------------ */
@@ -118,6 +119,7 @@ struct c4pe_coll {
     int kind; /* C4PE_KIND_… */
     int ndims;
     bool single;
+    bool some_ranks; /* a group of some ranks */
     PyObject *proxy; /* the whole collection's proxy, shared by thisProxy of all elements */
 };
 

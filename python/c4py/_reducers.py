@@ -160,6 +160,8 @@ def _combine_elementwise(
             raise TypeError(f"reducer '{name}' cannot combine lists of different lengths")
         return [functools.reduce(function, items) for items in zip(*rows)]
     arrays = [np.asarray(value) for value in contributions]
+    if name in ("sum", "product"):  # truth values count
+        arrays = [array.astype(np.int64) if array.dtype == bool else array for array in arrays]
     shapes = {array.shape for array in arrays}
     if len(shapes) > 1:
         raise TypeError(

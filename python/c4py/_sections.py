@@ -20,7 +20,7 @@ def split(
 ) -> list[Any]:
     """See ``charm.split``."""
     _check_whole(proxy, "charm.split()")
-    if not isinstance(numsections, int) or numsections < 1:
+    if not hasattr(numsections, "__index__") or numsections < 1:
         raise Charm4PyError(
             f"charm.split(): numsections must be a positive number, not {numsections!r}"
         )
@@ -52,6 +52,7 @@ def combine(*proxies: Any) -> Any:
         _check_whole(proxy, "charm.combine()")
     futures = [_c4py.section_members(proxy, None) for proxy in proxies]
     members = [member for future in futures for member, _ in _members(future)]
+    members.sort(key=_place)
     if not members:
         raise AssertionError("charm.combine(): the collections have no members")
     return _c4py.section_new(proxies[0], members)
@@ -68,6 +69,12 @@ def slice_of(proxy: Any, index: Any) -> Any:
     if not members:
         raise AssertionError(f"{proxy!r}[{index!r}]: no member lies in this range")
     return _c4py.section_new(proxy, members)
+
+
+def _place(member: Any) -> tuple[int, ...]:
+    """Members are ordered by index, whichever collection they are of; those of equal index stay in the order of the arguments."""
+    index = member.elemIdx
+    return index if isinstance(index, tuple) else (index,)
 
 
 def _members(future: Any) -> list[tuple[Any, Any]]:
@@ -108,7 +115,7 @@ def _parts_by_answer(
 def _numbers(answer: Any, name: str, member: Any) -> list[int]:
     try:
         return [answer.__index__()]
-    except AttributeError:
+    except (AttributeError, TypeError):  # numpy's arrays raise the latter
         pass
     try:
         return [number.__index__() for number in answer]

@@ -4,10 +4,9 @@
 import array as std_array
 import math
 
-from charm4py.charm import Charm4PyError
-
 import charm4py
 from charm4py import *
+from charm4py.charm import Charm4PyError
 from checks import check, equal, finish, raises
 
 try:
@@ -157,6 +156,160 @@ class Member(Chare):
         return out
 
 
+combined = []  # how many contributions each call of `counted` got, on this rank
+
+
+def counted(contributions):
+    combined.append(len(contributions))
+    return max(contributions)
+
+
+def with_index(data, chare):
+    return data, chare.thisIndex
+
+
+def note_place(result):
+    return ("post", charm.myPe(), result)
+
+
+def placed(contributions):
+    return max(contributions)
+
+
+Reducer.addReducer(counted)
+Reducer.addReducer(func=placed, pre=with_index, post=note_place)
+
+
+class Spellings(Chare):
+    """All ways of saying the same."""
+
+    def __init__(self):
+        self.calls = []
+
+    def contribute_all(self, target):
+        """Eight reductions back to back."""
+        self.reduce(target, 1, Reducer.sum)
+        self.reduce(callback=target, data=1, reducer=Reducer.sum)
+        self.reduce(target, 1, reducer=Reducer.sum, section=None)
+        self.contribute(1, Reducer.sum, target)
+        self.contribute(data=1, reducer=Reducer.sum, callback=target)
+        self.contribute(1, Reducer.sum, target, None)
+        charm.contribute(1, Reducer.sum, target, self)
+        charm.contribute(data=1, reducer=Reducer.sum, target=target, chare=self, section=None)
+
+    def empty_all(self, target):
+        self.reduce(target)
+        self.reduce(callback=target)
+        self.reduce(target, "ignored")
+        self.reduce(target, "ignored", Reducer.nop)
+        self.contribute(None, None, target)
+        self.contribute("ignored", Reducer.nop, target)
+
+    @coro
+    def allreduce_all(self):
+        return [
+            self.allreduce(1, Reducer.sum).get(),
+            self.allreduce(data=1, reducer=Reducer.sum, section=None).get(),
+            self.allreduce().get(),
+            self.allreduce("ignored").get(),
+            self.allreduce("ignored", Reducer.nop).get(),
+            self.allreduce(reducer=Reducer.gather, data=None).get(),
+        ]
+
+    def custom(self, name, target):
+        data = self.thisIndex if isinstance(self.thisIndex, int) else self.thisIndex[0]
+        self.reduce(target, data, getattr(Reducer, name))
+
+    def any(self, *args):
+        self.calls.append(args)
+
+    def optional(self, x="default"):
+        self.calls.append(x)
+
+    def nothing(self):
+        self.calls.append("nothing")
+
+    @when("self.calls is not None")
+    @coro
+    def conditional(self, x="default"):
+        self.calls.append(x)
+
+    def take(self):
+        calls, self.calls = self.calls, []
+        return calls
+
+    def combined(self):
+        numbers = list(combined)
+        combined.clear()
+        return numbers
+
+    @coro
+    def many(self, rounds, members):
+        """Neither mixed up nor lost."""
+        return all(
+            self.allreduce(i * (self.thisIndex is not None), Reducer.sum).get() == i * members
+            for i in range(rounds)
+        )
+
+
+class SpellingsToo(Spellings):
+    pass
+
+
+def spellings(ranks):
+    group, array, single = Group(Spellings), Array(Spellings, 5), Chare(Spellings, onPE=ranks - 1)
+    some = Group(Spellings, onPEs=[ranks - 1])
+    far = Group(Spellings)
+    for proxy, n in ((group, ranks), (array, 5), (single, 1), (some, 1)):
+        # 6.3, 15.7: arguments by position and by name; 15.10: back to back.
+        f = Future(8)
+        proxy.contribute_all(f)
+        equal(f.get(), [n] * 8, "every spelling")
+        got = proxy.allreduce_all(ret=True).get()
+        want = [n, n, None, None, None, [None] * n]
+        equal(got, want if proxy is single else [want] * n, "allreduce")
+        # 15.6: without data a future gets None. A method gets nothing; from a group of some ranks
+        # None, if it takes an argument.
+        f = Future(6)
+        proxy.empty_all(f)
+        equal(f.get(), [None] * 6)
+        for name, plain, constrained in (
+            ("any", (), (None,)),
+            ("optional", "default", None),
+            ("nothing", "nothing", "nothing"),
+            ("conditional", "default", None),
+        ):
+            proxy.empty_all(getattr(far, name))
+            charm.waitQD()
+            want = constrained if proxy is some else plain
+            equal(far.take(ret=True).get(), [[want] * 6] * ranks, name)
+        # 15.8: pre and post; a reducer of the program's is not called for one contributor.
+        far.combined(awaitable=True).get()
+        f = Future()
+        proxy.custom("counted", f)
+        last = ranks - 1 if proxy is some else n - 1
+        equal(f.get(), last)
+        numbers = sum(far.combined(ret=True).get(), [])
+        check(all(k >= 2 for k in numbers), "lists of at least two")
+        equal(sum(k - 1 for k in numbers), n - 1, "each contribution goes in once")
+        f = Future()
+        proxy.custom("placed", f)
+        index = last if proxy in (group, some) else (last,)
+        equal(f.get(), ("post", 0, (last, index)), "the chare for pre; post where it is delivered")
+        proxy.custom("placed", far.any)
+        charm.waitQD()
+        want = [[(("post", pe, (last, index)),)] for pe in range(ranks)]
+        equal(far.take(ret=True).get(), want, "post once for each place of delivery")
+    # 15.9: a thousand allreduces each, over four collections at once.
+    futures = [
+        group.many(1000, ranks, ret=True),
+        array.many(1000, 5, ret=True),
+        Array(SpellingsToo, 2 * ranks).many(1000, 2 * ranks, ret=True),
+        single.many(1000, 1, ret=True),
+    ]
+    equal([f.get() for f in futures], [[True] * ranks, [True] * 5, [True] * 2 * ranks, True])
+
+
 class Early(Chare):
     """Contributes in its constructor, before other members exist."""
 
@@ -168,6 +321,7 @@ class Main(Chare):
     def __init__(self, args):
         ranks = charm.numPes()
         self.got = []
+        spellings(ranks)
         group, array_ = Group(Member), Array(Member, 3 * ranks + 1)
         single = Chare(Member, onPE=ranks - 1)
         for proxy, n in ((group, ranks), (array_, 3 * ranks + 1), (single, 1)):
@@ -188,7 +342,7 @@ class Main(Chare):
             )
             values = proxy.all_async(ret=True).get()
             equal(values if proxy is not single else [values], [n] * n, "allreduce in async def")
-        # The error is raised before anything is contributed, so the next reduction is not
+        # 15.2, 15.8: what is refused. The error is raised before anything is contributed, so the next reduction is not
         # disturbed.
         check(
             all(v.startswith("refused") for v in group.all_plain(ret=True).get()),
@@ -211,6 +365,7 @@ class Main(Chare):
         group.give("1", "sum", f)
         equal(f.get(), ranks, "nothing was contributed by the refused calls")
 
+        # 15.10: contributions in constructors; 15.2: names; 15.8: name clashes, adding while running.
         f = Future()
         Array(Early, 5, args=[f])
         equal(f.get(), 5)
@@ -226,7 +381,7 @@ class Main(Chare):
         f = Future()
         group.give("i + 1", "added_later", f)
         equal(f.get(), math.prod(range(1, ranks + 1)), "a reducer added while running")
-        finish(150)
+        finish(300)
 
     def receive(self, *result):
         self.got.append(result)
@@ -239,7 +394,14 @@ class Main(Chare):
     def kinds(self, p, n):
         r = self.reduced
         total = n * (n - 1) // 2
+        # 15.3: kinds of data; one item gives a scalar.
         equal(r(p, "i", "sum"), total, "sum of ints")
+        for one in ("[i]", "(i,)", "range(i, i + 1)", "std_array.array('q', [i])"):
+            equal(r(p, one, "sum"), total, one)
+        equal(r(p, "[i * 0.5]", "max"), (n - 1) * 0.5)
+        if n == 1:
+            for same in ([1, 0.5], [[1, 2], [3, 4]], [], ["x"], {"k": 1}):
+                equal(r(p, repr(same), "sum"), same, "of one contributor: unchanged")
         product = (math.factorial(n) + 2**63) % 2**64 - 2**63
         equal(r(p, "i + 1", "product"), product, "product of ints, with 64-bit wrap-around")
         equal(r(p, "i", "max"), n - 1)
@@ -257,8 +419,6 @@ class Main(Chare):
             [[total, n], [2 * n, 3 * n]],
             "nested lists",
         )
-        value = r(p, "[i]", "sum")
-        check(value == total or list(value) == [total], "a list of one item")
         equal(
             list(r(p, "std_array.array('d', [i, 1])", "sum")),
             [float(total), float(n)],
@@ -272,6 +432,13 @@ class Main(Chare):
         equal(bool(r(p, "Number(i)", "logical_and")), False, "truth of objects")
         equal(bool(r(p, "Number(i)", "logical_or")), n > 1, "truth of objects")
 
+        # 15.3: logical reducers; truth values count in sums.
+        if n > 1:
+            equal(int(r(p, "i > 0", "sum")), n - 1, "a sum of truth values")
+            equal([int(x) for x in r(p, "[True, i == 0]", "sum")], [n, 1])
+            equal([int(x) for x in r(p, "[True, i == 0]", "product")], [1, 0])
+        equal(type(r(p, "True", "logical_or")), int, "a truth value gives 0 or 1")
+        equal(type(r(p, "[True]", "logical_xor")), int)
         equal(bool(r(p, "True", "logical_and")), True)
         equal(bool(r(p, "i > 0", "logical_and")), False)
         equal(bool(r(p, "i == 0", "logical_or")), True)
@@ -287,6 +454,7 @@ class Main(Chare):
             [n % 2 == 1, True, False],
         )
 
+        # 15.5 and 15.8
         equal(r(p, "(i, str(i))", "gather"), [(i, str(i)) for i in range(n)], "gather, by index")
         equal(r(p, "None", "gather"), [None] * n)
         equal(r(p, "'x' * (i + 1)", "longest"), "x" * n, "a reducer of the program's")
@@ -302,6 +470,22 @@ class Main(Chare):
                 equal(type(value[0]), want, f"{name} of {kind}")
         value = r(p, "(np.int64(i) if i else 0, np.argmin(np.array([5, i - 1])))", "minloc")
         equal(value, (0, 1), "integers of two types")
+        if n > 1:
+            equal(int(r(p, "np.bool_(i > 0)", "sum")), n - 1)
+            value = r(p, "np.array([True, i > 0])", "sum")
+            equal((value.dtype.kind, value.tolist()), ("i", [n, n - 1]), "truth values count")
+        for one in ("np.array([i])", "np.array([[i]])", "np.array(i)", "np.int32(i)"):
+            equal(r(p, one, "sum"), total, one)
+        for kind in ("np.int64", "np.int32", "np.uint8", "np.float32", "np.float64"):
+            want = float if "float" in kind else int
+            equal(r(p, f"{kind}(i + 1)", "min"), want(1), kind)
+        for ints in ("[i, 2]", "(i, 2)", "range(i, i + 2)"):
+            value = r(p, ints, "max")
+            equal((type(value), value.dtype), (np.ndarray, np.dtype(np.int64)), ints)
+        equal(r(p, "[i * 0.5, 2.0]", "max").dtype, np.dtype(np.float64))
+        for code in "bBhHiIlLqQfd":
+            value = r(p, f"std_array.array('{code}', [i, 1])", "max")
+            equal((value.dtype, value.tolist()), (np.dtype(code), [n - 1, 1]), f"array of {code}")
         value = r(p, "np.int64(i)", "sum")
         equal(int(value), total, "numpy scalars")
         equal(int(r(p, "np.uint8(200)", "sum")), 200 * n % 256, "uint8 wraps")
@@ -365,6 +549,7 @@ class Main(Chare):
     def targets(self, p, n, group, array_, single):
         total = n * (n - 1) // 2
         ranks = charm.numPes()
+        # 15.6 and 15.7
         for name in ("barrier", "nop", "none"):
             f = Future()
             getattr(p, name)(f)

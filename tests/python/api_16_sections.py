@@ -5,7 +5,13 @@ import random
 
 from charm4py import *
 from charm4py.charm import Charm4PyError
+from charm4py.threads import NotThreadedError
 from checks import check, equal, finish, raises
+
+try:
+    import numpy as np
+except ImportError:
+    np = None
 
 DIVISOR = 3
 
@@ -215,16 +221,13 @@ def test_combine(array, group, odd, ranks, n):
     joined = charm.combine(odd, group, odd)
     equal(
         joined.me(ret=True).get(),
-        [(i,) for i in range(1, n, 2)] + list(range(ranks)),
+        sorted([(i,) for i in range(1, n, 2)] + list(range(ranks)), key=as_tuple),
         "who occurs twice is a member once",
     )
     mixed = charm.combine(array, other)
     equal(len(mixed.me(ret=True).get()), n + 3)
-    equal(
-        mixed.me(ret=True).get()[n : n + 3],
-        [("other", (i,)) for i in range(3)],
-        "another class: its method of the same name",
-    )
+    want = [x for i in range(3) for x in ((i,), ("other", (i,)))] + [(i,) for i in range(3, n)]
+    equal(mixed.me(ret=True).get(), want, "another class: its method of the same name; by index")
     done = Future()
     mixed.give(mixed, done)
     equal(done.get(), sum(range(1, n + 1)) + 3000, "one reduction over all of them")
@@ -234,12 +237,214 @@ def test_combine(array, group, odd, ranks, n):
     (part,) = charm.split(mixed, 1, elems=[(0,), (1,)])
     equal(
         part.me(ret=True).get(),
-        [(0,), (1,), ("other", (0,)), ("other", (1,))],
+        [(0,), ("other", (0,)), (1,), ("other", (1,))],
         "an index selects all members that have it",
     )
     raises(TypeError, lambda: mixed[0], text="several collections")
     raises(Charm4PyError, charm.combine)
     raises(AssertionError, charm.combine, array[0], text="one element")
+
+
+def as_tuple(index):
+    return index if isinstance(index, tuple) else (index,)
+
+
+class Gatherer(Chare):
+    """Contributes what sorts the other way round than its index, and objects that do not sort at all."""
+
+    def give(self, section, target, what, reducer):
+        mine = -as_tuple(self.thisIndex)[0]
+        values = {"place": mine, "dict": {"at": mine}, "index": self.thisIndex, "none": None}
+        values |= {"bool": True, "bools": [True, mine == 0], "name": type(self).__name__}
+        self.reduce(target, values[what], getattr(Reducer, reducer), section)
+
+    def barrier(self, section, target):
+        self.reduce(target, section=section)
+
+    def barrier_nop(self, section, target):
+        self.contribute("ignored", Reducer.nop, target, section)
+
+    def any(self, *args):
+        self.heard = args
+
+    def optional(self, x="default"):
+        self.heard = x
+
+    def nothing(self):
+        self.heard = "nothing"
+
+    def required(self, x):
+        self.heard = x
+
+    def get_heard(self):
+        return self.heard
+
+    @coro
+    def many(self, section, n):
+        total = 0
+        for _ in range(n):
+            total += self.allreduce(1, Reducer.sum, section=section).get()
+        return total
+
+    @when("self.level >= level")
+    def from_level(self, level, then="x"):
+        return then
+
+    level = 0
+
+    def set_level(self, level):
+        self.level = level
+
+    def refused(self, section):
+        for call in (
+            lambda: charm.split(self.thisProxy, 1, number_zero),
+            lambda: charm.combine(self.thisProxy, section),
+            lambda: section[0:1],
+        ):
+            try:
+                call()
+                return "not refused"
+            except NotThreadedError:
+                pass
+        return [part.issec for part in charm.split(section_group, 1, elems=[[0]])]
+
+
+class Renamed(Gatherer):
+    pass
+
+
+def number_zero(chare):
+    return 0
+
+
+def all_of(value):
+    def answer(chare):
+        return value
+
+    return answer
+
+
+def first_three(chare):
+    return [number for number in range(3) if chare.thisIndex[0] != number]
+
+
+def test_ways_of_cutting(ranks):
+    # 16.1: what section_func may return; keywords; numbers of numpy.
+    array = Array(Gatherer, 6)
+    everyone = [(i,) for i in range(6)]
+
+    def indexes(sections):
+        out = []
+        for section in sections:
+            done = Future()
+            section.give(section, done, "index", "gather")
+            out.append(done.get())
+        return out
+
+    for answer in ([0, 1], (0, 1), {0, 1}, [1, 0, 0, -5, 1], range(2)):
+        equal(indexes(charm.split(array, 2, all_of(answer))), [everyone] * 2, repr(answer))
+    for answer in (0, False, [0], [0, 0]):
+        equal(indexes(charm.split(array, 1, all_of(answer))), [everyone], repr(answer))
+    equal(
+        indexes(charm.split(proxy=array, numsections=3, section_func=first_three, elems=None)),
+        [[i for i in everyone if i != (number,)] for number in range(3)],
+    )
+    for wrong in (None, 1.5, ["x"], "x"):
+        raises(TypeError, charm.split, array, 1, all_of(wrong), text="must return")
+    raises(AssertionError, charm.split, array, 2, all_of([0, 1, 2]), text="section 2")
+    raises(AssertionError, charm.split, array, 1, all_of(-1), text="no members")
+    raises(AssertionError, charm.split, array, 1, all_of([]), text="no members")
+    for wrong in (0, -1, "x", None, 1.5):
+        raises(Charm4PyError, charm.split, array, wrong, number_zero, text="numsections")
+    raises(AssertionError, charm.split, array, 2, elems=[[1], []], text="no members")
+    raises(AssertionError, charm.split, array, 1, elems=[(77,)], text="no members")
+    raises(Charm4PyError, charm.split, array, 1, number_zero, [[1]])
+    if np is not None:
+        equal(indexes(charm.split(array, np.int64(1), all_of(np.int32(0)))), [everyone])
+        equal(indexes(charm.split(array, 2, all_of(np.array([0, 1])))), [everyone] * 2)
+        equal(indexes(charm.split(array, 1, elems=np.arange(2))), [everyone[:2]])
+    # Two dimensions; elements inserted one by one; a group.
+    grid = Array(Gatherer, (3, 3))
+    (part,) = charm.split(grid, 1, elems=[(2, 2), (0, 1), (2, 2), (9, 9)])
+    equal(indexes([part]), [[(0, 1), (2, 2)]], "flat, of tuples")
+    dynamic = Array(Gatherer, ndims=1)
+    for i in (4, 0, 2):
+        dynamic.ckInsert(i)
+    dynamic.ckDoneInserting()
+    equal(indexes(charm.split(dynamic, 1, number_zero)), [[(0,), (2,), (4,)]])
+    equal(indexes([dynamic[0:4]]), [[(0,), (2,)]])
+    group = Group(Gatherer)
+    equal(indexes(charm.split(group, 1, elems=range(ranks))), [list(range(ranks))])
+    equal(
+        indexes(charm.split(group, 2, elems=({0}, (ranks - 1, 0)))), [[0], sorted({0, ranks - 1})]
+    )
+    # 16.4: the number is the same everywhere and no two have the same.
+    far = Chare(Cell, onPE=ranks - 1)
+    (known,) = charm.split(array, 1, number_zero)
+    others = [array[0:6], group[0:1], part, known]
+    far.hear(known)
+    equal(far.what_heard(ret=True).get().section, known.section)
+    equal(len({s.section[1] for s in others}), 4)
+    check(array[0:6] != array[0:6] and known == known, "equal bounds, different sections")
+    check(known != array and array != known and known != "x" and not known == array[0])
+    # 16.1: waits, so coroutines only, but for elems of a whole group.
+    charm.thisProxy.updateGlobals({"section_group": group}, awaitable=True).get()
+    equal(array[5].refused(known, ret=True).get(), [True])
+
+
+def test_section_reductions(ranks):
+    # 15.4, 15.5 and 15.6: reductions over sections, ordered by index whatever is contributed.
+    array, other, group = Array(Gatherer, 6), Array(Renamed, 3), Group(Gatherer)
+    mixed, part = charm.combine(array, other), array[1:5]
+
+    def reduced(section, what, reducer):
+        done = Future()
+        section.give(section, done, what, reducer)
+        return done.get()
+
+    equal(reduced(part, "place", "gather"), [-1, -2, -3, -4])
+    want = [-0, -0, -1, -1, -2, -2, -3, -4, -5]
+    equal(reduced(mixed, "place", "gather"), want, "defect 14: by index, not by data")
+    equal(reduced(mixed, "dict", "gather"), [{"at": i} for i in want], "what cannot be sorted")
+    names = ["Gatherer", "Renamed"] * 3 + ["Gatherer"] * 3
+    equal(reduced(mixed, "name", "gather"), names, "ties: in the order of the arguments")
+    reverse = charm.combine(other, array)
+    equal(reduced(reverse, "name", "gather")[:4], ["Renamed", "Gatherer"] * 2)
+    both = charm.combine(group, array)
+    got = reduced(both, "index", "gather")
+    want = sorted([*range(ranks), *[(i,) for i in range(6)]], key=as_tuple)
+    equal(got, want, "indexes of two kinds")
+    pieces = charm.combine(array[4:6], array[0:2], array[1:3])
+    equal(reduced(pieces, "index", "gather"), [(0,), (1,), (2,), (4,), (5,)], "pieces, in order")
+    equal(pieces.get_heard.__name__, "get_heard")
+    equal(reduced(part, "none", "gather"), [None] * 4)
+    equal(reduced(part, "place", "sum"), -10)
+    equal(int(reduced(part, "bool", "sum")), 4, "truth values count")
+    equal([int(x) for x in reduced(array[0:3], "bools", "sum")], [3, 1])
+    # 15.6: an empty one gives a future None, and a method None if it takes an argument.
+    for name in ("barrier", "barrier_nop"):
+        done = Future()
+        getattr(part, name)(part, done)
+        equal(done.get(), None, "defect 13: nop in sections")
+        for target in (array, array[0], part, other, group[ranks - 1]):
+            for method, want in (
+                ("any", (None,)),
+                ("optional", None),
+                ("nothing", "nothing"),
+                ("required", None),
+            ):
+                getattr(part, name)(part, getattr(target, method))
+                charm.waitQD()
+                got = target.get_heard(ret=True).get()
+                equal(got, [want] * len(got) if isinstance(got, list) else want, method)
+    # 7.3 and 12.2: conditions, ret and awaitable.
+    futures = [part.from_level(2, ret=True), part.from_level(2, awaitable=True)]
+    array.set_level(2)
+    equal([f.get() for f in futures], [["x"] * 4, None])
+    equal(part.from_level(then="y", level=0, ret=True).get(), ["y"] * 4)
+    # Defect 16: more than 65535 reductions on one section.
+    (alone,) = charm.split(array, 1, elems=[(0,)])
+    equal(alone.many(alone, 66000, ret=True).get(), [66000])
 
 
 def test_slices(array, group, ranks, n):
@@ -320,8 +525,10 @@ def main(args):
     test_slices(array, group, ranks, n)
     test_elsewhere(array, ranks, n)
     test_some_ranks(ranks)
+    test_ways_of_cutting(ranks)
+    test_section_reductions(ranks)
     test_generations(ranks)
-    finish(85)
+    finish(170)
 
 
 charm.start(main)

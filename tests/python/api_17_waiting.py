@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Quiescence, sleep, timers, awaitCreation; hosts and trees."""
 
+import pickle
 import time
 
-from charm4py.charm import Charm4PyError
-
 from charm4py import *
+from charm4py.charm import Charm4PyError
 from checks import check, equal, finish, raises
 
 
@@ -65,9 +65,204 @@ class Spreader(Chare):
         return "quiet"
 
 
+class Slow(Chare):
+    """Its constructor takes a while."""
+
+    @coro
+    def __init__(self):
+        charm.sleep(0.005)
+        self.made = True
+
+    def is_made(self):
+        return self.made
+
+
+class Placement(ArrayMap):
+    def procNum(self, index):
+        return index[0] % charm.numPes()
+
+
+class Heard(Chare):
+    """Remembers how its methods were called."""
+
+    def __init__(self):
+        self.calls = []
+
+    def any(self, *args):
+        self.calls.append(args)
+
+    def nothing(self):
+        self.calls.append("nothing")
+
+    def optional(self, x="default"):
+        self.calls.append(x)
+
+    def take(self):
+        calls, self.calls = self.calls, []
+        return calls
+
+    def ask_quiescence(self, callback):
+        return charm.startQD(callback)
+
+    def block(self, secs):
+        begin = time.perf_counter()
+        result = charm.sleep(secs)
+        return result, time.perf_counter() - begin >= secs
+
+    @coro
+    def hop(self, step, begin, done):
+        """A chain of sleeps over all ranks."""
+        charm.sleep(0.02)
+        assert time.perf_counter() - begin >= 0.02 * (step + 1), step
+        if step == 7:
+            done(step)
+        else:
+            self.thisProxy[(self.thisIndex + 1) % charm.numPes()].hop(step + 1, begin, done)
+
+    @coro
+    def stream(self, peer, n, lead):
+        channel = Channel(self, self.thisProxy[peer])
+        for i in range(n):
+            if lead:
+                channel.send(i)
+            else:
+                self.last = channel.recv()
+        return n
+
+    def get_last(self):
+        return self.last
+
+    @coro
+    def send_unreceived(self):
+        """Data that nobody receives is no work."""
+        me = self.thisProxy[self.thisIndex]
+        self.kept = Channel(self, me)
+        self.kept.send("for nobody")
+
+    def chain(self, n):
+        """One reduction after the other."""
+        self.count = n
+        if n > 0:
+            self.reduce(self.thisProxy.chain, n - 1, Reducer.max)
+
+    def get_count(self):
+        return self.count
+
+
+def await_creation(ranks):
+    # 17: awaitCreation
+    group, array, single = Group(Slow), Array(Slow, 2 * ranks), Chare(Slow, onPE=ranks - 1)
+    check(hasattr(group, "creation_future"))
+    raises(Charm4PyError, charm.awaitCreation, pickle.loads(pickle.dumps(group)))
+    equal(charm.awaitCreation(group, array, single), None, "coroutine constructors have ended")
+    equal(group.is_made(ret=True).get(), [True] * ranks)
+    equal(array.is_made(ret=True).get(), [True] * 2 * ranks)
+    equal(single.is_made(ret=True).get(), True)
+    for used in (group, array, single):
+        raises(Charm4PyError, charm.awaitCreation, used, text="once")
+    for wrong in (5, None, "x", [group], Slow, Group(Placement), Array(Slow, ndims=1), group[0]):
+        raises(Charm4PyError, charm.awaitCreation, wrong)
+    one, other = Group(Heard), Group(Heard)
+    raises(Charm4PyError, charm.awaitCreation, one, 5)
+    charm.awaitCreation(other)
+
+
+def quiescence(ranks):
+    # 17: startQD with every kind of callback; sections get one None, if the method can take it.
+    group, array, single = Group(Heard), Array(Heard, 4), Chare(Heard)
+    section = array[0:4:2]
+    for target in (group, array, group[ranks - 1], array[1], single, section):
+        whole = array if target is section else target
+        for name in ("any", "nothing", "optional"):
+            equal(charm.startQD(getattr(target, name)), None)
+        charm.waitQD()
+        calls = whole.take(ret=True).get()
+        if not calls or not isinstance(calls[0], list):
+            calls = [calls]
+        want = [(None,), "nothing", None] if target is section else [(), "nothing", "default"]
+        for index, got in enumerate(calls):
+            if target is section and index % 2:
+                want_here = []
+            else:
+                want_here = want
+            equal(sorted(got, key=repr), sorted(want_here, key=repr), repr(target))
+    f = Future(ranks)
+    group.ask_quiescence(f)
+    f.get()
+    equal(f.values, [None] * ranks, "asked for on every rank")
+    f = Future()
+    equal(charm.startQD(callback=f), None, "by keyword")
+    equal(f.get(), None)
+    for wrong in (None, 5, group, len, group.any.__name__):
+        raises(TypeError, charm.startQD, wrong)
+    # Messages of any kind count: channel data, reductions, values of futures, pool tasks.
+    if ranks > 1:
+        group[0].stream(ranks - 1, 400, True)
+        group[ranks - 1].stream(0, 400, False)
+        charm.waitQD()
+        equal(group[ranks - 1].get_last(ret=True).get(), 399, "channel data")
+    group.chain(50)
+    charm.waitQD()
+    equal(group.get_count(ret=True).get(), [0] * ranks, "a chain of reductions")
+    if ranks > 1:
+        tasks = charm.pool.map_async(abs, list(range(-50, 0)))
+        charm.waitQD()
+        check(tasks.ready(), "pool tasks")
+    group[ranks - 1].send_unreceived(awaitable=True).get()
+    charm.waitQD()
+
+
+def sleep_and_timers(ranks):
+    # 17: sleep
+    group, array = Group(Heard), Array(Heard, 4)
+    section = array[1:3]
+    for secs in (0, 0.001, 1e-9):
+        equal(charm.sleep(secs), None)
+    equal(charm.sleep(secs=0.001), None, "by keyword")
+    raises(ValueError, charm.sleep, -1)
+    raises(TypeError, charm.sleep, "x")
+    raises(TypeError, charm.sleep)
+    equal(group[ranks - 1].block(0.005, ret=True).get(), (None, True), "in the main context")
+    done = Future()
+    group[0].hop(0, time.perf_counter(), done)
+    equal(done.get(), 7, "eight hops, each late enough")
+    # 17: timers
+    seen = []
+    charm.scheduleCallableAfter(lambda *args: seen.append(args), 0.002, [1, 2])
+    charm.scheduleCallableAfter(lambda *args: seen.append(args), 0.004)
+    charm.scheduleCallableAfter(
+        callable=lambda *args: seen.append(args), secs=0.006, args=(charm.myPe(),)
+    )
+    for target in (group, group[ranks - 1], section, array[0]):
+        charm.scheduleCallableAfter(target.any, 0.001, ["late"])
+    f = Future(3)
+    charm.scheduleCallableAfter(f, 0.008)
+    charm.scheduleCallableAfter(f.send, 0.009, [4])
+    charm.scheduleCallableAfter(lambda: f(charm.threadMgr.isMainThread()), 0.010)
+    equal(f.get(), [None, 4, True], "a future, its send, a function in the main context")
+    equal(seen, [(1, 2), (), (0,)], "with arguments and without")
+    charm.waitQD()
+    calls = group.take(ret=True).get()
+    equal([len(c) for c in calls], [1] * (ranks - 1) + [2])
+    equal(calls[0][0], ("late",))
+    equal([len(c) for c in array.take(ret=True).get()], [1, 1, 1, 0])
+
+    async def not_awaited():
+        pass
+
+    raises(TypeError, charm.scheduleCallableAfter, not_awaited, 0.1, text="async def")
+    raises(TypeError, charm.scheduleCallableAfter, None, 0.1)
+    raises(TypeError, charm.scheduleCallableAfter, len, "x")
+    raises(TypeError, charm.scheduleCallableAfter, len, 0.1, 5)
+    raises(ValueError, charm.scheduleCallableAfter, len, float("nan"))
+
+
 class Main(Chare):
     def __init__(self, args):
         ranks = charm.numPes()
+        await_creation(ranks)
+        quiescence(ranks)
+        sleep_and_timers(ranks)
         self.events = []
         g = Group(Spreader)
         for depth in (0, 1, 5, 10):
@@ -124,7 +319,7 @@ class Main(Chare):
         g.release()
         equal(parked.get(), ["released"] * ranks)
 
-        # Timers: not early, in order of time, functions, futures and methods; many at once.
+        # Defect 9: more than 127 timers. Timers: not early, in order of time, functions, futures and methods; many at once.
         order = []
         begin = time.perf_counter()
         for secs in (0.03, 0.01, 0.02):
@@ -163,7 +358,7 @@ class Main(Chare):
         )
 
         self.trees(ranks)
-        finish(46)
+        finish(120)
 
     def event(self, *args):
         self.events.append(args)
