@@ -74,7 +74,7 @@ call_plain_how(c4pe_proxy_t *proxy, c4pe_entry_t *entry, PyObject *const *args, 
     if (proxy->flags & C4PE_PROXY_ELEMENT) {
         status = c4p_send(st->rt, proxy->ref, entry->id, msg);
     } else {
-        c4p_msg_set_tag(msg, C4PE_TAG_SHARED);
+        c4p_msg_set_tag(msg, C4PE_TAG_SHARED | c4pe_section_tag(proxy));
         status = c4p_bcast(st->rt, proxy->ref.coll, entry->id, msg, C4P_BCAST_NO_REPLY, 0);
     }
     if (status != C4P_OK)
@@ -111,7 +111,7 @@ send_with_reply(c4pe_proxy_t *proxy, c4pe_entry_t *entry, c4p_msg_t *msg, uint32
         c4p_msg_set_tag(msg, tag);
         status = c4p_call(st->rt, proxy->ref, entry->id, msg, c4pe_future_id(future));
     } else {
-        c4p_msg_set_tag(msg, tag | C4PE_TAG_SHARED);
+        c4p_msg_set_tag(msg, tag | C4PE_TAG_SHARED | c4pe_section_tag(proxy));
         status = c4p_bcast(st->rt, proxy->ref.coll, entry->id, msg,
                            how->ret ? C4P_BCAST_GATHER : C4P_BCAST_DONE, c4pe_future_id(future));
     }
@@ -132,7 +132,7 @@ send_without_reply(c4pe_proxy_t *proxy, c4pe_entry_t *entry, c4p_msg_t *msg, uin
         c4p_msg_set_tag(msg, tag);
         status = c4p_send(st->rt, proxy->ref, entry->id, msg);
     } else {
-        c4p_msg_set_tag(msg, tag | C4PE_TAG_SHARED);
+        c4p_msg_set_tag(msg, tag | C4PE_TAG_SHARED | c4pe_section_tag(proxy));
         status = c4p_bcast(st->rt, proxy->ref.coll, entry->id, msg, C4P_BCAST_NO_REPLY, 0);
     }
     if (status != C4P_OK)
@@ -374,7 +374,7 @@ call_keywords_how(c4pe_proxy_t *proxy, c4pe_entry_t *entry, PyObject *const *arg
     if (taken < 0)
         return NULL;
     if (taken == PyTuple_GET_SIZE(kwnames) && entry->kwonly == NULL &&
-        (entry->params == NULL || nargs >= entry->nrequired))
+        (entry->params == NULL || nargs >= entry->nrequired) && c4pe_section_tag(proxy) == 0)
         /* the receiver fills in the same defaults */
         return send_as_asked_how(proxy, entry, args, nargs, 0, &how, profiled);
     binding_t b;

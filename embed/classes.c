@@ -3,6 +3,7 @@
  * because the package adds them in an order that does not depend on the rank. */
 #include "move.h"
 #include "channel.h"
+#include "joined.h"
 #include "section.h"
 #include "profile.h"
 #include "state.h"
@@ -90,6 +91,7 @@ c4pe_class_look(c4pe_chare_t *chare)
 static void
 entry_clear(c4pe_entry_t *entry)
 {
+    c4pe_joined_free(entry);
     Py_CLEAR(entry->name);
     Py_CLEAR(entry->func);
     Py_CLEAR(entry->params);

@@ -3,6 +3,7 @@
  * destroy. */
 #include "codec.h"
 #include "coroutine.h"
+#include "joined.h"
 #include "move.h"
 #include "process.h"
 #include "profile.h"
@@ -279,16 +280,36 @@ pad_empty_result(const c4pe_entry_t *entry, bool of_section, PyObject **args)
     return 0;
 }
 
-/* The rare cases before the call: keywords, results of reductions. */
-static int
-prepare(const c4pe_entry_t *entry, c4p_msg_t *msg, PyObject **args, PyObject **kwargs_out)
+static bool
+is_empty(const c4p_msg_t *msg, PyObject *args)
 {
-    if (c4p_msg_tag(msg) & C4PE_TAG_KWARGS)
-        return take_keywords(args, kwargs_out);
-    if (PyTuple_GET_SIZE(*args) == 0 && (c4p_msg_is_result(msg) || c4p_msg_len(msg) == 0) &&
-        c4p_msg_object(msg) == NULL)
-        return pad_empty_result(entry, c4p_msg_tag(msg) & C4PE_TAG_SECTION, args);
-    return 0;
+    return PyTuple_GET_SIZE(args) == 0 && (c4p_msg_is_result(msg) || c4p_msg_len(msg) == 0) &&
+           c4p_msg_object(msg) == NULL;
+}
+
+/* A call with keywords, or one of a section. */
+static c4pe_entry_t *
+prepare_tagged(c4pe_entry_t *entry, const c4p_msg_t *msg, PyObject **args, PyObject **kwargs_out)
+{
+    const uint32_t tag = c4p_msg_tag(msg);
+    if (tag & C4PE_TAG_KWARGS
+            ? take_keywords(args, kwargs_out) < 0
+            : is_empty(msg, *args) && pad_empty_result(entry, tag & C4PE_TAG_SECTION, args) < 0)
+        return NULL;
+    return tag & C4PE_TAG_CLASSES ? c4pe_joined_entry(entry, tag) : entry;
+}
+
+/* The rare cases before the call: keywords, results of reductions, sections. The entry that is to
+ * run; NULL with an exception. */
+static c4pe_entry_t *
+prepare(c4pe_entry_t *entry, const c4p_msg_t *msg, PyObject **args, PyObject **kwargs_out)
+{
+    const uint32_t tag = c4p_msg_tag(msg);
+    if (tag & (C4PE_TAG_KWARGS | C4PE_TAG_CLASSES))
+        return prepare_tagged(entry, msg, args, kwargs_out);
+    if (is_empty(msg, *args) && pad_empty_result(entry, tag & C4PE_TAG_SECTION, args) < 0)
+        return NULL;
+    return entry;
 }
 
 /* Compiled twice, with and without counting. */
@@ -305,10 +326,12 @@ entry_run_how(c4p_rt_t *rt, c4pe_chare_t *chare, c4p_msg_t *msg, c4pe_entry_t *e
     PyObject *args = c4pe_msg_args(st, msg);
     if (profiled)
         c4pe_profile_charge(st, entry->stats, &entry->stats->run);
-    if (args == NULL || prepare(entry, msg, &args, &kwargs) < 0) {
+    c4pe_entry_t *called = args != NULL ? prepare(entry, msg, &args, &kwargs) : NULL;
+    if (called == NULL) {
         c4pe_invoke_done(st, chare, entry, &reply, NULL);
         goto done;
     }
+    entry = called;
     if (entry->cond != NULL) {
         int now = admit(chare, entry, args, kwargs, &reply);
         if (now < 0)

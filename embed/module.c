@@ -383,19 +383,6 @@ module_contribute(PyObject *module, PyObject *args)
     return c4pe_reduce_contribute((c4pe_chare_t *)chare, data, reducer, target, section);
 }
 
-/* Is it a method of a section's proxy? */
-static bool
-is_of_section(c4pe_state_t *st, PyObject *callback)
-{
-    if (!c4pe_bound_check(st, callback))
-        return false;
-    PyObject *proxy = (PyObject *)((c4pe_bound_t *)callback)->proxy;
-    PyObject *issec = PyObject_GetAttrString(proxy, "issec");
-    PyErr_Clear();
-    Py_XDECREF(issec);
-    return issec == Py_True;
-}
-
 static PyObject *
 module_detect_quiescence(PyObject *module, PyObject *callback)
 {
@@ -403,8 +390,11 @@ module_detect_quiescence(PyObject *module, PyObject *callback)
     c4p_target_t target;
     if (c4pe_need_rt(st, "startQD()") == NULL || c4pe_callback_target(st, callback, &target) < 0)
         return NULL;
-    if (is_of_section(st, callback))
-        target.flags |= C4PE_TAG_SECTION;
+    uint32_t section = target.kind == C4P_TARGET_BROADCAST
+                           ? c4pe_section_tag(((c4pe_bound_t *)callback)->proxy)
+                           : 0;
+    if (section != 0)
+        target.flags |= (uint16_t)(section | C4PE_TAG_SECTION);
     c4p_status_t status = c4p_detect_quiescence(st->rt, &target);
     if (status != C4P_OK)
         return c4pe_raise_status(st, status, "startQD()");

@@ -355,6 +355,8 @@ c4pe_reduce_contribute(c4pe_chare_t *chare, PyObject *data, PyObject *reducer, P
         return NULL;
     if (c.section || chare->coll->some_ranks)
         target.flags |= C4PE_TAG_SECTION;
+    if (target.kind == C4P_TARGET_BROADCAST)
+        target.flags |= (uint16_t)c4pe_section_tag(((c4pe_bound_t *)callback)->proxy);
     if (contribute(&c) < 0)
         return NULL;
     Py_RETURN_NONE;

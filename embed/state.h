@@ -25,6 +25,9 @@ enum {
     C4PE_TAG_KWARGS = 2,  /* the last of the arguments is a dict of keyword arguments */
     C4PE_TAG_NATIVE = 4,  /* for a reserved entry: no encoded list of arguments */
     C4PE_TAG_SECTION = 8, /* without data, it comes of a section: the argument is None */
+    C4PE_TAG_CLASS = 16,  /* times (1 + type number) of the class that a section's proxy is of: its
+                             marks of the method hold for members of other classes, too */
+    C4PE_TAG_CLASSES = 0xfff0
 };
 
 /* ---- classes and entry methods ------------------------------------------------------------------ */
@@ -67,7 +70,8 @@ struct c4pe_entry {
     PyObject *kwonly;     /* dict name -> default (or the module's `required` mark); NULL none */
     PyObject *cond;       /* condition of @when as when.c compiled it; NULL none */
     PyObject *qualname;   /* "Grid.step", for messages */
-    struct c4pe_stats *stats; /* profile.c; NULL when profiling is off */
+    struct c4pe_stats *stats;   /* profile.c; NULL when profiling is off */
+    struct c4pe_joined *joined; /* joined.c; NULL none */
 };
 
 enum {
@@ -189,6 +193,15 @@ typedef struct c4pe_bound {
     c4pe_proxy_t *proxy;
     c4pe_entry_t *entry;
 } c4pe_bound_t;
+
+/* The tag of messages to a section, which says whose methods are meant; 0 for other proxies, and
+ * where the number does not fit. */
+static inline uint32_t
+c4pe_section_tag(const c4pe_proxy_t *proxy)
+{
+    uint64_t tag = C4PE_TAG_CLASS * (1 + (uint64_t)proxy->pclass->cls->id);
+    return proxy->pclass->kind > C4PE_KIND_MAIN && tag <= C4PE_TAG_CLASSES ? (uint32_t)tag : 0;
+}
 
 /* ---- module state ------------------------------------------------------------------------------- */
 

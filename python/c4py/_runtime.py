@@ -660,9 +660,12 @@ class Charm:
     def combine(self, *proxies: Any) -> Any:
         """One section of all members of groups, arrays and sections; returns its proxy.
 
-        Who occurs twice is a member once. The chares may be of different classes: a call on the
-        section runs the method of that name, with ``@coro`` and ``@when`` as in the first proxy's
-        class. Any rank, in coroutines: waits for the members' answers.
+        Who occurs twice is a member once. Members are ordered by index, whichever collection they
+        are of; those of equal index as the proxies are given here. The chares may be of different
+        classes: a call on the section runs the method of that name, with ``@coro`` and ``@when``
+        and the defaults of keyword calls as in the first proxy's class. Any rank, in coroutines:
+        waits for the members' answers. Raises Charm4PyError without proxies, AssertionError for one
+        element, TypeError for anything else.
         """
         return _sections.combine(*proxies)
 

@@ -313,6 +313,95 @@ class Renamed(Gatherer):
     pass
 
 
+class Marked(Chare):
+    """Its methods are marked; Unmarked has the same ones without marks, and other defaults."""
+
+    level = 0
+
+    @coro
+    def suspends(self, target):
+        return self.give_way(target)
+
+    def give_way(self, target):
+        charm.wait([self.thisProxy[self.thisIndex].name(ret=True)])
+        if target is not None:
+            target(type(self).__name__)
+        return type(self).__name__
+
+    def name(self):
+        return type(self).__name__
+
+    @when("self.level >= least")
+    def waits(self, least=1, then="marked"):
+        return type(self).__name__, then
+
+    def set_level(self, level):
+        self.level = level
+
+    def contribute_to(self, section, target):
+        self.reduce(target, 1, Reducer.sum, section)
+
+    @when("self.level >= 5")
+    def told(self, total):
+        self.total = total
+
+    def get_total(self):
+        return getattr(self, "total", None)
+
+
+class Unmarked(Marked):
+    def suspends(self, target):
+        return self.give_way(target)
+
+    def waits(self, lowest=7, then="unmarked"):
+        return type(self).__name__, then
+
+    def told(self, total):
+        self.total = total
+
+
+def test_marks(ranks):
+    """16.2: calls of a combined section are marked as in the first proxy's class, with its parameters."""
+    marked, unmarked = Array(Marked, ranks), Array(Unmarked, 2)
+    section, reverse = charm.combine(marked, unmarked), charm.combine(unmarked, marked)
+    names = ["Marked", "Unmarked"] * 2 + ["Marked"] * (ranks - 2)
+    if ranks == 1:
+        names = ["Marked", "Unmarked", "Unmarked"]
+    equal(section.suspends(None, ret=True).get(), names, "a coroutine in every class")
+    f = Future(len(names))
+    section.suspends(f)
+    f.get()
+    equal(sorted(f.values), sorted(names), "also without an answer")
+    for section_of_two in (section, charm.split(section, 1, elems=[[(0,)]])[0]):
+        everyone = names if section_of_two is section else names[:2]
+        marked.set_level(0)
+        unmarked.set_level(0, awaitable=True).get()
+        f = section_of_two.waits(ret=True)
+        charm.waitQD()
+        marked.set_level(1)
+        charm.waitQD()
+        equal(f.ready(), False, "those of the other class wait for the condition, too")
+        unmarked.set_level(1)
+        equal(f.get(), [(name, "marked") for name in everyone], "and get the first one's defaults")
+    for target in (section, reverse):
+        marked.set_level(0)
+        unmarked.set_level(0, awaitable=True).get()
+        marked.told(None)
+        unmarked.told(None)
+        section.contribute_to(section, target.told)
+        charm.waitQD()
+        got = unmarked.get_total(ret=True).get()
+        equal(got, [None if target is section else ranks + 2] * 2, "as a target of reductions")
+        marked.set_level(5)
+        unmarked.set_level(5)
+        charm.waitQD()
+        equal(unmarked.get_total(ret=True).get(), [ranks + 2] * 2)
+    unmarked.set_level(0, awaitable=True).get()
+    marked.set_level(0, awaitable=True).get()
+    equal(len(reverse.waits(ret=True).get()), ranks + 2, "the first has no condition")
+    equal(unmarked.waits(ret=True).get(), [("Unmarked", "unmarked")] * 2, "by itself")
+
+
 def number_zero(chare):
     return 0
 
@@ -527,6 +616,7 @@ def main(args):
     test_some_ranks(ranks)
     test_ways_of_cutting(ranks)
     test_section_reductions(ranks)
+    test_marks(ranks)
     test_generations(ranks)
     finish(170)
 
