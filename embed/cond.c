@@ -104,13 +104,33 @@ missing_arg(const c4pe_entry_t *entry, Py_ssize_t i, PyObject *kwargs)
     return NULL;
 }
 
+/* Keyword-only parameters follow the others, in the order of the signature. */
+static int
+fill_kwonly(const c4pe_entry_t *entry, PyObject *kwargs, PyObject *full)
+{
+    PyObject *name, *value;
+    Py_ssize_t at = 0, i = entry->nparams;
+    while (entry->kwonly && PyDict_Next(entry->kwonly, &at, &name, &value)) {
+        PyObject *given = kwargs ? PyDict_GetItemWithError(kwargs, name) : NULL; /* borrowed */
+        if (!given && PyErr_Occurred())
+            return -1;
+        if (!given && value == entry->state->required) {
+            PyErr_Format(PyExc_TypeError, "%U() misses the argument '%U'", entry->qualname, name);
+            return -1;
+        }
+        PyTuple_SET_ITEM(full, i++, Py_NewRef(given ? given : value));
+    }
+    return 0;
+}
+
 PyObject *
 c4pe_when_args(const c4pe_entry_t *entry, PyObject *args, PyObject *kwargs)
 {
     Py_ssize_t n = PyTuple_GET_SIZE(args);
-    if (!entry->params || n >= entry->nparams)
+    if (!entry->params || (n >= entry->nparams && !entry->kwonly))
         return Py_NewRef(args);
-    PyObject *full = PyTuple_New(entry->nparams);
+    PyObject *full =
+        PyTuple_New(entry->nparams + (entry->kwonly ? PyDict_GET_SIZE(entry->kwonly) : 0));
     for (Py_ssize_t i = 0; full && i < entry->nparams; i++) {
         PyObject *arg = i < n ? PyTuple_GET_ITEM(args, i) : missing_arg(entry, i, kwargs);
         if (arg)
@@ -118,6 +138,8 @@ c4pe_when_args(const c4pe_entry_t *entry, PyObject *args, PyObject *kwargs)
         else
             Py_CLEAR(full);
     }
+    if (full && fill_kwonly(entry, kwargs, full) < 0)
+        Py_CLEAR(full);
     return full;
 }
 
@@ -167,7 +189,7 @@ int
 c4pe_when_test(c4pe_chare_t *chare, const c4pe_entry_t *entry, PyObject *args, PyObject *kwargs)
 {
     const c4pe_cond_t *cond = (const c4pe_cond_t *)entry->cond;
-    if (!kwargs && PyTuple_GET_SIZE(args) == entry->nparams)
+    if (!kwargs && PyTuple_GET_SIZE(args) == entry->nparams && !entry->kwonly)
         return c4pe_cond_test(cond, (PyObject *)chare, args);
     PyObject *full = c4pe_when_args(entry, args, kwargs);
     if (!full)

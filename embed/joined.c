@@ -24,6 +24,7 @@ joined_new(c4pe_entry_t *entry, const c4pe_entry_t *first)
     joined->entry.cond = first->cond;
     joined->entry.params = first->params;
     joined->entry.defaults = first->defaults;
+    joined->entry.kwonly = first->kwonly;
     joined->entry.nparams = first->nparams;
     joined->entry.nrequired = first->nrequired;
     joined->next = entry->joined;

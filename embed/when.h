@@ -16,8 +16,8 @@ PyObject *c4pe_when_compile(c4pe_state_t *st, PyObject *parsed);
 /* The type of what it returns. */
 PyTypeObject *c4pe_when_cond_type(c4pe_state_t *st);
 
-/* The arguments with the entry's defaults filled in, as conditions see them: new reference to a
- * tuple (args itself when complete). */
+/* The arguments with the entry's defaults filled in, as conditions see them, those of keyword-only
+ * parameters last: new reference to a tuple (args itself when complete). */
 PyObject *c4pe_when_args(const c4pe_entry_t *entry, PyObject *args, PyObject *kwargs);
 /* Is the condition of entry->cond true now? 1, 0, or -1 with the exception, which belongs to the
  * call. */

@@ -111,10 +111,10 @@ def coro_ext(event_notify: bool = False) -> Callable[[_F], _F]:
 def when(cond_str: str) -> Callable[[_F], _F]:
     """Run the method only when a condition holds; until then its messages wait, the oldest first.
 
-    cond_str: a Python expression of ``self``, of the method's positional parameters and of globals
-    of the module, for example ``@when('self.step == step')``; it may go over several lines. It is
-    looked at again after each method of the chare. An exception in it is one of the call. Raises
-    SyntaxError when it is no expression.
+    cond_str: a Python expression of ``self``, of the method's parameters (not of ``*args`` and
+    ``**kwargs``) and of globals of the module, for example ``@when('self.step == step')``; it may
+    go over several lines. It is looked at again after each method of the chare. An exception in it
+    is one of the call. Raises SyntaxError when it is no expression.
     """
 
     def decorate(func: _F) -> _F:
@@ -122,8 +122,8 @@ def when(cond_str: str) -> Callable[[_F], _F]:
         code = getattr(inner, "__code__", None)
         if code is None:
             raise TypeError(f"@when is for methods, not for {inner!r}")
-        names = code.co_varnames[: code.co_argcount]
-        skip = 0 if isinstance(func, staticmethod) else 1
+        names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+        skip = 0 if isinstance(func, staticmethod) or not code.co_argcount else 1
         positions = {name: i for i, name in enumerate(names[skip:])}
         _mark("when", func, **{WHEN_MARK: parse_cond_str(cond_str, inner.__module__, positions)})
         return func

@@ -264,6 +264,14 @@ class Language(Chare):
     def keywords(self, a, b=0, *, c=7):
         return a, b, c
 
+    @when("self.level >= least and (a or b)")
+    def keyword_only(self, a, b=0, *rest, least=3, most):
+        return a, b, rest, least, most
+
+    @when("self.level == most")
+    def keyword_tag(self, *, most):
+        return most
+
     @when("1 // self.level >= 0")
     def fails_later(self):
         return "ran"
@@ -305,6 +313,9 @@ def language(on):
         "keyword": c.default_tag(a=4, ret=True),
         "keywords": c.keywords(a=4, c=9, b=1, ret=True),
         "keywords_false": c.keywords(4, ret=True),
+        "kwonly": c.keyword_only(1, most=9, ret=True),
+        "kwonly_given": c.keyword_only(0, 2, 3, 4, most=9, least=5, ret=True),
+        "kwonly_tag": c.keyword_tag(most=6, ret=True),
         "wait": c.waits_for_local(ret=True),
         "wait_lines": c.waits("self.items and\n self.level > 2", ret=True),
     }
@@ -323,10 +334,10 @@ def language(on):
             [],
             ["comprehension", "same_name", "truth"],
             [],
-            ["wait", "wait_lines"],
+            ["kwonly", "wait", "wait_lines"],
             ["keyword", "keywords"],
-            ["default"],
-            ["chain", "inner"],
+            ["default", "kwonly_given"],
+            ["chain", "inner", "kwonly_tag"],
             ["own_method"],
             ["lines"],
         ],
@@ -334,6 +345,8 @@ def language(on):
     )
     equal(calls["keywords"].get(), (4, 1, 9))
     equal(calls["default"].get(), 5)
+    equal(calls["kwonly"].get(), (1, 0, (), 3, 9))
+    equal(calls["kwonly_given"].get(), (0, 2, (3, 4), 5, 9))
     raises(NameError, c.knows_no_locals(ret=True).get, text="local_name")
     raises(TypeError, c.waits(5, ret=True).get, text="int")
     raises(SyntaxError, c.waits("self.level ==", ret=True).get)
