@@ -361,6 +361,19 @@ def language(on):
     equal(c.truth(ret=True).get(), "not empty", "the chare remains usable")
 
 
+def moving(last):
+    """12.2: what waits for its condition moves with its chare."""
+    c = Array(Language, 1)[0]
+    calls = [c.default_tag(3, ret=True), c.default_tag(ret=True), c.keyword_tag(most=4, ret=True)]
+    charm.waitQD()
+    c.migrate(last)
+    charm.waitQD()
+    equal([f.ready() for f in calls], [False] * 3)
+    for level in (3, 4, 5):
+        c.set("level", level)
+    equal([f.get() for f in calls], [3, 5, 4])
+
+
 def taken(done, name):
     return any(name in names for names in done)
 
@@ -520,6 +533,7 @@ class Main(Chare):
         last = charm.numPes() - 1
         classification()
         deliveries(last + 1)
+        moving(last)
         for pe in {0, last}:
             self.on(Chare(Steps, onPE=pe))
             language(pe)

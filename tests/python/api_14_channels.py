@@ -314,10 +314,31 @@ def opening(ranks):
     equal(got.get(), ([True] * 5, [0, 1, 2, 3, 4]))
 
 
+def moving(ranks):
+    """14: a channel goes on when either end moves, with what was not received."""
+    ends = Array(Opener, 2)
+    a, b = ends[0], ends[1]
+    a.open(b)
+    b.open(a)
+    charm.waitQD()
+    b.send_plainly("before", 1)
+    charm.waitQD()
+    for end, to in ((a, ranks - 1), (b, ranks - 1), (a, 0), (b, ranks // 2)):
+        end.migrate(to)
+        a.send_plainly("to b")
+        b.send_plainly("to a")
+        charm.waitQD()
+    got = [a.recv(ret=True).get() for _ in range(5)]
+    equal(got, [("before", 1)] + ["to a"] * 4, "nothing lost, in order")
+    equal([b.recv(ret=True).get() for _ in range(4)], ["to b"] * 4)
+    equal(a.state(ret=True).get(), (b, 0, 0, False))
+
+
 class Main(Chare):
     def __init__(self, args):
         ranks = charm.numPes()
         opening(ranks)
+        moving(ranks)
         group = Group(End)
         cells = Array(End, 2 * ranks)
         c0, c1 = Chare(End, onPE=0), Chare(End, onPE=ranks - 1)
