@@ -488,8 +488,8 @@ channel_dealloc(PyObject *op)
 
 static PyMethodDef channel_methods[] = {
     {"send", (PyCFunction)(void (*)(void))channel_send, METH_FASTCALL,
-     "send($self, *args)\n--\n\nSend one message. Waits only until the other end is open. In "
-     "`async def`: "
+     "send($self, *args)\n--\n\nSend one message of any number of values; copied when sent. Waits "
+     "only until the other end is open, hence before that in coroutines only. In `async def`: "
      "await it."},
     {"recv", channel_recv, METH_NOARGS,
      "recv($self, /)\n--\n\nThe next message: the argument of send(), or a tuple of several. In "
@@ -518,8 +518,14 @@ static PyType_Slot channel_slots[] = {
     {Py_tp_repr, channel_repr},
     {Py_tp_methods, channel_methods},
     {Py_tp_members, channel_members},
-    {Py_tp_doc, (void *)"Channel(chare, remote, local=None)\n--\n\nOne end of an ordered stream "
-                        "between two chares."},
+    {Py_tp_doc,
+     (void
+          *)"Channel(chare, remote, local=None)\n--\n\nOne end of an ordered stream between two "
+            "chares. chare: the local object, usually self; remote: the proxy of one chare; local: "
+            "a proxy of the local object, if the other side knows it by another one. The n-th "
+            "channel that one chare opens towards another belongs to the n-th in the other "
+            "direction; a channel to oneself gets what is sent on it. Any context; does not block. "
+            "Raises TypeError for proxies of whole collections."},
     {0, NULL},
 };
 

@@ -504,7 +504,9 @@ module_sleep(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject
 
 static PyMethodDef coroutine_functions[] = {
     {"sleep", (PyCFunction)(void (*)(void))module_sleep, METH_FASTCALL | METH_KEYWORDS,
-     "sleep(secs)\n--\n\nSuspend the coroutine; outside coroutines the whole rank sleeps."},
+     "sleep(secs)\n--\n\nSuspend the coroutine at least so many seconds; outside coroutines the "
+     "whole "
+     "rank sleeps. Raises ValueError for less than 0."},
     {NULL, NULL, 0, NULL},
 };
 

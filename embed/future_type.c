@@ -252,8 +252,8 @@ future_as_concurrent(PyObject *op, PyObject *Py_UNUSED(ignored))
 static PyMethodDef future_methods[] = {
     {"get", future_get, METH_NOARGS,
      "get($self, /)\n--\n\nWait for the value, or with several the list of them in order of "
-     "arrival. "
-     "Raises the exception that was sent."},
+     "arrival; coroutine only, unless it is ready. Again and again the same. Raises the exception "
+     "among the values, the last of several. Only on the rank that made the future."},
     {"send", (PyCFunction)(void (*)(void))future_send, METH_FASTCALL | METH_KEYWORDS,
      "send($self, result=None)\n--\n\nDeliver one value; any rank, at once."},
     {"ready", future_ready, METH_NOARGS, "ready($self, /)\n--\n\nTrue if all values have arrived."},

@@ -497,10 +497,15 @@ module_iwait(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject
 
 static PyMethodDef waiting_functions[] = {
     {"wait", (PyCFunction)(void (*)(void))module_wait, METH_FASTCALL | METH_KEYWORDS,
-     "wait(objs)\n--\n\nWait until all of these futures and channels are ready."},
+     "wait(objs)\n--\n\nWait until all of these futures and channels are ready; returns None. "
+     "Coroutine "
+     "only, unless they are ready already. Raises TypeError for anything else than a sized "
+     "collection of futures and channels."},
     {"iwait", (PyCFunction)(void (*)(void))module_iwait, METH_FASTCALL | METH_KEYWORDS,
      "iwait(objs)\n--\n\nIterate over futures and channels in the order in which they become "
-     "ready, each once."},
+     "ready, each once; those ready at the start come first, in the order given. Waits and raises "
+     "as "
+     "wait() does; the body may wait for other things."},
     {NULL, NULL, 0, NULL},
 };
 

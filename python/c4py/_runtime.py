@@ -466,16 +466,27 @@ class Charm:
 
         It can be passed anywhere; whoever calls it, or its ``send``, delivers a value. ``get()``
         waits for all values: for one value it returns that, else a list in the order of arrival.
-        Raises NotThreadedError outside coroutines.
+        Raises NotThreadedError outside coroutines, ValueError if num_vals is less than 1. One value
+        more than num_vals ends the job with a report.
         """
         return _c4py.future_new(num_vals)
 
     def wait(self, objs: Sequence[Any]) -> Any:
-        """Wait until all of these futures and channels are ready. Coroutine only, unless they are ready already."""
+        """Wait until all of these futures and channels are ready; returns None, the values are fetched as ever.
+
+        objs: a list, tuple or other sized collection; may be empty. Coroutine only, unless they are
+        ready already; in an ``async def`` await it. Futures are waited for on the rank that made
+        them. Raises TypeError for anything else than futures and channels.
+        """
         return _c4py.wait(objs)
 
     def iwait(self, objs: Sequence[Any]) -> Any:
-        """Iterate over futures and channels in the order in which they become ready, each once. Waits as `wait` does."""
+        """Iterate over futures and channels in the order in which they become ready, each once. Waits as `wait` does.
+
+        Those that are ready at the start come first, in the order of objs. ``get()`` or ``recv()``
+        of what the loop gets does not wait; its body may wait for other things, and may end early.
+        In an ``async def``: ``async for``. Raises TypeError as `wait` does.
+        """
         return _c4py.iwait(objs)
 
     def awaitCreation(self, *proxies: Any) -> Any:
@@ -503,7 +514,10 @@ class Charm:
         return _c4py.wait((future,))
 
     def sleep(self, secs: float) -> Any:
-        """In a coroutine: wait at least so many seconds while other methods run. Elsewhere: block this rank."""
+        """In a coroutine: wait at least so many seconds while other methods run. Elsewhere: block this rank.
+
+        Raises ValueError if secs is negative.
+        """
         return _c4py.sleep(secs)
 
     def scheduleCallableAfter(
