@@ -145,14 +145,26 @@ c4pe_chare_self_proxy(c4pe_chare_t *self)
     return c4pe_proxy_new(&coll->cls->proxies[coll->kind], c4pe_chare_ref(self), coll->ndims, true);
 }
 
+/* 0 for an element of an array; else -1 with AttributeError: other chares stay where they are made.
+ */
+static int
+check_movable(c4pe_chare_t *self, const char *name)
+{
+    char who[256];
+    if (self->coll != NULL && self->coll->kind == C4PE_KIND_ARRAY)
+        return 0;
+    PyErr_Format(PyExc_AttributeError,
+                 "%s has no %s: only elements of arrays and single chares can move",
+                 c4pe_describe_chare(self, who, sizeof(who)), name);
+    return -1;
+}
+
 static PyObject *
 chare_get_migratable(PyObject *op, void *Py_UNUSED(closure))
 {
     c4pe_chare_t *self = (c4pe_chare_t *)op;
-    if (self->coll == NULL || self->coll->kind != C4PE_KIND_ARRAY) {
-        PyErr_SetString(PyExc_AttributeError, "migratable");
+    if (check_movable(self, "migratable") < 0)
         return NULL;
-    }
     return PyBool_FromLong(self->flags & C4PE_CHARE_MIGRATABLE);
 }
 
@@ -160,6 +172,8 @@ static int
 chare_set_migratable(PyObject *op, PyObject *value, void *Py_UNUSED(closure))
 {
     c4pe_chare_t *self = (c4pe_chare_t *)op;
+    if (check_movable(self, "migratable") < 0)
+        return -1;
     int truth = value ? PyObject_IsTrue(value) : -1;
     if (truth < 0) {
         if (value == NULL)
@@ -303,6 +317,19 @@ chare_set_migratable_method(PyObject *op, PyObject *flag)
 }
 
 static PyObject *
+chare_at_sync(PyObject *op, PyObject *ignored)
+{
+    return check_movable((c4pe_chare_t *)op, "AtSync()") < 0 ? NULL
+                                                             : c4pe_move_at_sync(op, ignored);
+}
+
+static PyObject *
+chare_migrate(PyObject *op, PyObject *to)
+{
+    return check_movable((c4pe_chare_t *)op, "migrate()") < 0 ? NULL : c4pe_move_request(op, to);
+}
+
+static PyObject *
 chare_nothing(PyObject *Py_UNUSED(op), PyObject *Py_UNUSED(ignored))
 {
     Py_RETURN_NONE;
@@ -323,22 +350,23 @@ static PyMethodDef chare_methods[] = {
      "the "
      "module's globals in a string, is true; it is looked at after each method of the chare. "
      "Returns at once, in any context, if it is true. In `async def`: await it."},
-    {"AtSync", c4pe_move_at_sync, METH_NOARGS,
+    {"AtSync", chare_at_sync, METH_NOARGS,
      "AtSync()\n\nThis array element is ready for load balancing; return from the method. When all "
      "elements of all arrays made with useAtSync=True, on all PEs, have called it, the balancer "
      "moves what it wants to move, and resumeFromSync() is called on each of them, where it is "
      "then. Until then other calls run as always. Raises Charm4PyError for elements that do not "
-     "take part and for classes without resumeFromSync()."},
-    {"migrate", c4pe_move_request, METH_O,
+     "take part and for classes without resumeFromSync(), AttributeError in groups."},
+    {"migrate", chare_migrate, METH_O,
      "migrate(toPe)\n\nMove this array element to PE toPe, as soon as the method in progress has "
      "returned; what is sent to it finds it there. Its attributes must be picklable (__getstate__ "
      "and __setstate__ are used); __init__ is not called again, migrated() is. Through a proxy, "
      "proxy.migrate(toPe, awaitable=True) is completed when it has arrived. Raises IndexError for "
      "a PE that does not exist; through a proxy Charm4PyError while coroutines of the element "
-     "wait (self.migrate(toPe) takes effect when they have ended)."},
+     "wait (self.migrate(toPe) takes effect when they have ended); AttributeError in groups."},
     {"__reduce_ex__", c4pe_move_reduce, METH_O, NULL},
     {"setMigratable", chare_set_migratable_method, METH_O,
-     "setMigratable(flag)\n\nMay load balancing move this element?"},
+     "setMigratable(flag)\n\nWhether load balancing may move this element: sets self.migratable. "
+     "AttributeError in groups."},
     {"migrated", chare_nothing, METH_NOARGS,
      "migrated()\n\nCalled on the destination after each move, before any other method; does "
      "nothing unless overridden. Must not wait."},

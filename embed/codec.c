@@ -316,7 +316,10 @@ static PyObject *
 copy(PyObject *module, PyObject *obj)
 {
     c4pe_state_t *st = c4pe_state_of_module(module);
-    return st ? c4pe_codec_copy(st, obj) : NULL;
+    PyObject *same = st ? c4pe_codec_copy(st, obj) : NULL;
+    if (st && !same)
+        c4pe_codec_explain(st, obj, 0, NULL);
+    return same;
 }
 
 static PyMethodDef codec_functions[] = {

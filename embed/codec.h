@@ -74,6 +74,10 @@ PyObject *c4pe_codec_capture(c4pe_state_t *st, PyObject *value);
 /* The same, also when the program has asked for arguments by reference. */
 PyObject *c4pe_codec_copy(c4pe_state_t *st, PyObject *value);
 
+/* A value as the bytes of a pickle: for what must be read, or refused, one by one. New reference;
+ * NULL with an exception. */
+PyObject *c4pe_codec_pickle(c4pe_state_t *st, PyObject *value);
+
 /* ---- encodings of other modules' types ---------------------------------------------------------- */
 
 typedef struct c4pe_writer c4pe_writer_t;

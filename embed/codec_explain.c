@@ -143,22 +143,37 @@ name_argument(Py_ssize_t number, const c4pe_entry_t *callee)
     return PyUnicode_FromFormat("argument %zd", number);
 }
 
+/* What to do about it. */
+static const char *
+advice(c4pe_state_t *st, PyObject *culprit, PyObject *type)
+{
+    if (PyObject_TypeCheck(culprit, st->chare_type))
+        return "; a chare stays where it is, send its proxy: self.thisProxy[self.thisIndex]";
+    if (PyGen_Check(culprit))
+        return "; send a list of what it yields";
+    if (type == PyExc_RecursionError)
+        return "; send something less deeply nested";
+    return "; send data that can be pickled, or give the class a __reduce__";
+}
+
 /* The whole sentence. */
 static PyObject *
-compose(search_t *s, PyObject *arg, Py_ssize_t number, const c4pe_entry_t *callee, PyObject *type,
-        PyObject *value)
+compose(c4pe_state_t *st, search_t *s, PyObject *arg, Py_ssize_t number, const c4pe_entry_t *callee,
+        PyObject *type, PyObject *value)
 {
+    const char *fix = advice(st, s->culprit ? s->culprit : arg, type);
     PyObject *name = name_argument(number, callee);
     PyObject *reason = name ? PyObject_Str(value) : NULL;
     PyObject *text = NULL;
     if (reason && s->culprit)
         text =
-            PyUnicode_FromFormat("cannot send %U, of type %s: its part %U, of type %s: %s: %U",
+            PyUnicode_FromFormat("cannot send %U, of type %s: its part %U, of type %s: %s: %U%s",
                                  name, Py_TYPE(arg)->tp_name, s->path, Py_TYPE(s->culprit)->tp_name,
-                                 ((PyTypeObject *)type)->tp_name, reason);
+                                 ((PyTypeObject *)type)->tp_name, reason, fix);
     else if (reason)
-        text = PyUnicode_FromFormat("cannot send %U, of type %s: %s: %U", name,
-                                    Py_TYPE(arg)->tp_name, ((PyTypeObject *)type)->tp_name, reason);
+        text = PyUnicode_FromFormat("cannot send %U, of type %s: %s: %U%s", name,
+                                    Py_TYPE(arg)->tp_name, ((PyTypeObject *)type)->tp_name, reason,
+                                    fix);
     Py_XDECREF(name);
     Py_XDECREF(reason);
     return text;
@@ -196,7 +211,7 @@ c4pe_codec_explain(c4pe_state_t *st, PyObject *arg, Py_ssize_t number, const c4p
     if (s.path && type != PyExc_RecursionError)
         look_into(&s, arg, MAX_STEPS);
     PyErr_Clear();
-    PyObject *text = s.path ? compose(&s, arg, number, callee, type, value) : NULL;
+    PyObject *text = s.path ? compose(st, &s, arg, number, callee, type, value) : NULL;
     PyErr_Clear();
     if (text && is_simple(st->codec, type)) {
         PyObject *better = PyObject_CallOneArg(type, text);

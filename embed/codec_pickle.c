@@ -111,6 +111,15 @@ c4pe_pickle_dumps(c4pe_codec_t *codec, PyObject *obj, PyObject *buffers)
 }
 
 PyObject *
+c4pe_codec_pickle(c4pe_state_t *st, PyObject *value)
+{
+    st->packing++;
+    PyObject *bytes = c4pe_pickle_dumps(st->codec, value, NULL);
+    st->packing--;
+    return bytes;
+}
+
+PyObject *
 c4pe_pickle_loads(c4pe_codec_t *codec, const void *data, size_t len, PyObject *buffers)
 {
     PyObject *view = PyMemoryView_FromMemory((char *)data, (Py_ssize_t)len, PyBUF_READ);

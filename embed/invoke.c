@@ -128,14 +128,21 @@ encode_answer(c4pe_state_t *st, const c4p_reply_t *reply, PyObject *result, c4p_
 /* The set exception says why the result cannot be encoded; the waiter learns whose result it was.
  */
 static void
-explain_unsendable(c4pe_state_t *st, const c4pe_entry_t *entry, PyObject *result)
+explain_unsendable(c4pe_state_t *st, c4pe_chare_t *chare, const c4pe_entry_t *entry,
+                   PyObject *result)
 {
     PyObject *type, *value, *tb;
+    char who[256];
     PyErr_Fetch(&type, &value, &tb);
     PyErr_NormalizeException(&type, &value, &tb);
-    c4pe_raise(st, "the result of %V, a %s, cannot be sent to the caller: %S",
-               entry ? entry->qualname : NULL, "the function", Py_TYPE(result)->tp_name,
-               value ? value : Py_None);
+    if (chare != NULL && entry != NULL && entry->name != NULL)
+        c4pe_raise(st,
+                   "the result of %s.%U on rank %d, of type %s, cannot be sent to the caller: %S",
+                   c4pe_describe_chare(chare, who, sizeof(who)), entry->name, st->rank,
+                   Py_TYPE(result)->tp_name, value ? value : Py_None);
+    else
+        c4pe_raise(st, "a result on rank %d, of type %s, cannot be sent to the caller: %S",
+                   st->rank, Py_TYPE(result)->tp_name, value ? value : Py_None);
     Py_XDECREF(type);
     Py_XDECREF(value);
     Py_XDECREF(tb);
@@ -156,7 +163,7 @@ c4pe_invoke_done(c4pe_state_t *st, c4pe_chare_t *chare, const c4pe_entry_t *entr
     }
     if (reply->kind != C4P_REPLY_NONE) {
         if (encode_answer(st, reply, result, &msg) < 0) {
-            explain_unsendable(st, entry, result);
+            explain_unsendable(st, chare, entry, result);
             answer_error(st, chare, entry, reply);
         } else {
             c4p_reply_send(st->rt, reply, msg, false);

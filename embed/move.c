@@ -292,8 +292,8 @@ request(c4pe_chare_t *chare, PyObject *rank, const c4p_reply_t *answer)
     if (status == C4P_OK)
         return 0;
     if (status == C4P_ERR_RANGE)
-        PyErr_Format(PyExc_IndexError, "migrate(%S): there is no such PE; they are 0 to %d", rank,
-                     st->num_ranks - 1);
+        PyErr_Format(PyExc_IndexError, "%s.migrate(%S): there is no such PE; they are 0 to %d",
+                     c4pe_describe_chare(chare, whose, sizeof(whose)), rank, st->num_ranks - 1);
     else if (status == C4P_ERR_BUSY && chare->num_coroutines > 0)
         explain_busy(chare);
     else if (status == C4P_ERR_BUSY || status == C4P_ERR_TYPE)

@@ -267,7 +267,11 @@ write_report(c4pe_state_t *st, text_t *t, c4pe_chare_t *chare, const c4pe_entry_
     PyErr_Clear();
     const char *msg = str ? PyUnicode_AsUTF8(str) : NULL;
     PyErr_Clear();
-    text_add(t, "%s%s%.600s\n  ", short_name, msg && *msg ? ": " : "", msg ? msg : "");
+    PyObject *remote = remote_stacktrace(st, exc);
+    const char *more = remote && msg ? strchr(msg, '\n') : NULL; /* which follows with the traceback
+                                                                  */
+    int shown = more && more - msg < 600 ? (int)(more - msg) : 600;
+    text_add(t, "%s%s%.*s\n  ", short_name, msg && *msg ? ": " : "", shown, msg ? msg : "");
     text_add(t, "%s", doing ? doing : "running");
     if (chare != NULL)
         text_add(t, " chare %s", c4pe_describe_chare(chare, who, sizeof(who)));
@@ -276,7 +280,6 @@ write_report(c4pe_state_t *st, text_t *t, c4pe_chare_t *chare, const c4pe_entry_
     else if (chare == NULL)
         text_add(t, " the program");
     text_add(t, ", host %s pid %ld\n", host_name(host, sizeof(host)), (long)getpid());
-    PyObject *remote = remote_stacktrace(st, exc);
     PyObject *tb = remote ? NULL : format_exception(st, exc);
     if (remote != NULL) {
         PyObject *where = PyObject_Str(PyTuple_GET_ITEM(remote, 0));
@@ -379,19 +382,29 @@ describe_exception(c4pe_state_t *st, PyObject *exc)
     return frames ? frames : format_exception(st, exc);
 }
 
-/* pickle.dumps(exc) or None. New reference; NULL only when out of memory. */
+/* "TypeError: cannot pickle ..." of the set exception, which is cleared. New reference; NULL only
+ * when out of memory. */
 static PyObject *
-pickle_or_none(PyObject *exc)
+why_not(void)
 {
-    PyObject *pickle = PyImport_ImportModule("pickle");
-    PyObject *bytes = pickle ? PyObject_CallMethod(pickle, "dumps", "Oi", exc, 5) : NULL;
-    Py_XDECREF(pickle);
-    if (bytes == NULL) {
-        if (PyErr_ExceptionMatches(PyExc_MemoryError))
-            return NULL;
+    PyObject *cause = take_exception();
+    PyObject *why = cause ? PyUnicode_FromFormat("%s: %S", Py_TYPE(cause)->tp_name, cause) : NULL;
+    if (cause && !why && !PyErr_ExceptionMatches(PyExc_MemoryError)) {
         PyErr_Clear();
-        return Py_NewRef(Py_None);
+        why = PyUnicode_FromString(Py_TYPE(cause)->tp_name);
     }
+    Py_XDECREF(cause);
+    return why;
+}
+
+/* The pickled exception, or as a str why it cannot be pickled. New reference; NULL only when out of
+ * memory. */
+static PyObject *
+pickle_exception(c4pe_state_t *st, PyObject *exc)
+{
+    PyObject *bytes = c4pe_codec_pickle(st, exc);
+    if (bytes == NULL && !PyErr_ExceptionMatches(PyExc_MemoryError))
+        return why_not();
     return bytes;
 }
 
@@ -416,7 +429,7 @@ c4pe_err_encode(c4pe_state_t *st)
         PyErr_Clear();
         str = PyUnicode_FromString("(its text cannot be made)");
     }
-    bytes = pickle_or_none(exc);
+    bytes = pickle_exception(st, exc);
     if (where && text && str && bytes)
         all = Py_BuildValue("(OsOOO)", bytes, Py_TYPE(exc)->tp_name, str, where, text);
     if (all != NULL && c4pe_codec_pack_value(st, all, 0, &msg) < 0)
@@ -431,26 +444,53 @@ c4pe_err_encode(c4pe_state_t *st)
     return msg;
 }
 
-/* pickle.loads, or NULL without an exception when that is not an exception object any more. */
+/* What pickle_exception() gave as an exception again; NULL if that is impossible, and then *why_out
+ * (new reference, NULL when out of memory) says why. No exception is left. */
 static PyObject *
-unpickle_exception(PyObject *bytes)
+unpickle_exception(PyObject *bytes, PyObject **why_out)
 {
-    if (!PyBytes_Check(bytes))
+    *why_out = NULL;
+    if (!PyBytes_Check(bytes)) {
+        *why_out = Py_NewRef(bytes);
         return NULL;
+    }
     PyObject *pickle = PyImport_ImportModule("pickle");
     PyObject *exc = pickle ? PyObject_CallMethod(pickle, "loads", "O", bytes) : NULL;
     Py_XDECREF(pickle);
-    PyErr_Clear();
+    if (exc == NULL)
+        *why_out = why_not();
+    else if (!PyExceptionInstance_Check(exc))
+        *why_out = PyUnicode_FromFormat("its __reduce__, which makes a %s", Py_TYPE(exc)->tp_name);
     if (exc != NULL && !PyExceptionInstance_Check(exc))
         Py_CLEAR(exc);
+    PyErr_Clear();
     return exc;
 }
 
-/* The exception from (pickle or None, type name, text, pe, traceback). Steals `all`. */
+/* What the waiter gets instead of an exception that cannot travel. */
+static PyObject *
+substitute(c4pe_state_t *st, const char *type_name, PyObject *text, PyObject *why, PyObject *where,
+           PyObject *trace)
+{
+    PyObject *make = PyDict_GetItemString(st->hooks, "substitute"); /* borrowed */
+    PyObject *exc = make && why && trace
+                        ? PyObject_CallFunction(make, "sOOOO", type_name, text, why, where, trace)
+                        : NULL;
+    if (exc != NULL)
+        return exc;
+    PyErr_Clear();
+    PyObject *str = PyUnicode_FromFormat("%s: %S", type_name, text);
+    exc = str ? PyObject_CallOneArg(st->exc_error ? st->exc_error : PyExc_RuntimeError, str) : NULL;
+    Py_XDECREF(str);
+    return exc;
+}
+
+/* The exception from (pickle or why there is none, type name, text, pe, traceback). Steals `all`.
+ */
 static PyObject *
 rebuild_exception(c4pe_state_t *st, PyObject *all)
 {
-    PyObject *bytes, *text, *where, *tb;
+    PyObject *bytes, *text, *where, *tb, *why;
     const char *type_name;
     if (all == NULL)
         return NULL;
@@ -459,21 +499,18 @@ rebuild_exception(c4pe_state_t *st, PyObject *all)
         Py_DECREF(all);
         return c4pe_raise(st, "an exception from another rank arrived damaged");
     }
-    PyObject *exc = unpickle_exception(bytes);
-    if (exc == NULL) {
-        PyObject *str = PyUnicode_FromFormat("%s: %S", type_name, text);
-        exc = str ? PyObject_CallOneArg(st->exc_error ? st->exc_error : PyExc_RuntimeError, str)
-                  : NULL;
-        Py_XDECREF(str);
-    }
-    if (exc != NULL) {
-        PyObject *remote = st->remote_trace
-                               ? PyObject_CallFunctionObjArgs(st->remote_trace, where, tb, NULL)
-                               : PyTuple_Pack(2, where, tb);
-        if (remote == NULL || PyObject_SetAttr(exc, st->s_remote_stacktrace, remote) < 0)
-            PyErr_Clear(); /* an exception class with __slots__ goes without */
-        Py_XDECREF(remote);
-    }
+    PyObject *exc = unpickle_exception(bytes, &why);
+    PyObject *remote = st->remote_trace
+                           ? PyObject_CallFunctionObjArgs(st->remote_trace, where, tb, NULL)
+                           : PyTuple_Pack(2, where, tb);
+    PyErr_Clear();
+    if (exc == NULL)
+        exc = substitute(st, type_name, text, why, where, remote);
+    if (exc != NULL &&
+        (remote == NULL || PyObject_SetAttr(exc, st->s_remote_stacktrace, remote) < 0))
+        PyErr_Clear(); /* an exception class with __slots__ goes without */
+    Py_XDECREF(remote);
+    Py_XDECREF(why);
     Py_DECREF(all);
     return exc;
 }

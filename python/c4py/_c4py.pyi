@@ -59,6 +59,7 @@ def bind(**hooks: Any) -> None:
     ``make_chare(cls, args=[], onPE=-1)`` is what calling ``Chare(cls, ...)`` does.
     ``format_exception(exc)`` gives the traceback text, without frames of the package itself.
     ``describe_exception(exc)`` gives plain data that stands for that text, ``RemoteStacktrace(rank, data)`` the pair (rank, text) made of it.
+    ``substitute(type_name, text, why, rank, trace)`` makes what a waiter gets instead of an exception that cannot be pickled.
     """
 
 def init(
@@ -419,7 +420,13 @@ def _codec_capture(obj: Any) -> Any:
     """A value as a receiver on this rank gets it: itself if nobody can change it, else a copy."""
 
 def _codec_copy(obj: Any) -> Any:
-    """The same, also when arguments go by reference."""
+    """The same, also when arguments go by reference. What cannot be sent: the exception says which part."""
+
+def _codec_encode(obj: Any) -> bytes:
+    """The bytes that stand for a value."""
+
+def _codec_decode(data: bytes) -> Any:
+    """The value that such bytes stand for; raises what its unpickling raises."""
 
 def _codec_roundtrip(obj: Any) -> Any:
     """A value as a receiver on another rank gets it; for tests."""

@@ -36,15 +36,19 @@ from ._tasks import (
     PAIRS,
     Job,
     RemoteJob,
-    cannot_return,
     capture,
     check_function,
+    decode_error,
     describe_error,
+    encode_error,
     listed,
     map_tasks,
+    name_of_function,
     pair_tasks,
+    refuse_item,
     run_chunk,
     run_pairs,
+    unsendable_result,
 )
 
 #: How long a worker runs tasks before it looks at its messages, in seconds.
@@ -81,7 +85,11 @@ class PoolAgent(Chare):
     def _results(
         self, source: int, number: int, good: list[Any], bad: list[Any], per_task_s: float
     ) -> None:
+        bad = [(i, decode_error(encoded)) for i, encoded in bad]
         _pool._on_results(source, number, good, bad, per_task_s)
+
+    def _unsendable(self, source: int, number: int, results: list[tuple[int, str]]) -> None:
+        _pool._on_unsendable(source, number, results)
 
     def _wake(self, future: Any) -> None:
         future.send()
@@ -215,12 +223,17 @@ class Pool:
         """
         self._check_started()
         check_function(func)
-        job = Job(1, 1)
+        job = Job(func, 1, 1)
         if ret or awaitable:
             job.future = _c4py.future_new()
             job.futures = [job.future]
             job.future = None
-        argument = tuple(capture(a) for a in args)
+        args = tuple(args)
+        try:
+            argument = tuple(capture(a) for a in args)
+        except Exception:
+            refuse_item(func, args)
+            raise
         self._enqueue([(job, 0, func, argument, ITEM)])
         return job.futures[0] if job.futures else None
 
@@ -305,7 +318,7 @@ class Pool:
         num = len(items)
         if num == 0:
             return []
-        job = Job(num, num)
+        job = Job(func, num, num)
         job.waiting = True
         ready = self._ready
         if num > 1:
@@ -478,7 +491,8 @@ class Pool:
                 try:
                     result = capture(result)
                 except Exception as cause:
-                    error = describe_error(cannot_return(cause), self._rank)
+                    error = unsendable_result(job.name_of(number), self._rank, cause)
+                    error = describe_error(error, self._rank)
             if error is not None:
                 self._fail(job, number, error)
                 return
@@ -572,7 +586,13 @@ class Pool:
                 self._hungry_ranks.pop(rank, None)
                 self._send_tasks(rank, [task])
             return
-        job, number = tasks[0][:2]
+        job, number, func = tasks[0][:3]
+        try:
+            _c4py._codec_encode(func)
+        except Exception as cause:
+            error = Charm4PyError(
+                f"pool task {name_of_function(func)} cannot be sent to a worker: {cause}"
+            )
         if not job.wanted:
             raise error
         self._finished(job, number, None, error)
@@ -609,22 +629,38 @@ class Pool:
             if owner == self._rank:  # a task that came back home
                 self._on_results(self._rank, number, good, bad, 0.0)
                 continue
+            errors = [(i, encode_error(error, self._rank)) for i, error in bad]
             try:
-                self._agents[owner]._results(self._rank, number, good, bad, per_task_s)
+                self._agents[owner]._results(self._rank, number, good, errors, per_task_s)
             except Exception:
-                self._send_answers_singly(owner, number, good, bad)
+                self._send_answers_singly(owner, number, good, errors)
 
     def _send_answers_singly(
-        self, owner: int, number: int, good: list[Any], bad: list[Any]
+        self, owner: int, number: int, good: list[Any], errors: list[Any]
     ) -> None:
         """One of the results cannot travel: its task has failed, the others have not."""
+        agent = self._agents[owner]
+        unsendable = []
         for i, value in good:
             try:
-                self._agents[owner]._results(self._rank, number, [(i, value)], [], 0.0)
-            except Exception as error:
-                bad = [*bad, (i, describe_error(cannot_return(error), self._rank))]
-        if bad:
-            self._agents[owner]._results(self._rank, number, [], bad, 0.0)
+                capture(value)
+                agent._results(self._rank, number, [(i, value)], [], 0.0)
+            except Exception as cause:
+                unsendable.append((i, str(cause)))
+        if errors:
+            agent._results(self._rank, number, [], errors, 0.0)
+        if unsendable:
+            agent._unsendable(self._rank, number, unsendable)
+
+    def _on_unsendable(self, source: int, number: int, results: list[tuple[int, str]]) -> None:
+        """A worker has results of a job of this rank that cannot be sent; it does not know the function's name."""
+        job = self._jobs.get(number)
+        if job is None:
+            return
+        bad = [(i, unsendable_result(job.name_of(i), source, cause)) for i, cause in results]
+        for _, error in bad:
+            describe_error(error, source)
+        self._on_results(source, number, [], bad, 0.0)
 
     def _on_results(
         self, source: int, number: int, good: list[Any], bad: list[Any], per_task_s: float

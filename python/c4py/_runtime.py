@@ -34,6 +34,7 @@ from ._errors import (
     format_exception,
     format_stack,
     not_available,
+    substitute,
 )
 from ._futures import ThreadManager
 from ._moving import get_state, set_state
@@ -71,11 +72,23 @@ class CharmRemote(Chare):
         return _c4py.rank()
 
     def updateGlobals(self, global_dict: dict[str, Any], module_name: str = "__main__") -> None:
-        """Set variables of a loaded module on the ranks called. Raises KeyError if the module is not loaded there."""
+        """Set variables of a loaded module on the ranks called.
+
+        global_dict: values by name. module_name: by default the script. To be awaited before the
+        names are used: ``charm.thisProxy.updateGlobals({"x": 1}, awaitable=True).get()``. Raises
+        KeyError if the module is not loaded there, TypeError for something that is no dict.
+        """
+        if not isinstance(global_dict, dict):
+            raise TypeError(
+                f"updateGlobals needs a dict of names and values, not {type(global_dict).__name__}"
+            )
         vars(_loaded_module(module_name)).update(global_dict)
 
     def exec(self, code: str, module_name: str = "__main__") -> None:
-        """Run source text in a module; needs ``charm.options.remote_exec`` there."""
+        """Run source text in a module; needs ``charm.options.remote_exec`` there, else Charm4PyError.
+
+        What the text raises, SyntaxError included, goes to the caller if it waits.
+        """
         _check_remote_exec("exec")
         exec(code, vars(_loaded_module(module_name)))
 
@@ -84,7 +97,10 @@ class CharmRemote(Chare):
         self.exec(code, module_name)
 
     def eval(self, expression: str, module_name: str = "__main__") -> Any:
-        """The value of an expression in a module; needs ``charm.options.remote_exec`` there."""
+        """The value of an expression in a module; needs ``charm.options.remote_exec`` there, else Charm4PyError.
+
+        Called with ``ret=True``: a future for the value, of all ranks a list of values.
+        """
         _check_remote_exec("eval")
         return eval(expression, vars(_loaded_module(module_name)))
 
@@ -823,6 +839,7 @@ _c4py.bind(
     format_exception=format_exception,
     describe_exception=describe_exception,
     RemoteStacktrace=RemoteStacktrace,
+    substitute=substitute,
 )
 _cli.strip_import_flags(sys.argv)
 atexit.register(_say_if_never_started)

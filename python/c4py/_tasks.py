@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import pickle
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from . import _c4py
 from ._chare import is_async
-from ._errors import Charm4PyError, RemoteStacktrace, describe_exception
+from ._errors import Charm4PyError, RemoteStacktrace, describe_exception, substitute, text_of
 
 #: Arguments and results of these types need no copy: nobody can change them.
 IMMUTABLE = frozenset((int, float, bool, str, bytes, complex, type(None)))
@@ -29,6 +28,7 @@ def capture(value: Any) -> Any:
 class Job:
     """Tasks that were submitted together, on the rank that submitted them.
 
+    func: the function, or a list of them, one for each item; for error texts.
     results: values by item. missing: tasks without an answer. future: gets one value when all have
     answered, or None.
     futures: one per item, or None. waiting: the coroutine of map() is to be told by `future` that
@@ -37,6 +37,7 @@ class Job:
 
     __slots__ = (
         "error",
+        "func",
         "future",
         "futures",
         "held",
@@ -47,7 +48,8 @@ class Job:
         "waiting",
     )
 
-    def __init__(self, num_items: int, num_tasks: int) -> None:
+    def __init__(self, func: Any, num_items: int, num_tasks: int) -> None:
+        self.func = func
         self.results: list[Any] = [None] * num_items
         self.missing = num_tasks
         self.future: Any = None
@@ -68,6 +70,11 @@ class Job:
         if not self.sizes:
             return range(task, task + 1)
         return range(task * self.sizes, min((task + 1) * self.sizes, len(self.results)))
+
+    def name_of(self, task: int) -> str:
+        """The name of the function of a task, or of its first one."""
+        func = self.func[self.items_of(task).start] if isinstance(self.func, list) else self.func
+        return name_of_function(func)
 
     def deliver(self, task: int, value: Any) -> None:
         """A task has returned."""
@@ -128,18 +135,39 @@ def check_function(func: Any) -> None:
         raise TypeError(f"a pool task must be a function, not {type(func).__name__}")
 
 
+def name_of_function(func: Any) -> str:
+    return str(getattr(func, "__qualname__", None) or repr(func))
+
+
+def refuse_item(func: Any, items: Iterable[Any]) -> None:
+    """Some of these items could not be captured: raise an exception that says which. func: see `Job`."""
+    for i, item in enumerate(items):
+        try:
+            capture(item)
+        except Exception as cause:
+            name = name_of_function(func[i] if isinstance(func, list) else func)
+            try:
+                error: Exception = type(cause)(f"charm.pool: item {i} for {name}: {cause}")
+            except Exception:
+                raise cause from None
+            raise error from cause
+
+
 def map_tasks(func: Callable[..., Any], items: list[Any], chunksize: int) -> tuple[Job, list[Any]]:
     check_function(func)
-    if chunksize == 1:
-        job = Job(len(items), len(items))
-        return job, [(job, i, func, capture(item), ITEM) for i, item in enumerate(items)]
     starts = range(0, len(items), chunksize)
-    job = Job(len(items), len(starts))
-    job.sizes = chunksize
-    return job, [
-        (job, number, func, capture(items[start : start + chunksize]), CHUNK)
-        for number, start in enumerate(starts)
-    ]
+    job = Job(func, len(items), len(starts))
+    try:
+        if chunksize == 1:
+            return job, [(job, i, func, capture(item), ITEM) for i, item in enumerate(items)]
+        job.sizes = chunksize
+        return job, [
+            (job, number, func, capture(items[start : start + chunksize]), CHUNK)
+            for number, start in enumerate(starts)
+        ]
+    except Exception:
+        refuse_item(func, items)
+        raise
 
 
 def pair_tasks(_: Any, pairs: list[Any], chunksize: int) -> tuple[Job, list[Any]]:
@@ -147,16 +175,27 @@ def pair_tasks(_: Any, pairs: list[Any], chunksize: int) -> tuple[Job, list[Any]
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
             raise TypeError(f"submit takes (function, argument) pairs, not {pair!r}")
         check_function(pair[0])
-    if chunksize == 1:
-        job = Job(len(pairs), len(pairs))
-        return job, [(job, i, func, capture(item), ITEM) for i, (func, item) in enumerate(pairs)]
     starts = range(0, len(pairs), chunksize)
-    job = Job(len(pairs), len(starts))
-    job.sizes = chunksize
-    return job, [
-        (job, number, None, [(f, capture(a)) for f, a in pairs[start : start + chunksize]], PAIRS)
-        for number, start in enumerate(starts)
-    ]
+    job = Job([func for func, _ in pairs], len(pairs), len(starts))
+    try:
+        if chunksize == 1:
+            return job, [
+                (job, i, func, capture(item), ITEM) for i, (func, item) in enumerate(pairs)
+            ]
+        job.sizes = chunksize
+        return job, [
+            (
+                job,
+                number,
+                None,
+                [(f, capture(a)) for f, a in pairs[start : start + chunksize]],
+                PAIRS,
+            )
+            for number, start in enumerate(starts)
+        ]
+    except Exception:
+        refuse_item(job.func, (item for _, item in pairs))
+        raise
 
 
 def run_chunk(func: Callable[..., Any], chunk: list[Any]) -> list[Any]:
@@ -191,6 +230,11 @@ def cannot_return(cause: Exception) -> Charm4PyError:
     )
 
 
+def unsendable_result(name: str, rank: int, cause: object) -> Charm4PyError:
+    """For those who wait for a task whose result cannot leave its worker."""
+    return Charm4PyError(f"the result of pool task {name} on rank {rank} cannot be sent: {cause}")
+
+
 def describe_error(error: Exception, rank: int) -> Exception:
     """The exception with the text of its traceback attached; if it cannot travel, a Charm4PyError that describes it."""
     if hasattr(error, "remote_stacktrace"):
@@ -198,9 +242,30 @@ def describe_error(error: Exception, rank: int) -> Exception:
     trace = RemoteStacktrace(rank, describe_exception(error))
     try:
         error.remote_stacktrace = trace  # type: ignore[attr-defined]
-        if type(pickle.loads(pickle.dumps(error))) is not type(error):
-            raise TypeError
-    except Exception:
-        error = Charm4PyError(f"{type(error).__name__}: {error}\n{trace[1]}")
-        error.remote_stacktrace = trace  # type: ignore[attr-defined]
+        back = _c4py._codec_decode(_c4py._codec_encode(error))
+        if type(back) is not type(error):
+            raise TypeError(f"its __reduce__, which makes a {type(back).__name__}")
+    except Exception as cause:
+        error = _describe(error, cause, trace)
+    return error
+
+
+def _describe(error: Exception, cause: Exception, trace: RemoteStacktrace) -> Exception:
+    why = f"{type(cause).__name__}: {cause}"
+    return substitute(type(error).__name__, text_of(error), why, trace[0], trace)
+
+
+def encode_error(error: Exception, rank: int) -> Any:
+    """An exception that `describe_error` has seen, in a form that no receiver fails to read."""
+    trace = getattr(error, "remote_stacktrace", (rank, str(error)))
+    return _c4py._codec_encode(error), type(error).__name__, text_of(error), trace
+
+
+def decode_error(encoded: Any) -> Exception:
+    """The exception, or if it cannot be made here, because its class is not known, a description of it."""
+    data, name, text, trace = encoded
+    try:
+        error: Exception = _c4py._codec_decode(data)
+    except Exception as cause:
+        error = substitute(name, text, f"{type(cause).__name__}: {cause}", trace[0], trace)
     return error

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 
 from ._errors import Charm4PyError
@@ -12,9 +13,9 @@ def subtrees(root: int, pes: Sequence[int], bfactor: int) -> list[list[int]]:
     """Cut pes[1:] into at most bfactor lists of nearly equal length; the first of each is a child of the root."""
     if bfactor < 1:
         raise Charm4PyError(f"a tree needs a branching factor of at least 1, not {bfactor}")
-    if not pes or pes[0] != root:
+    rest = [operator.index(pe) for pe in pes]
+    if not rest or rest.pop(0) != root:
         raise Charm4PyError(f"the root {root} must be the first of the ranks in the tree")
-    rest = list(pes[1:])
     parts = min(bfactor, len(rest))
     out, begin = [], 0
     for part in range(parts):
@@ -33,7 +34,7 @@ def edges(
             raise Charm4PyError(f"there is no rank {root} to be the root")
         pes = [root, *(r for r in range(num_ranks) if r != root)]
     parent: int | None = None
-    here = list(pes)
+    here = [operator.index(rank) for rank in pes]
     while True:
         branches = subtrees(root, here, bfactor)
         if pe == root:

@@ -7,6 +7,11 @@ from charm4py import *
 from charm4py.charm import Charm4PyError
 from checks import check, equal, finish, raises
 
+try:
+    import numpy as np
+except ImportError:
+    np = None
+
 
 def expected_hosts(ranks):
     """For each rank the number of its host: the digits, renamed in the order in which they occur."""
@@ -52,6 +57,13 @@ def check_hosts(group, ranks):
     )
     equal(group.facts(ret=True).get(), [want] * ranks, "every rank knows all hosts")
     equal(group.my_host(ret=True).get(), host_of, "and its own")
+    equal((charm.myPe(), charm.numPes()), (0, ranks))
+    equal(
+        (charm.getHostPes(host=0), charm.getHostFirstPe(host=0), charm.getHostNumPes(host=0)),
+        (members[0], 0, len(members[0])),
+        "by keyword",
+    )
+    equal((charm.getPeHost(pe=0), charm.getPeHostRank(pe=0)), (0, 0))
     for wrong in (-1, len(members)):
         raises(IndexError, charm.getHostPes, wrong, text="there is no host")
         raises(IndexError, charm.getHostFirstPe, wrong, text="there is no host")
@@ -101,6 +113,15 @@ def check_subtrees():
         inner = charm.getTopoSubtrees(part[0], part, 4)
         equal(charm.getTopoTreeEdges(part[0], 3, many, 4), (3, [p[0] for p in inner]), "recursive")
     equal(charm.getTopoSubtrees(5, [5]), [], "a tree of one rank")
+    want = [[1, 2, 3], [4, 5]]
+    for pes in ([0, 1, 2, 3, 4, 5], range(6), (0, 1, 2, 3, 4, 5)):
+        equal(charm.getTopoSubtrees(root_pe=0, pes=pes, bfactor=2), want, "any sequence")
+        equal(charm.getTopoTreeEdges(pe=1, root_pe=0, pes=pes, bfactor=2), (0, [2, 3]))
+    if np is not None:
+        got = charm.getTopoSubtrees(np.int64(0), np.arange(6), np.int32(2))
+        equal((got, {type(pe) for part in got for pe in part}), (want, {int}), "an array")
+        equal(charm.getTopoTreeEdges(np.int64(1), 0, np.arange(6), 2), (0, [2, 3]))
+    raises(Charm4PyError, charm.getTopoSubtrees, 0, [], text="first")
     raises(Charm4PyError, charm.getTopoSubtrees, 1, [2, 1], text="first")
     raises(Charm4PyError, charm.getTopoTreeEdges, 0, 0, [1, 0], text="first")
     raises(Charm4PyError, charm.getTopoTreeEdges, 9, 0, [0, 1], text="not in the tree")

@@ -1,14 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""charm.pool: map, submit, Task; order, chunks, limits, nesting, errors."""
+"""charm.pool: map, submit, Task; order, chunks, limits, nesting, errors.
 
+With one rank the tasks run there (the reference refuses). exit() in a task, a task that fails without anyone waiting:
+errors/exits.py (task, nested_task), errors/uncaught.py (task). A storm of tasks: pool_storm.py.
+"""
+
+import collections
+import functools
+import math
 import sys
+import threading
 import time
-
-from charm4py.charm import Charm4PyError
-from charm4py.threads import NotThreadedError
 
 from c4py import _c4py
 from charm4py import *
+from charm4py.charm import Charm4PyError
+from charm4py.threads import NotThreadedError
 from checks import check, equal, finish, raises
 
 try:
@@ -249,6 +256,170 @@ class User(Chare):
             return "refused"
 
 
+# ---- what may be a function, an item, an argument ------------------------------------------------------
+
+Two = collections.namedtuple("Two", "x y")
+
+
+class Times:
+    def __init__(self, factor):
+        self.factor = factor
+
+    def __call__(self, x):
+        return x * self.factor
+
+    def plus(self, x):
+        return x + self.factor
+
+
+def with_default(x, y=5):
+    return x, y
+
+
+def returns_error(x):
+    return ValueError(x)
+
+
+def returns_lock(x):
+    return threading.Lock() if x == 1 else x
+
+
+def sends(future, value):
+    future.send(value)
+
+
+def hits(proxy):
+    proxy.hit()
+
+
+@coro
+def asks(proxy):
+    return proxy.get(ret=True).get()
+
+
+class LosesItself(Exception):
+    def __init__(self, one, two):
+        super().__init__("needs two arguments")
+
+
+def fails_unpicklably(x):
+    raise LosesItself(1, 2)
+
+
+def fails_unknown(x):
+    raise sys.modules["__main__"].OnlyOnWorkers("not known to the caller")
+
+
+def functions_and_items(pool):
+    """21: func and items"""
+    equal(pool.map(lambda x: x + 1, [1, 2]), [2, 3], "21: a lambda, by value")
+    equal(pool.map(math.sqrt, [4, 9]), [2.0, 3.0], "21: a builtin")
+    equal(pool.map(str.upper, "ab"), ["A", "B"], "21: a method of a type, a text as iterable")
+    equal(pool.map(int, ["1", "2"]), [1, 2], "21: a class")
+    equal(pool.map(Times(3), [1, 2]), [3, 6], "21: an object that can be called")
+    equal(pool.map(Times(3).plus, [1, 2]), [4, 5], "21: a bound method")
+    equal(pool.map(functools.partial(add, 10), [1]), [11], "21: a partial function")
+    equal(pool.map(add, [Two(1, 2)]), [3], "21: a named tuple is a tuple")
+    equal(pool.map(ident, {"a": 1, "b": 2}), ["a", "b"], "21: the keys of a dict")
+    equal(pool.map(ident, "abc", chunksize=2), ["a", "b", "c"])
+    equal(pool.map(square, (i for i in range(5)), chunksize=2), [0, 1, 4, 9, 16], "33.7: generator")
+    equal(sorted(pool.map(square, {1, 2, 3}, chunksize=2)), [1, 4, 9], "33.7: a set, in chunks")
+    if np is not None:
+        equal(pool.map(square, np.arange(4)), [0, 1, 4, 9], "21: an array as iterable")
+        rows = pool.map(ident, np.arange(4).reshape(2, 2), chunksize=2)
+        equal([r.tolist() for r in rows], [[0, 1], [2, 3]], "21: its rows")
+        equal(pool.map(square, range(3), chunksize=np.int64(2), ncores=np.int32(1)), [0, 1, 4])
+    equal(sum(pool.map(square, range(5000))), sum(i * i for i in range(5000)), "21: many")
+
+
+def signatures(pool):
+    """21: parameters by position and by keyword, results of each call"""
+    equal(pool.map(square, range(5), 2, 1), [0, 1, 4, 9, 16])
+    equal(pool.map(func=square, iterable=[2], chunksize=1, ncores=-1), [4])
+    equal([f.get() for f in pool.map_async(square, range(5), 2, 1, True)], [0, 1, 4, 9, 16])
+    equal(pool.map_async(func=square, iterable=[2], multi_future=False).get(), [4])
+    equal(pool.submit(tasks=[(square, 2)], chunksize=1, ncores=-1), [4])
+    equal([f.get() for f in pool.submit_async([(square, 1), (square, 2)], 2, 1, True)], [1, 4])
+    equal(pool.Task(func=add, args=[1, 2], ret=True, awaitable=False).get(), 3)
+    equal(pool.Task(with_default, [1], True).get(), (1, 5), "21: defaults")
+    equal(pool.Task(dict, [], ret=True).get(), {}, "21: no argument")
+    raises(TypeError, pool.map, square, [1], allow_nested=True, text="allow_nested")
+    for chunk in (1, 3):  # 33.7: nothing to do
+        equal(pool.map(square, [], chunksize=chunk), [])
+        equal(pool.submit((), chunksize=chunk), [])
+        equal(pool.map_async(square, (), chunksize=chunk).get(), [])
+        equal(pool.map_async(square, (), chunksize=chunk, multi_future=True), [])
+        equal(pool.submit_async([], chunksize=chunk).get(), [])
+        equal(pool.submit_async([], chunksize=chunk, multi_future=True), [])
+
+
+def futures_and_chares(pool):
+    """21: what tasks may use; their futures are like others"""
+    future = Future()
+    pool.Task(sends, (future, "by a task"))
+    equal(future.get(), "by a task", "21: a future as argument")
+    made = Chare(Counter)
+    pool.map(hits, [made] * 5)
+    charm.waitQD()
+    equal(pool.map(asks, [made, made]), [5, 5], "21: tasks call chares and wait for them")
+    futures = pool.map_async(square, range(4), multi_future=True)
+    equal(sorted(f.get() for f in charm.iwait(futures)), [0, 1, 4, 9], "21: iwait")
+    futures = pool.map_async(square, range(3), multi_future=True)
+    charm.wait(futures)
+    equal([f.get() for f in futures], [0, 1, 4], "21: wait")
+    values = pool.map(returns_error, [1, 2])
+    equal([type(v) for v in values], [ValueError] * 2, "21: an exception as a value")
+
+
+def failures(pool, ranks):
+    """21: exceptions; texts that say which function, where, and what to do"""
+    raises(ValueError, pool.map, fails_on_13, range(40), ncores=1)
+    futures = pool.map_async(fails_on_13, range(10, 16), ncores=1, multi_future=True)
+    equal([f.get() for f in futures[:3]], [10, 11, 12], "21: those before it have their values")
+    for future in futures[3:]:
+        raises(ValueError, future.get, text="unlucky 13")
+    futures = pool.map_async(fails_on_13, range(10, 16), 2, 1, True)
+    equal([f.get() for f in futures[:2]], [10, 11])
+    for future in futures[2:]:
+        raises(ValueError, future.get, text="unlucky 13")
+    raises(TypeError, pool.map, square, [(1, 2)], text="square() takes 1")
+    raises(TypeError, pool.Task(square, [1, 2], ret=True).get, text="square() takes 1")
+    worker = "on rank 0" if ranks == 1 else "on rank"
+    for get in (
+        lambda: pool.map(fails_unpicklably, [1]),
+        pool.Task(fails_unpicklably, [1], ret=True).get,
+        lambda: pool.submit([(fails_unpicklably, 1)], chunksize=2),
+    ):
+        error = raises(Charm4PyError, get, text="LosesItself: needs two arguments")
+        for text in ("raise LosesItself(1, 2)", worker, "missing 1 required", "__reduce__"):
+            check(text in error.message, f"21, 33.19b: {text} in {error.message}")
+    for get in (
+        lambda: pool.map(returns_lock, [0, 1, 2]),
+        pool.map_async(returns_lock, [0, 1, 2], multi_future=True)[1].get,
+        lambda: pool.submit([(returns_lock, 1)]),
+        pool.Task(returns_lock, [1], ret=True).get,
+    ):
+        error = raises(Charm4PyError, get, text=f"the result of pool task returns_lock {worker}")
+        check("cannot pickle" in error.message and "; send" in error.message, error.message)
+    for call in (pool.map, pool.map_async):
+        error = raises(TypeError, call, ident, [0, [threading.Lock()]], text="item 1 for ident")
+        check("its part [0]" in str(error) and "; send" in str(error), str(error))
+    raises(
+        TypeError, pool.submit, [(square, 1), (ident, threading.Lock())], text="item 1 for ident"
+    )
+    raises(TypeError, pool.Task, ident, [threading.Lock()], text="item 0 for ident")
+    if ranks > 1:
+        text = "cannot be sent to a worker"
+        raises(Charm4PyError, pool.map, Times(threading.Lock()), [1], text=text)
+        raises(Charm4PyError, pool.map_async(Times(threading.Lock()), [1]).get, text=text)
+        for rank in range(1, ranks):
+            source = "class OnlyOnWorkers(Exception): pass"
+            charm.thisProxy[rank].exec(source, awaitable=True).get()
+        error = raises(Charm4PyError, pool.map, fails_unknown, [1], text="not known to the caller")
+        check("Can't get attribute 'OnlyOnWorkers'" in error.message, "21: a class of theirs")
+    equal(pool.map(square, [3]), [9], "21: the pool stays usable")
+
+
 def main(args):
     global counter
     ranks = charm.numPes()
@@ -423,6 +594,11 @@ def main(args):
     charm.waitQD()
     equal(users.jobs_left(ret=True).get(), [0] * ranks, "jobs that have ended are forgotten")
 
+    functions_and_items(pool)
+    signatures(pool)
+    futures_and_chares(pool)
+    failures(pool, ranks)
+
     # Tasks without futures, counted by quiescence.
     made = Chare(Counter)
     charm.thisProxy.updateGlobals({"counter": made}, awaitable=True).get()
@@ -433,11 +609,13 @@ def main(args):
         127,
         "a tree of tasks that nobody waits for, all before quiescence",
     )
-    finish(79)
+    finish(170)
 
 
 def make_generator(x):
     return (i for i in range(x))
 
 
+raises(Charm4PyError, charm.pool.map, square, [1], text="charm.start()")
+charm.options.remote_exec = True
 charm.start(main)

@@ -159,7 +159,7 @@ def remote(*args: Any, **options: Any) -> Any:
     def start_task(*args: Any, **kwargs: Any) -> ObjectRef:
         _store.need(f"{target.__qualname__}.remote()")
         ref = _store.new_ref()
-        job = Job(1, 1)
+        job = Job(target, 1, 1)
         job.future = _Failure(ref)
         _pool._enqueue([(job, 0, _run_task, (ref, target, capture(args), capture(kwargs)), ITEM)])
         return ref

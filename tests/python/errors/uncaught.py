@@ -58,6 +58,12 @@ class Broken(Chare):
     def echo(self, x):
         return x
 
+    def echo_failure(self):
+        raise ValueError("the method fails")
+
+    def fail_unpicklable(self):
+        raise ValueError("holds a generator", (i for i in range(3)))
+
     def interrupt(self):
         raise KeyboardInterrupt
 
@@ -218,6 +224,18 @@ def case_stops_awaited(c, g):
 
 def case_origin(c, g):
     g[0].relay(c)
+
+
+def case_origin_chain(c, g):
+    """The cause of what ends the job came from another rank."""
+    try:
+        c.echo_failure(ret=True).get()
+    except ValueError as error:
+        raise LookupError("in the main program") from error
+
+
+def case_origin_unpicklable(c, g):
+    c.fail_unpicklable(ret=True).get()
 
 
 def case_map_range(c, g):
