@@ -110,6 +110,37 @@ c4pe_pickle_dumps(c4pe_codec_t *codec, PyObject *obj, PyObject *buffers)
     return !bytes && refused(codec) ? dump_by_value(codec, obj, buffers) : bytes;
 }
 
+/* Is one of the buffers the memory of a numpy array that must not be written to? */
+static bool
+has_read_only_array(c4pe_codec_t *codec, PyObject *buffers)
+{
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(buffers); i++) {
+        const Py_buffer *view = PyPickleBuffer_GetBuffer(PyList_GET_ITEM(buffers, i));
+        if (view && view->readonly && view->obj && c4pe_npy_is_array(&codec->npy, view->obj))
+            return true;
+        if (!view)
+            PyErr_Clear(); /* released by a reducer of the user's; met again when it is written */
+    }
+    return false;
+}
+
+/* The same for a receiver, which may write to all arrays: those that are read-only here are pickled
+ * as writable ones. */
+static PyObject *
+dump_for_receiver(c4pe_state_t *st, PyObject *obj, PyObject *buffers)
+{
+    c4pe_codec_t *codec = st->codec;
+    st->packing++;
+    PyObject *bytes = c4pe_pickle_dumps(codec, obj, buffers);
+    if (bytes && has_read_only_array(codec, buffers)) {
+        PyObject *dumps = PyDict_GetItemString(st->hooks, "dumps_writable"); /* borrowed */
+        if (dumps && PyList_SetSlice(buffers, 0, PY_SSIZE_T_MAX, NULL) == 0)
+            Py_SETREF(bytes, dump_with(codec, dumps, obj, buffers));
+    }
+    st->packing--;
+    return bytes;
+}
+
 PyObject *
 c4pe_codec_pickle(c4pe_state_t *st, PyObject *value)
 {
@@ -171,9 +202,7 @@ c4pe_pickle_write(c4pe_writer_t *w, PyObject *obj)
     if (!buffers)
         return -1;
     int err = -1;
-    w->st->packing++;
-    PyObject *bytes = c4pe_pickle_dumps(w->st->codec, obj, buffers);
-    w->st->packing--;
+    PyObject *bytes = dump_for_receiver(w->st, obj, buffers);
     if (bytes) {
         err = write_dumped(w, bytes, buffers);
         Py_DECREF(bytes);
@@ -266,9 +295,7 @@ c4pe_pickle_copy(c4pe_state_t *st, PyObject *obj)
     PyObject *buffers = PyList_New(0);
     if (!buffers)
         return NULL;
-    st->packing++;
-    bytes = c4pe_pickle_dumps(st->codec, obj, buffers);
-    st->packing--;
+    bytes = dump_for_receiver(st, obj, buffers);
     if (bytes && own_buffers(buffers) == 0)
         copy = c4pe_pickle_loads(st->codec, PyBytes_AS_STRING(bytes),
                                  (size_t)PyBytes_GET_SIZE(bytes), buffers);

@@ -60,6 +60,7 @@ def bind(**hooks: Any) -> None:
     ``format_exception(exc)`` gives the traceback text, without frames of the package itself.
     ``describe_exception(exc)`` gives plain data that stands for that text, ``RemoteStacktrace(rank, data)`` the pair (rank, text) made of it.
     ``substitute(type_name, text, why, rank, trace)`` makes what a waiter gets instead of an exception that cannot be pickled.
+    ``dumps_writable(obj, protocol=, buffer_callback=)`` pickles what holds read-only arrays so that they arrive writable.
     """
 
 def init(

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import sys
 from typing import Any
 
@@ -71,6 +72,16 @@ class Options(_Bag):
         self._quiet = os.environ.get("C4PY_QUIET", "0") == "1" or "++quiet" in sys.argv
         self.remote_exec = False
         self.interactive = InteractiveOptions()
+
+    def _check(self) -> None:
+        """Raise Charm4PyError for values that would strike later, in the middle of the run."""
+        highest = pickle.HIGHEST_PROTOCOL
+        protocol = self.pickle_protocol
+        if not isinstance(protocol, int) or not -1 <= protocol <= highest:
+            raise Charm4PyError(
+                f"charm.options.pickle_protocol must be a number from 0 to {highest}, or -1 for the highest, "
+                f"not {protocol!r}"
+            )
 
     @property
     def quiet(self) -> bool:

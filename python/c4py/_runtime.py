@@ -39,6 +39,7 @@ from ._errors import (
 from ._futures import ThreadManager
 from ._moving import get_state, set_state
 from ._options import Options, check_removed
+from ._pickling import dumps_writable
 from ._pool import PoolAgent, _pool
 from ._reducers import Reducers, combine
 from .wait import parse_cond_str
@@ -265,6 +266,7 @@ class Charm:
         if self._begun:
             raise Charm4PyError("charm.start() can be called only once")
         check_removed()
+        self.options._check()
         if interactive:
             entry = _console.prepare()
         _check_entry(entry)
@@ -840,6 +842,7 @@ _c4py.bind(
     describe_exception=describe_exception,
     RemoteStacktrace=RemoteStacktrace,
     substitute=substitute,
+    dumps_writable=dumps_writable,
 )
 _cli.strip_import_flags(sys.argv)
 atexit.register(_say_if_never_started)
