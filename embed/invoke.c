@@ -319,6 +319,26 @@ prepare(c4pe_entry_t *entry, const c4p_msg_t *msg, PyObject **args, PyObject **k
     return entry;
 }
 
+/* The arguments of a call cannot be read: its exception gets a note (where Python has notes), since
+ * its frames do not say what was called. */
+static void
+note_call(c4pe_chare_t *chare, const c4pe_entry_t *entry)
+{
+    char who[256];
+    PyObject *exc = c4pe_err_take();
+    if (exc == NULL)
+        return;
+    PyObject *text = PyUnicode_FromFormat("while unpacking the arguments of %s.%U on rank %d",
+                                          c4pe_describe_chare(chare, who, sizeof(who)), entry->name,
+                                          entry->state->rank);
+    PyObject *none = text ? PyObject_CallMethod(exc, "add_note", "O", text) : NULL;
+    PyErr_Clear();
+    Py_XDECREF(none);
+    Py_XDECREF(text);
+    PyErr_SetObject((PyObject *)Py_TYPE(exc), exc);
+    Py_DECREF(exc);
+}
+
 /* Compiled twice, with and without counting. */
 static inline __attribute__((always_inline)) void
 entry_run_how(c4p_rt_t *rt, c4pe_chare_t *chare, c4p_msg_t *msg, c4pe_entry_t *entry, bool profiled)
@@ -335,6 +355,8 @@ entry_run_how(c4p_rt_t *rt, c4pe_chare_t *chare, c4p_msg_t *msg, c4pe_entry_t *e
         c4pe_profile_charge(st, entry->stats, &entry->stats->run);
     c4pe_entry_t *called = args != NULL ? prepare(entry, msg, &args, &kwargs) : NULL;
     if (called == NULL) {
+        if (args == NULL)
+            note_call(chare, entry);
         c4pe_invoke_done(st, chare, entry, &reply, NULL);
         goto done;
     }
@@ -398,6 +420,9 @@ decode_gathered(c4pe_state_t *st, c4p_msg_t *msg)
             value = Py_NewRef(Py_None);
         else
             value = c4pe_codec_unpack_bytes(st, part.data, part.len);
+        if (value == NULL && !PyErr_ExceptionMatches(PyExc_MemoryError) &&
+            PyErr_ExceptionMatches(PyExc_Exception))
+            value = c4pe_err_take(); /* a result that cannot be read stands for its failure */
         if (value == NULL || PyList_Append(list, value) < 0)
             Py_CLEAR(list);
         Py_XDECREF(value);

@@ -115,9 +115,8 @@ format_exception(c4pe_state_t *st, PyObject *exc)
     return text;
 }
 
-/* The set exception, normalised, with its traceback; clears the indicator. */
-static PyObject *
-take_exception(void)
+PyObject *
+c4pe_err_take(void)
 {
     PyObject *type, *value, *tb;
     PyErr_Fetch(&type, &value, &tb);
@@ -218,7 +217,7 @@ leave_child(void)
 {
     int code = 1;
     if (PyErr_ExceptionMatches(PyExc_SystemExit)) {
-        PyObject *exc = take_exception();
+        PyObject *exc = c4pe_err_take();
         code = exc ? system_exit_code(exc) : 1;
         Py_XDECREF(exc);
     }
@@ -337,7 +336,7 @@ c4pe_err_uncaught(c4pe_state_t *st, c4pe_chare_t *chare, const c4pe_entry_t *ent
 {
     if (st->forked)
         leave_child();
-    PyObject *exc = take_exception();
+    PyObject *exc = c4pe_err_take();
     if (exc == NULL) {
         PyErr_Clear();
         exc = Py_NewRef(Py_None);
@@ -387,7 +386,7 @@ describe_exception(c4pe_state_t *st, PyObject *exc)
 static PyObject *
 why_not(void)
 {
-    PyObject *cause = take_exception();
+    PyObject *cause = c4pe_err_take();
     PyObject *why = cause ? PyUnicode_FromFormat("%s: %S", Py_TYPE(cause)->tp_name, cause) : NULL;
     if (cause && !why && !PyErr_ExceptionMatches(PyExc_MemoryError)) {
         PyErr_Clear();
@@ -411,7 +410,7 @@ pickle_exception(c4pe_state_t *st, PyObject *exc)
 c4p_msg_t *
 c4pe_err_encode(c4pe_state_t *st)
 {
-    PyObject *exc = take_exception();
+    PyObject *exc = c4pe_err_take();
     if (exc == NULL)
         return NULL;
     c4p_msg_t *msg = NULL;

@@ -338,6 +338,9 @@ c4pe_one_arg(const char *func, const char *name, PyObject *const *args, Py_ssize
  */
 void c4pe_err_uncaught(c4pe_state_t *st, c4pe_chare_t *chare, const c4pe_entry_t *entry,
                        const char *doing);
+/* The set exception, normalised, with its traceback; clears the indicator. New reference; NULL with
+ * an exception when out of memory. */
+PyObject *c4pe_err_take(void);
 /* The set exception as a message for a waiter on any rank: pickled with its traceback text, or a
  * Charm4PyError that describes it. Clears the exception. NULL with an exception only when out of
  * memory. A SystemExit must be handled before. */

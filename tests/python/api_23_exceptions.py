@@ -350,6 +350,8 @@ def many_members(proxies):
         equal([type(v) for v in values], [ValueError] * n, "23: never raises with ret")
         values = proxy.returns("part", ret=True).get()
         equal([type(v) for v in values], [Charm4PyError] * n, "23: results that cannot travel")
+        values = proxy.returns("opaque", ret=True).get()
+        equal([isinstance(v, Exception) for v in values], [True] * n, "23: nor come in")
         raises(ValueError, proxy.fail("value", awaitable=True).get, text="a plain value")
         equal(proxy.get_calls(ret=True).get(), [2] * n, "23: all have finished, and live on")
 
