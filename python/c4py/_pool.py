@@ -100,7 +100,8 @@ class Pool:
 
     Tasks are functions. Ranks 1 and up run them, rank 0 only when it is alone. A function that has
     to wait (it uses the pool itself, or futures) must be marked with ``@coro``; while it waits its
-    worker runs other tasks. Functions travel by reference, arguments and results by value.
+    worker runs other tasks. Functions travel by reference (lambdas and functions of functions by value), arguments and
+    results by value.
     """
 
     def __init__(self) -> None:
@@ -261,7 +262,7 @@ class Pool:
         if ncores > self._workers:
             _c4py.log(
                 "warn",
-                f"pool: ncores={ncores}, but there are only {self._workers} workers; all are used",
+                f"pool: ncores={ncores} is more than there are workers; all {self._workers} are used",
             )
         items = iterable if type(iterable) is list else listed(iterable)
         job, tasks = make(func, items, chunksize)

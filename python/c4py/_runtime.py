@@ -115,7 +115,11 @@ class CharmRemote(Chare):
         useAtSync: bool = False,
         cb: Callable[[Any], Any] | None = None,
     ) -> Any:
-        """Create an array on the rank called; returns its proxy, and gives it to the callback cb."""
+        """Create an array on the rank called; returns its proxy, and gives it to the callback cb.
+
+        cls, dims, ndims, args, map, useAtSync: as for ``Array``, whose errors go to the caller. cb: a future or
+        a proxy's method.
+        """
         proxy = Array(cls, dims, ndims, args, map, useAtSync)
         if cb is not None:
             cb(proxy)
@@ -471,7 +475,10 @@ class Charm:
     def getTopoSubtrees(
         self, root_pe: int, pes: Sequence[int], bfactor: int = 4
     ) -> list[list[int]]:
-        """The ranks pes[1:] cut into at most bfactor lists, one for each child of the root pes[0], child first."""
+        """The ranks pes[1:] cut into at most bfactor lists, one for each child of the root pes[0], child first.
+
+        Raises Charm4PyError if root_pe is not the first of pes.
+        """
         self._need_start("charm.getTopoSubtrees()")
         return _trees.subtrees(root_pe, pes, bfactor)
 

@@ -165,18 +165,28 @@ def spread_plain(n):
         charm.pool.Task(spread_plain, [n - 1])
 
 
-running = 0
-peak = 0
+class Meter(Chare):
+    """Counts the tasks that run, on all ranks."""
+
+    def __init__(self):
+        self.running = self.peak = 0
+
+    def enter(self):
+        self.running += 1
+        self.peak = max(self.peak, self.running)
+
+    def leave(self):
+        self.running -= 1
+
+    def get_peak(self):
+        return self.peak
 
 
 @coro
-def concurrent(x):
-    global running, peak
-    running += 1
-    peak = max(peak, running)
-    charm.sleep(0.002)
-    running -= 1
-    return charm.myPe(), peak
+def metered(meter):
+    meter.enter(awaitable=True).get()
+    charm.sleep(0.001)
+    meter.leave(awaitable=True).get()
 
 
 async def async_square(x):
@@ -496,8 +506,12 @@ def main(args):
         out[0][0] = 5
         equal(a[0], 0.0, "results are copies")
 
-    limited = pool.map(concurrent, range(12), ncores=1)
-    equal({p for _, p in limited}, {1}, "ncores=1: one at a time")
+    for cores in (1, 2, 3):
+        for chunk in (1, 2):
+            meter = Chare(Meter)
+            pool.map(metered, [meter] * 8, ncores=cores, chunksize=chunk)
+            peak = meter.get_peak(ret=True).get()
+            check(1 <= peak <= min(cores, max(1, ranks - 1)), f"ncores={cores}: {peak} at a time")
     raises(AssertionError, pool.map, square, [1], ncores=0, text="ncores")
     equal(pool.map(square, [1, 2], ncores=1000), [1, 4], "more than there are")
     raises(AssertionError, pool.map, square, [1], chunksize=0, text="chunksize")

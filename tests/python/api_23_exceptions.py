@@ -101,6 +101,15 @@ class Local(Chare):
         charm.sleep(0)
         return self.fail_if_odd()
 
+    @coro
+    def fail_first(self, first):
+        """The first one fails at once, the others take their time."""
+        if self.thisIndex in (first, (first,)):
+            raise ValueError("the first")
+        for _ in range(5):
+            charm.sleep(0.001)
+        self.calls += 1
+
     def returns_exception(self):
         return KeyError("returned, not raised")
 
@@ -346,6 +355,8 @@ def many_members(proxies):
                 check("in fail_if_odd" in error.remote_stacktrace[1], "23: with its traceback")
             else:
                 equal(method(awaitable=True).get(), None)
+        raises(ValueError, proxy.fail_first(0, awaitable=True).get, text="the first")
+        equal(sum(proxy.get_calls(ret=True).get()), n - 1, "23: raised when all have finished")
         values = proxy.fail("value", ret=True).get()
         equal([type(v) for v in values], [ValueError] * n, "23: never raises with ret")
         values = proxy.returns("part", ret=True).get()
@@ -353,7 +364,7 @@ def many_members(proxies):
         values = proxy.returns("opaque", ret=True).get()
         equal([isinstance(v, Exception) for v in values], [True] * n, "23: nor come in")
         raises(ValueError, proxy.fail("value", awaitable=True).get, text="a plain value")
-        equal(proxy.get_calls(ret=True).get(), [2] * n, "23: all have finished, and live on")
+        equal(proxy.get_calls(ret=True).get(), [2, *[3] * (n - 1)], "23: they live on")
 
 
 def main(args):

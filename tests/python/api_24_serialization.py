@@ -3,7 +3,7 @@
 
 What each single kind of value becomes (all types, dtypes, shapes, cycles, damaged bytes) is in codec_values.py, which
 asks the codec directly, on one rank: 24.1 "plain", "class values", "sharing", "by value"; 24.2 "arrays", "scalars".
-Migration pickling (24.4) is section 22.1.
+Migration pickling (24.4) is section 22.1. Messages beyond 2 GiB: tests/mpi/comm_large_test.c and rt_large_test.c.
 """
 
 import array
@@ -186,6 +186,9 @@ class Ways(Chare):
 
     def gather(self, value, future):
         self.reduce(future, value, Reducer.gather)
+
+    def total(self, value, future):
+        self.reduce(future, value, Reducer.sum)
 
     def set_option(self, name, value):
         _c4py.set_option(name, value)
@@ -575,6 +578,10 @@ def test_layouts(group, last):
     future = Future()
     group.gather(np.arange(12.0).reshape(3, 4)[:, ::2], future)
     check(all(v.shape == (3, 2) for v in future.get()), "24.2: reductions keep shapes")
+    future = Future()
+    group.total(np.arange(12.0).reshape(3, 4)[::-1, ::2], future)
+    want = [[8 * k, 10 * k] for k in [last + 1]] + [[4 * k, 6 * k] for k in [last + 1]]
+    equal(future.get().tolist()[:2], want, "33.5: and read strided arrays as they are")
 
 
 # ---- 24.3: by reference on the same rank, if asked for ----------------------------------------------------
