@@ -369,7 +369,7 @@ static PyMethodDef chare_methods[] = {
      "AttributeError in groups."},
     {"migrated", chare_nothing, METH_NOARGS,
      "migrated()\n\nCalled on the destination after each move, before any other method; does "
-     "nothing unless overridden. Must not wait."},
+     "nothing unless overridden. May be a coroutine."},
     {"__flush_wait_queues__", chare_flush, METH_NOARGS, "Look again at waiting conditions."},
     {"__addThreadEventSubscriber__", chare_subscribe, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},

@@ -218,7 +218,7 @@ class_announce(c4pe_class_t *cls)
 }
 
 static int
-class_fill_entries(c4pe_class_t *cls, PyObject *specs, unsigned init_flags)
+class_fill_entries(c4pe_class_t *cls, PyObject *specs, unsigned init_flags, unsigned hook_flags)
 {
     Py_ssize_t own = PyTuple_GET_SIZE(specs);
     cls->num_entries = C4PE_NUM_RESERVED + (uint32_t)own;
@@ -240,7 +240,7 @@ class_fill_entries(c4pe_class_t *cls, PyObject *specs, unsigned init_flags)
         }
         Py_DECREF(at);
     }
-    if (entry_fill(cls, &cls->migrated, "migrated", 0) < 0)
+    if (entry_fill(cls, &cls->migrated, "migrated", hook_flags) < 0)
         return -1;
     return entry_fill(cls, &cls->init, "__init__", init_flags);
 }
@@ -332,8 +332,10 @@ c4pe_class_add(c4pe_state_t *st, PyObject *args)
     cls->state = st;
     cls->type = (PyTypeObject *)Py_NewRef(type);
     cls->own_new = defines_new(st, cls->type);
-    cls->init_flags = init_flags;
-    if (class_look_at_moves(cls) < 0 || class_fill_entries(cls, specs, init_flags) < 0 ||
+    unsigned hook_flags = init_flags >> C4PE_HOOK_SHIFT;
+    cls->init_flags = init_flags & ((1u << C4PE_HOOK_SHIFT) - 1);
+    if (class_look_at_moves(cls) < 0 ||
+        class_fill_entries(cls, specs, cls->init_flags, hook_flags) < 0 ||
         c4pe_profile_class(cls) < 0 || c4pe_proxy_make_types(cls) < 0 || class_announce(cls) < 0)
         goto undo;
     if (remember_class(st, cls) < 0)

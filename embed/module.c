@@ -517,10 +517,10 @@ add_constants(PyObject *module, c4pe_state_t *st)
         const char *name;
         long value;
     } numbers[] = {
-        {"CORO", C4PE_CORO},       {"ASYNC", C4PE_ASYNC},      {"NOTIFY", C4PE_NOTIFY},
-        {"VARARGS", C4PE_VARARGS}, {"VARKW", C4PE_VARKW},      {"OWN", C4PE_OWN},
-        {"LOOK", C4PE_LOOK},       {"GROUP", C4PE_KIND_GROUP}, {"ARRAY", C4PE_KIND_ARRAY},
-        {"MAIN", C4PE_KIND_MAIN},
+        {"CORO", C4PE_CORO},        {"ASYNC", C4PE_ASYNC},           {"NOTIFY", C4PE_NOTIFY},
+        {"VARARGS", C4PE_VARARGS},  {"VARKW", C4PE_VARKW},           {"OWN", C4PE_OWN},
+        {"LOOK", C4PE_LOOK},        {"HOOK_SHIFT", C4PE_HOOK_SHIFT}, {"GROUP", C4PE_KIND_GROUP},
+        {"ARRAY", C4PE_KIND_ARRAY}, {"MAIN", C4PE_KIND_MAIN},
     };
     for (size_t i = 0; i < Py_ARRAY_LENGTH(numbers); i++)
         if (PyModule_AddIntConstant(module, numbers[i].name, numbers[i].value) < 0)

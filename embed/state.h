@@ -42,7 +42,8 @@ enum {
     C4PE_OWN = 0x20,     /* objects may have their own function of that name: look there */
     C4PE_LOOK = 0x40,    /* of __init__: afterwards look which such functions the object has */
     C4PE_COUNTED = 0x80, /* profiling is on: profile.c wants to know when it goes on and stops */
-    C4PE_RESERVED = 0x100
+    C4PE_RESERVED = 0x100,
+    C4PE_HOOK_SHIFT = 16 /* where those of migrated() stand beside those of __init__ */
 };
 
 /* Entries that every class has, before its own, in this order and with these numbers. */

@@ -28,6 +28,7 @@ VARARGS: Final = 0x08  # has *args
 VARKW: Final = 0x10  # has **kwargs
 OWN: Final = 0x20  # objects may have their own function of that name
 LOOK: Final = 0x40  # of __init__: look afterwards which such functions the object has
+HOOK_SHIFT: Final = 16  # where CORO and ASYNC of migrated() stand in the flags of __init__
 
 GROUP: Final = 0
 ARRAY: Final = 1
@@ -163,7 +164,7 @@ def class_add(
     """Register a chare class under ``name`` (module.qualname), entries sorted by name. Returns its type number.
 
     Makes its proxy types ``<C>GroupProxy``, ``<C>ArrayProxy``, ``<C>GroupSecProxy``, ``<C>ArraySecProxy`` and ``<C>Proxy``. Same order on all ranks; also after start().
-    ``init_flags``: CORO, ASYNC, LOOK of ``__init__``. A class that is there already keeps its number, nothing is changed.
+    ``init_flags``: CORO, ASYNC, LOOK of ``__init__``, and, shifted by HOOK_SHIFT, CORO, ASYNC of ``migrated``. A class that is there already keeps its number, nothing is changed.
     """
 
 def class_registered(cls: type) -> bool: ...

@@ -213,7 +213,9 @@ def prepare_classes(classes: Iterable[type], with_pending: bool = True) -> list[
         if not _c4py.class_registered(cls):
             _check_final(cls)
             init = inspect.getattr_static(cls, "__init__")
-            flags = _flags_of(init) & (_c4py.CORO | _c4py.ASYNC)
+            hook = inspect.getattr_static(cls, "migrated")
+            waits = _c4py.CORO | _c4py.ASYNC
+            flags = _flags_of(init) & waits | (_flags_of(hook) & waits) << _c4py.HOOK_SHIFT
             specs = entry_specs(cls)
             own, by_name = _own_methods(cls, {spec[0] for spec in specs})
             specs = [(n, f | _c4py.OWN if n in own else f, *rest) for n, f, *rest in specs]

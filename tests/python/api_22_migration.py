@@ -53,6 +53,34 @@ class Silent(Chare):
         return self.migrated()
 
 
+class Hooked(Chare):
+    """Its hook waits."""
+
+    def __init__(self):
+        self.seen = []
+
+    @coro
+    def migrated(self):
+        self.seen.append("arrived")
+        self.wait("'go on' in self.seen")
+        self.seen.append(charm.myPe())
+
+    def go_on(self):
+        self.seen.append("go on")
+
+    @coro
+    def get_seen(self):
+        self.wait("len(self.seen) == 3")
+        return self.seen
+
+
+class HookedAsync(Hooked):
+    async def migrated(self):
+        self.seen.append("arrived")
+        await self.wait("'go on' in self.seen")
+        self.seen.append(charm.myPe())
+
+
 class Plain:
     def __init__(self, value):
         self.value = value
@@ -64,7 +92,7 @@ class Kept(Chare):
     def __init__(self, group):
         self.numbers = array.array("d", [1.5])
         self.table = {"plain": Plain([1])}
-        self.proxy, self.bound, self.own = group, group[0].get, self.thisProxy[self.thisIndex]
+        self.proxy, self.bound, self.own = group, group[0].where, self.thisProxy[self.thisIndex]
         self.future = None
 
     def set_future(self, future):
@@ -82,7 +110,7 @@ class Kept(Chare):
 
     def use(self):
         self.future.send("by the one that moved")
-        return self.bound == self.proxy[0].get
+        return self.bound == self.proxy[0].where
 
     def get(self):
         return charm.myPe()
@@ -99,9 +127,6 @@ def check_names(group, cells, single):
         for name in ("migrated", "wait", "reduce"):
             check(not hasattr(proxy, name), f"22.1: no {name}")
     equal(Array(Silent, 1)[0].call_hook(ret=True).get(), None, "22.1: migrated() does nothing")
-    equal(
-        Array(Hooked, 1).setMigratable(True, awaitable=True).get(), None, "22.1: may be a coroutine"
-    )
 
 
 def check_attribute(group, cells, single):
@@ -149,7 +174,7 @@ def check_migrate(group, cells, single):
 def check_state():
     """22.1: attributes travel as in a call; proxies stay valid; messages sent before, during and after"""
     last = charm.numPes() - 1
-    group = Group(Kept, args=[Group(Cell)])
+    group = Group(Cell)
     kept = Array(Kept, 2, args=[group])
     future = Future()
     kept[1].set_future(future)
@@ -160,11 +185,24 @@ def check_state():
         answers += [kept[1].get(ret=True) for _ in range(3)]
         equal([a.get() for a in answers], [before] + [pe] * 3, "22.1: in the order sent")
         before = pe
-        want = (pe, (1,), True, array.cells("d", [1.5]), [1], 0)
+        want = (pe, (1,), True, array.array("d", [1.5]), [1], 0)
         equal(kept[1].facts(ret=True).get(), want, "22.1: its attributes")
     equal(kept[1].use(ret=True).get(), True, "22.1: proxies and methods of proxies")
     equal(future.get(), "by the one that moved", "22.1: a future")
     equal(sum(type(v) is int for v in kept.get(ret=True).get()), 2, "22.1: broadcasts reach it")
+
+
+def check_hook():
+    """22.1, 6.3: migrated() may be a coroutine"""
+    last = charm.numPes() - 1
+    for cls in (Hooked, HookedAsync):
+        hooked = Array(cls, 1)[0]
+        hooked.migrate(last, awaitable=True).get()
+        if last > 0:
+            hooked.go_on()
+            equal(
+                hooked.get_seen(ret=True).get(), ["arrived", "go on", last], "22.1: the hook waits"
+            )
 
 
 def check_at_sync(group, cells, single):
@@ -205,6 +243,7 @@ def main(args):
     check_attribute(group, cells, single)
     check_migrate(group, cells, single)
     check_state()
+    check_hook()
     check_at_sync(group, cells, single)
     check_measurement()
     finish(50)
