@@ -190,11 +190,11 @@ class Ccs:
         number = token._number
         if number in self._done:
             raise Charm4PyError("CcsSendDelayedReply: this request has been answered already")
+        self._done[number] = None
+        if len(self._done) > _REMEMBERED:
+            del self._done[next(iter(self._done))]
         origin = self._delayed.pop(number, None)
         if origin is not None:  # else its client has gone
-            self._done[number] = None
-            if len(self._done) > _REMEMBERED:
-                del self._done[next(iter(self._done))]
             self._tell(origin, number, "answered", reply)
 
     def is_remote_request(self) -> bool:
@@ -298,9 +298,10 @@ class Ccs:
 
 
 def _write_block(text: str) -> None:
-    """Several lines to standard error, in one piece."""
+    """Several lines to standard error, in one piece. What a client sent may be in them: it must not steer a terminal."""
+    shown = "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text.rstrip())
     sys.stdout.flush()
-    sys.stderr.write(f"c4py: {text.rstrip()}\n")
+    sys.stderr.write(f"c4py: {shown}\n")
     sys.stderr.flush()
 
 

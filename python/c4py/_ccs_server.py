@@ -355,10 +355,12 @@ class Server:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """A listening socket. OSError or, for a host that is no address, a subclass of it."""
-    family, kind, proto, _name, address = socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )[0]
+    """A listening socket. Raises OSError, also for a host that is no address."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except UnicodeError:  # a part of the name is empty or too long
+        raise OSError(f"{host!r} is no name of a host") from None
+    family, kind, proto, _name, address = found[0]
     listener = socket.socket(family, kind, proto)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Clients outside of the job: handlers on every rank, replies now and later, mistakes of programs and of clients."""
 
+import contextlib
+import io
 import socket
 import struct
 import sys
 
 import charm4py
+from c4py._ccs import ccs
 from ccs_client import ask, connect, exchange, outside, request, rest
 from charm4py import Chare, Charm4PyError, Group, charm, coro
 from checks import check, equal, finish, raises
@@ -27,6 +30,7 @@ class Service(Chare):
             "both",
             "fails",
             "fails_late",
+            "quotes",
             "outside",
             "big",
             "nested",
@@ -90,6 +94,9 @@ class Service(Chare):
         self.token = charm.CcsDelayReply()
         raise ValueError("the handler fails after it delayed, which is expected here")
 
+    def quotes(self, data):
+        raise ValueError(data.decode())
+
     def outside(self, data):
         raises(TypeError, charm.CcsSendReply, "text", text="encode")
         raises(TypeError, charm.CcsSendReply, 5, text="not int")
@@ -115,6 +122,10 @@ class Service(Chare):
     @coro
     def num_tokens(self):
         return len(self.tokens)
+
+    @coro
+    def some_wait(self):
+        return any(map(ccs.waits, (token for token, _ in self.tokens)))
 
     @coro
     def take_seen(self):
@@ -277,8 +288,14 @@ def clients(service):
         pass
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # with a reset
     sock.close()
-    service[last].answer_all(awaitable=True).get()
+    while service[last].some_wait(ret=True).get():
+        pass
+    service[last].answer_all(awaitable=True).get()  # a second answer is refused all the same
     equal(outside(ask, b"echo", b"after", last), b"%d:after" % last, "the others are served")
+    # What a client sends reaches the terminal as text, not as commands.
+    with contextlib.redirect_stderr(io.StringIO()) as told:
+        equal(outside(ask, b"quotes", b"\x1b[2J\xc2\x9b2J\r\tand"), None)
+    check(r"ValueError: \x1b[2J\x9b2J\r" + "\tand\n" in told.getvalue(), told.getvalue())
 
 
 def crowd():

@@ -71,6 +71,22 @@ def main(args):
     ):
         equal(parse(["prog", *words]).notes, notes, "flags without effect")
 
+    for flag, value, text in (
+        ("++server-port", "65536", "a whole number from 0 to 65535, not '65536'"),
+        ("++server-port", "-1", "a whole number from 0 to 65535"),
+        ("++server-port", "http", "a whole number from 0 to 65535"),
+        ("++server-limit", "-1", "a whole number from 0 to 536870911"),
+        ("++server-limit", "1e6", "a whole number from 0 to 536870911"),
+        ("++server-limit", str(2**29), "a whole number from 0 to 536870911"),
+    ):
+        errors = parse(["prog", flag, value]).errors
+        check(
+            len(errors) == 1 and f"'{flag}' needs {text}" in errors[0], f"{flag} {value}: {errors}"
+        )
+    equal(parse(["prog", "word"]).server, None, "no server unless asked for")
+    asked = parse(["prog", "++server-port", "65535", "++server-limit", str(2**29 - 1)]).server
+    equal((asked.host, asked.port, asked.limit), ("127.0.0.1", 65535, 2**29 - 1))
+
     words = ["prog", "+libcharm_interface", "cython", "x"]
     strip_import_flags(words)
     equal(words, ["prog", "x"])
