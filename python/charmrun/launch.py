@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 
@@ -28,10 +29,24 @@ def launcher_command() -> list[str]:
 
 
 def job_command(num_ranks: int, words: list[str]) -> list[str]:
-    """The command that runs a script with its arguments on so many ranks. C4PY_MPIEXEC names the MPI launcher."""
-    mpiexec = os.environ.get("C4PY_MPIEXEC") or shutil.which("mpirun") or shutil.which("mpiexec")
-    if mpiexec is None:
+    """The command that runs a script with its arguments on so many ranks.
+
+    C4PY_MPIEXEC names the MPI launcher, perhaps with options of it: ``mpirun --bind-to none``.
+    Raises FileNotFoundError if there is none.
+    """
+    return [*_mpiexec(), "-n", str(num_ranks), *launcher_command(), *words]
+
+
+def _mpiexec() -> list[str]:
+    named = os.environ.get("C4PY_MPIEXEC")
+    if named:
+        words = [named] if os.path.exists(named) else shlex.split(named)
+        if not words or shutil.which(words[0]) is None:
+            raise FileNotFoundError(f"C4PY_MPIEXEC is '{named}', which is no program that can run")
+        return words
+    found = shutil.which("mpirun") or shutil.which("mpiexec")
+    if found is None:
         raise FileNotFoundError(
             "no mpirun or mpiexec on the PATH; load or install an MPI, or set C4PY_MPIEXEC"
         )
-    return [mpiexec, "-n", str(num_ranks), *launcher_command(), *words]
+    return [found]

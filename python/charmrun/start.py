@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from .launch import job_command
 
@@ -50,32 +51,63 @@ def _split(words: Sequence[str]) -> tuple[int, bool, list[str]]:
     return count, interactive, rest
 
 
-def start(args: Sequence[str] = ()) -> int:
-    """Run a job and wait for its end; returns its exit status.
-
-    args: ``[+pN] prog.py words…``; empty: the words of this process's command line.
-    """
+def _command(args: Sequence[str]) -> list[str] | int:
+    """What is to be run; if that cannot be, an exit status, after a message."""
     try:
-        count, interactive, rest = _split(args or sys.argv[1:])
+        count, interactive, rest = _split(args)
+        if interactive:
+            rest = ["-m", "charm4py.interactive", *rest]
+        if rest:
+            return job_command(count, rest)
+        why, status = "usage: python -m charmrun.start [+pN] prog.py [arguments]", 2
     except ValueError as error:
-        print(f"charmrun: {error}", file=sys.stderr)
-        return 2
-    if interactive:
-        rest = ["-m", "charm4py.interactive", *rest]
-    if not rest:
-        print("usage: python -m charmrun.start [+pN] prog.py [arguments]", file=sys.stderr)
-        return 2
-    try:
-        command = job_command(count, rest)
+        why, status = f"charmrun: {error}", 2
     except FileNotFoundError as error:
-        print(f"charmrun: {error}", file=sys.stderr)
-        return 69
-    environment = {"OMPI_MCA_rmaps_base_oversubscribe": "1", **os.environ}
+        why, status = f"charmrun: {error}", 69
+    print(why, file=sys.stderr)
+    return status
+
+
+def _environment() -> dict[str, str]:
+    return {"OMPI_MCA_rmaps_base_oversubscribe": "1", **os.environ}
+
+
+def start(args: Sequence[str] = ()) -> int:
+    """Run a job and wait for its end; returns its exit status, 0 to 255. For use outside of jobs.
+
+    args: ``[+pN] prog.py words…``, without ``+pN`` one rank; ``++interactive`` runs the shell; empty:
+    the words of this process's command line. For what cannot be started it prints why and returns
+    2, without an MPI launcher 69; for a launcher that a signal ended 128 and its number.
+    """
+    command = _command(args or sys.argv[1:])
+    if isinstance(command, int):
+        return command
+    with subprocess.Popen(command, env=_environment()) as job:
+        try:
+            status = job.wait()
+        except KeyboardInterrupt:
+            _end(job)
+            return 130
+    return status if status >= 0 else 128 - status
+
+
+def _end(job: subprocess.Popen[bytes]) -> None:
+    """After an interrupt, which a terminal sends to the job, too: that needs a moment to end."""
     try:
-        return subprocess.call(command, env=environment) & 0xFF
-    except KeyboardInterrupt:
-        return 130
+        job.wait(5)
+    except subprocess.TimeoutExpired:
+        job.terminate()
+        job.wait()
+
+
+def main() -> NoReturn:
+    """``python -m charmrun.start``: becomes the MPI launcher, so that signals and the exit status are the job's own."""
+    command = _command(sys.argv[1:])
+    if isinstance(command, int):
+        sys.exit(command)
+    sys.stdout.flush()
+    os.execvpe(command[0], command, _environment())
 
 
 if __name__ == "__main__":
-    sys.exit(start())
+    main()
