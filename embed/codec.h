@@ -120,5 +120,8 @@ void c4pe_codec_clear(c4pe_state_t *st);
 void c4pe_codec_free(c4pe_state_t *st);
 /* options.pickle_protocol: -1 or at least 5 allows buffers out of band. */
 void c4pe_codec_set_protocol(c4pe_state_t *st, int protocol);
+/* From now on this function is called in place of pickle.dumps(obj, protocol=, buffer_callback=).
+ */
+void c4pe_codec_set_dumps(c4pe_state_t *st, PyObject *dumps);
 
 #endif

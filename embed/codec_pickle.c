@@ -53,6 +53,12 @@ c4pe_codec_set_protocol(c4pe_state_t *st, int protocol)
     }
 }
 
+void
+c4pe_codec_set_dumps(c4pe_state_t *st, PyObject *dumps)
+{
+    Py_SETREF(st->codec->dumps, Py_NewRef(dumps));
+}
+
 /* dumps(obj, protocol, buffer_callback) of either module. */
 static PyObject *
 dump_with(c4pe_codec_t *codec, PyObject *dumps, PyObject *obj, PyObject *buffers)

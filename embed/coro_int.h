@@ -55,6 +55,7 @@ struct c4pe_coro {
     enum c4pe_coro_state state;
     uint32_t saved_no_suspend;
     bool cancelled;        /* it was woken because it waited in vain */
+    bool interrupted;      /* it was woken to raise KeyboardInterrupt */
     c4pe_wait_kind_t kind; /* while it waits: for what */
     PyObject *object;      /* borrowed */
     double since;
@@ -82,6 +83,9 @@ typedef struct c4pe_coros {
     PyObject *package; /* str: folder of our own Python files, which reports skip */
     PyObject *s_gr_frame, *s_gr_context, *s_paused, *s_resumed;
 } c4pe_coros_t;
+
+/* It was woken by interrupt_wait(): -1 with KeyboardInterrupt. */
+int c4pe_coro_raise_interrupt(c4pe_coro_t *coro);
 
 /* Let it run until it waits again or ends; then everything that follows from that. On the hub, or
  * nested in another coroutine. */

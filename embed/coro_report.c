@@ -280,12 +280,16 @@ c4pe_coro_sleep(c4pe_state_t *st, double seconds)
     }
     if (!coro || !coro->worker || st->no_suspend)
         return block_rank(seconds);
-    c4p_status_t status = c4p_timer(st->rt, seconds, sleep_over, coro, NULL);
+    uint64_t timer;
+    c4p_status_t status = c4p_timer(st->rt, seconds, sleep_over, coro, &timer);
     if (status != C4P_OK) {
         c4pe_raise_status(st, status, "sleep()");
         return -1;
     }
-    return c4pe_coro_suspend(coro, C4PE_WAIT_TIMER, NULL);
+    int err = c4pe_coro_suspend(coro, C4PE_WAIT_TIMER, NULL);
+    if (err < 0)
+        c4p_timer_cancel(st->rt, timer);
+    return err;
 }
 
 static void

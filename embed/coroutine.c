@@ -385,7 +385,8 @@ c4pe_coro_suspend(c4pe_coro_t *coro, c4pe_wait_kind_t kind, PyObject *object)
     if (coro->cancelled)
         return c4pe_coro_refuse_wait(coro);
     list_as_waiting(coro, kind, object);
-    return c4pe_coro_switch_back(coro);
+    int err = c4pe_coro_switch_back(coro);
+    return coro->interrupted ? c4pe_coro_raise_interrupt(coro) : err;
 }
 
 PyObject *

@@ -90,9 +90,12 @@ int c4pe_coro_throttle(c4pe_state_t *st);
 
 /* True, once, if the coroutine was woken in vain by cancel_wait(): it should not wait again. */
 bool c4pe_coro_take_cancelled(c4pe_coro_t *coro);
-/* blocked(chare), cancel_wait(chare) of the module, see _c4py.pyi. */
+/* blocked(chare), num_timers(), cancel_wait(chare), interrupt_wait(chare) of the module, see
+ * _c4py.pyi. */
 PyObject *c4pe_coro_blocked(PyObject *module, PyObject *chare);
+PyObject *c4pe_coro_num_timers(PyObject *module, PyObject *ignored);
 PyObject *c4pe_coro_cancel_wait(PyObject *module, PyObject *chare);
+PyObject *c4pe_coro_interrupt_wait(PyObject *module, PyObject *chare);
 
 /* ---- reports ------------------------------------------------------------------------------------ */
 

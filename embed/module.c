@@ -211,6 +211,10 @@ module_set_option(PyObject *module, PyObject *args)
         c4pe_codec_set_protocol(st, (int)protocol);
         Py_RETURN_NONE;
     }
+    if (strcmp(name, "dumps") == 0) {
+        c4pe_codec_set_dumps(st, value);
+        Py_RETURN_NONE;
+    }
     int truth = PyObject_IsTrue(value);
     if (truth < 0)
         return NULL;
@@ -455,7 +459,9 @@ static PyMethodDef module_methods[] = {
     {"profile_enter_send", c4pe_profile_enter_send, METH_NOARGS, NULL},
     {"profile_leave_send", c4pe_profile_leave_send, METH_O, NULL},
     {"blocked", c4pe_coro_blocked, METH_O, NULL},
+    {"num_timers", c4pe_coro_num_timers, METH_NOARGS, NULL},
     {"cancel_wait", c4pe_coro_cancel_wait, METH_O, NULL},
+    {"interrupt_wait", c4pe_coro_interrupt_wait, METH_O, NULL},
     {"context", module_context, METH_NOARGS, NULL},
     {"in_coroutine", module_in_coroutine, METH_NOARGS, NULL},
     {"wait_kind", module_wait_kind, METH_NOARGS, NULL},

@@ -121,9 +121,13 @@ def poll() -> None:
 
 def backlog_bytes() -> int: ...
 def set_option(
-    name: Literal["local_msg_optim", "auto_flush_wait_queues", "pickle_protocol", "profiling"],
-    value: int,
-) -> None: ...
+    name: Literal[
+        "local_msg_optim", "auto_flush_wait_queues", "pickle_protocol", "profiling", "dumps"
+    ],
+    value: Any,
+) -> None:
+    """A whole number or truth value; for dumps a function that stands in for ``pickle.dumps``."""
+
 def profile() -> tuple[list[Any], list[Any], tuple[int, ...], tuple[int, ...]] | None:
     """What was measured on this rank; None when profiling is off.
 
@@ -139,8 +143,14 @@ def profile_leave_send(entered: bool) -> None: ...
 def blocked(chare: Chare) -> tuple[str, float] | None:
     """What a coroutine of this chare waits for, timers excepted, and since when (`time_s()`); None if none waits."""
 
+def num_timers() -> int:
+    """How many timers and sleeping coroutines of this rank are still to wake up."""
+
 def cancel_wait(chare: Chare) -> bool:
     """Let that coroutine go on in vain: ``Future.get()`` returns None, other waits raise. False if none waits."""
+
+def interrupt_wait(chare: Chare) -> bool:
+    """Let a coroutine of this chare that waits or sleeps raise KeyboardInterrupt. False if none does."""
 
 def context() -> tuple[str, str] | None:
     """(class, method) of the entry method that was started last; for error texts."""

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import ast
 import codeop
+import io
 import queue
 import signal
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import CodeType, FrameType
 from typing import Any
 
@@ -86,6 +87,7 @@ class _Input:
 
     def __init__(self) -> None:
         self.requests: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self.asked = False  # a line is under way, from before an interrupt
         self.lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self.terminal = sys.stdin is not None and sys.stdin.isatty()
         if self.terminal:
@@ -122,11 +124,14 @@ class _Input:
         if not self.terminal:
             sys.stdout.write(prompt)
             sys.stdout.flush()
-        self.requests.put(prompt)
+        if not self.asked:
+            self.requests.put(prompt)
+        self.asked = True
         wait = 0.001
         while True:
             try:
                 self.line = self.lines.get(timeout=wait) if wait else self.lines.get_nowait()
+                self.asked = False
                 return
             except queue.Empty:
                 wait = 0
@@ -136,18 +141,23 @@ class _Input:
 # ---- what a statement is ------------------------------------------------------------------------------
 
 
-def _defines_chare(statement: ast.stmt, names: dict[str, Any]) -> bool:
-    """True for a class definition that has a chare class among its bases."""
-    if not isinstance(statement, ast.ClassDef):
-        return False
-    for base in statement.bases:
-        try:
-            value = eval(compile(ast.Expression(base), "<console>", "eval"), names)
-        except Exception:
-            continue
-        if isinstance(value, type) and issubclass(value, Chare):
-            return True
-    return False
+def chare_class_of(value: Any) -> type | None:
+    """The chare class that a value is, or that an actor class stands for; None for anything else."""
+    from .ray.api import ActorClass
+
+    if isinstance(value, ActorClass):
+        return value._chare
+    return value if isinstance(value, type) and issubclass(value, Chare) else None
+
+
+def _class_names(statements: Iterable[ast.AST]) -> Iterator[str]:
+    """The classes that these statements define, also inside of if, try, with and loops."""
+    for statement in statements:
+        if isinstance(statement, ast.ClassDef):
+            yield statement.name
+        elif not isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            for part in ("body", "orelse", "handlers", "finalbody", "cases"):
+                yield from _class_names(getattr(statement, part, ()))
 
 
 def _chares_of_modules(modules: Iterable[str]) -> list[tuple[str, str]]:
@@ -158,23 +168,46 @@ def _chares_of_modules(modules: Iterable[str]) -> list[tuple[str, str]]:
 
 
 def _is_new_chare(value: Any) -> bool:
+    cls = chare_class_of(value)
     return (
-        isinstance(value, type)
-        and issubclass(value, Chare)
-        and value not in (Chare, ArrayMap)
+        cls is not None
+        and cls not in (Chare, ArrayMap)
         and getattr(sys.modules.get(value.__module__), value.__name__, None) is value
-        and not _c4py.class_registered(value)
+        and not _c4py.class_registered(cls)
     )
 
 
-def _imported_modules(statement: ast.stmt) -> set[str]:
-    """The names of the modules that an import names."""
-    if isinstance(statement, ast.Import):
-        return {alias.name for alias in statement.names}
-    if isinstance(statement, ast.ImportFrom) and statement.module:
-        inner = {f"{statement.module}.{alias.name}" for alias in statement.names}
-        return {statement.module} | inner
-    return set()
+def _imported_modules(statements: Iterable[ast.stmt]) -> set[str]:
+    """The names of the modules that imports name."""
+    found = set()
+    for statement in statements:
+        if isinstance(statement, ast.Import):
+            found |= {alias.name for alias in statement.names}
+        elif isinstance(statement, ast.ImportFrom) and statement.module:
+            found |= {statement.module}
+            found |= {f"{statement.module}.{alias.name}" for alias in statement.names}
+    return found
+
+
+# ---- what is typed in and sent ------------------------------------------------------------------------
+
+
+def _make_dumps() -> Callable[..., bytes]:
+    """pickle.dumps() for what is typed in: other ranks cannot look functions and classes up, so they get them by value."""
+    import cloudpickle
+
+    class Pickler(cloudpickle.CloudPickler):
+        def reducer_override(self, obj: Any) -> Any:
+            if isinstance(obj, type) and _c4py.class_registered(obj):
+                return NotImplemented  # by name, as it is one class on all ranks
+            return super().reducer_override(obj)
+
+    def dumps(obj: Any, protocol: int | None = None, buffer_callback: Any = None) -> bytes:
+        file = io.BytesIO()
+        Pickler(file, protocol=protocol, buffer_callback=buffer_callback).dump(obj)
+        return file.getvalue()
+
+    return dumps
 
 
 # ---- the shell ----------------------------------------------------------------------------------------
@@ -192,6 +225,10 @@ class Console(Chare):
         self.interrupted = False
         self.busy = False
         self.suspect: float | None = None  # since when the wait lasts that is being questioned
+        self.timer: int | None = None  # of the next look at what the statement waits for
+        for name, prompt in (("ps1", ">>> "), ("ps2", "... ")):
+            vars(sys).setdefault(name, prompt)  # as any interactive Python does; may be changed
+        _c4py.set_option("dumps", _make_dumps())
         signal.signal(signal.SIGINT, self._on_interrupt)
         self._greet()
         self._loop()
@@ -211,7 +248,7 @@ class Console(Chare):
     def _loop(self) -> None:
         lines: list[str] = []
         while True:
-            line = self._read("... " if lines else ">>> ")
+            line = self._read(str(sys.ps2 if lines else sys.ps1))
             if self.interrupted:
                 self.interrupted = False
                 lines = []
@@ -222,8 +259,8 @@ class Console(Chare):
             lines.append(line)
             if self._run_if_complete("\n".join(lines)):
                 lines = []
-        if lines:  # the input ended inside a block
-            self._run_if_complete("\n".join([*lines, "", ""]))
+        if lines and not self._run_if_complete("\n".join([*lines, "", ""])):  # inside a block
+            print("SyntaxError: the input ended inside a statement", file=sys.stderr, flush=True)
         print(flush=True)
         _charm().waitQD()
         _charm().exit(0)
@@ -242,7 +279,7 @@ class Console(Chare):
                 raise KeyboardInterrupt
             frame = frame.f_back
         if self.busy:
-            _c4py.cancel_wait(self)
+            self.interrupted = not _c4py.interrupt_wait(self)
         else:
             self.interrupted = True
 
@@ -256,7 +293,7 @@ class Console(Chare):
         if code is None:
             return False
         self.busy = True
-        _c4py.call_later(_LOOK_EVERY, self._look)
+        self._look_later()
         try:
             self._run(source, code)
         except SystemExit:
@@ -269,40 +306,45 @@ class Console(Chare):
 
     def _run(self, source: str, code: CodeType) -> None:
         body = ast.parse(source).body
-        if len(body) == 1 and _defines_chare(body[0], self.names):
-            self._define(source, body[0].name)  # type: ignore[attr-defined]
-        elif (
-            len(body) == 1
-            and isinstance(body[0], (ast.Import, ast.ImportFrom))
-            and _charm().options.interactive.broadcast_imports
-        ):
-            self._import(source, body[0], code)
+        imports = isinstance(body[0], (ast.Import, ast.ImportFrom)) if body else False
+        if imports and _charm().options.interactive.broadcast_imports:
+            self._import(body, code)
         else:
-            self._execute(code)
+            self._define(source, list(_class_names(body)), code)
 
     def _execute(self, code: CodeType) -> None:
         exec(code, self.names)
 
-    def _define(self, source: str, name: str) -> None:
-        """A chare class: run its definition on every rank; register it if all succeeded."""
+    def _define(self, source: str, names: list[str], code: CodeType) -> None:
+        """Run a block. If it has defined chare classes, run it on the other ranks, too, and register them."""
+        before = {name: self.names.get(name) for name in names}
+        self._execute(code)
+        new = [name for name in before if self.names.get(name) is not before[name]]
+        new = [name for name in new if chare_class_of(self.names[name])]
+        if not new:
+            return
         runtime = _charm().thisProxy
-        runtime.exec(source + "\n", awaitable=True).get()
-        runtime._register_by_name([("__main__", name)], awaitable=True).get()
-        self._tell(f"class {name} is defined on every rank")
+        runtime._exec_elsewhere(source + "\n", _c4py.rank(), awaitable=True).get()
+        runtime._register_by_name([("__main__", name) for name in new], awaitable=True).get()
+        for name in new:
+            self._tell(f"class {name} is defined on every rank")
 
-    def _import(self, source: str, statement: ast.stmt, code: CodeType) -> None:
+    def _import(self, line: list[ast.stmt], code: CodeType) -> None:
+        """Run a line here and the imports in it on the other ranks; register the chare classes that came with them."""
         before = set(sys.modules)
         self._execute(code)
+        imports = [each for each in line if isinstance(each, (ast.Import, ast.ImportFrom))]
+        source = "; ".join(map(ast.unparse, imports))
         runtime = _charm().thisProxy
-        runtime._import(source, _c4py.rank(), awaitable=True).get()
-        found = _chares_of_modules(set(sys.modules) - before | _imported_modules(statement))
+        runtime._exec_elsewhere(source, _c4py.rank(), awaitable=True).get()
+        found = _chares_of_modules(set(sys.modules) - before | _imported_modules(imports))
         if found:
             # On other ranks a module may have been loaded in another way, or not at all.
             modules = sorted({module for module, _ in found})
             loads = "\n".join(f"__import__({module!r})" for module in modules)
             runtime.exec(loads, awaitable=True).get()
             runtime._register_by_name(found, awaitable=True).get()
-        self._tell(f"'{source.strip()}' was run on every rank")
+        self._tell(f"'{source}' was run on every rank")
 
     def _tell(self, text: str) -> None:
         if _charm().options.interactive.verbose > 0:
@@ -333,29 +375,41 @@ class Console(Chare):
 
     # ---- waits in vain ----
 
+    def _look_later(self) -> None:
+        if self.timer is None:
+            self.timer = _c4py.call_later(_LOOK_EVERY, self._look)
+
     def _look(self) -> None:
         """While a statement runs, now and then: a wait that lasts may be one in vain."""
+        self.timer = None
         if not self.busy:
             return
-        _c4py.call_later(_LOOK_EVERY, self._look)
+        self._look_later()
         waits = _c4py.blocked(self)
-        if waits is None or _c4py.time_s() - waits[1] < _BLOCKED_AFTER or self.suspect == waits[1]:
+        if waits is None or _c4py.time_s() - waits[1] < _BLOCKED_AFTER or self.suspect is not None:
             return
         self.suspect = waits[1]
         _c4py.detect_quiescence(self.thisProxy._quiet)
 
     def _quiet(self) -> None:
         """Nothing happens any more on any rank; what that itself sets off, as waitQD(), comes first."""
-        _c4py.call_later(0.2, self._give_up, (self.suspect,))
+        _c4py.call_later(0.2, _c4py.spawn, (self._give_up,))
 
-    def _give_up(self, since: float) -> None:
+    def _give_up(self) -> None:
+        """In a coroutine: unless some rank sleeps or has a timer, which may bring what is waited for."""
+        if self.timer is not None:
+            _c4py.cancel_later(self.timer)
+            self.timer = None
+        timers = sum(_charm().thisProxy._num_timers(ret=True).get())
+        since, self.suspect = self.suspect, None
         waits = _c4py.blocked(self)
-        self.suspect = None
-        if waits is not None and waits[1] == since and _c4py.cancel_wait(self):
+        if not timers and waits is not None and waits[1] == since and _c4py.cancel_wait(self):
             print(
                 f"[c4py] given up: nothing happens any more, but this waits for {waits[0]}",
                 flush=True,
             )
+        if self.busy:
+            self._look_later()
 
 
 def _charm() -> Any:

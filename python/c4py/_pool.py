@@ -104,6 +104,9 @@ class Pool:
     results by value.
     """
 
+    def __reduce__(self) -> str:
+        return "_pool"
+
     def __init__(self) -> None:
         self._agents: Any = None  # proxy of the group of PoolAgent
         self._me: Any = None

@@ -49,6 +49,9 @@ class Reducers:
         for name in _BUILTIN:
             setattr(self, name, _c4py.reducer_builtin(name))  # type: ignore[arg-type]
 
+    def __reduce__(self) -> str:
+        return "reducers"
+
     def addReducer(
         self,
         func: Callable[[list[Any]], Any],
@@ -168,3 +171,6 @@ def _combine_elementwise(
             f"reducer '{name}' cannot combine contributions of different shapes: {sorted(shapes)}"
         )
     return functools.reduce(getattr(np, numpy_name), arrays)
+
+
+reducers = Reducers()

@@ -41,7 +41,7 @@ from ._moving import get_state, set_state
 from ._options import Options, check_removed
 from ._pickling import dumps_writable
 from ._pool import PoolAgent, _pool
-from ._reducers import Reducers, combine
+from ._reducers import combine, reducers
 from .wait import parse_cond_str
 
 
@@ -50,8 +50,12 @@ class Readonlies(SimpleNamespace):
 
     What rank 0 has assigned until the entry point first waits (or returns) is copied to the other
     ranks before any chare runs there. Later assignments, and those on other ranks, stay local.
-    Names that begin or end with ``_`` are not copied.
+    Names that begin or end with ``_`` are not copied. A function that travels with a reference to
+    this object finds the one of the rank where it arrives.
     """
+
+    def __reduce__(self) -> str:
+        return "readonlies"
 
 
 readonlies = Readonlies()
@@ -155,14 +159,18 @@ class CharmRemote(Chare):
         add_classes(prepare_classes(classes, with_pending=False))
 
     def _register_by_name(self, names: Sequence[tuple[str, str]]) -> None:
-        """The same for classes given as (module, name)."""
-        self.registerNewChareTypes([getattr(sys.modules[module], name) for module, name in names])
+        """The same for classes and actor classes given as (module, name)."""
+        values = [getattr(sys.modules[module], name) for module, name in names]
+        self.registerNewChareTypes([_console.chare_class_of(value) or value for value in values])
 
-    def _import(self, statement: str, caller: int) -> None:
-        """Run an import of the shell in the main module, on ranks other than the shell's."""
-        _check_remote_exec("an import")
+    def _exec_elsewhere(self, source: str, caller: int) -> None:
+        """Run source text of the shell in the main module, on ranks other than the shell's."""
+        _check_remote_exec("the shell")
         if _c4py.rank() != caller:
-            exec(statement, vars(sys.modules["__main__"]))
+            exec(source, vars(sys.modules["__main__"]))
+
+    def _num_timers(self) -> int:
+        return _c4py.num_timers()
 
     def _report_uncaught(self, text: str) -> None:
         """On rank 0: an exception that nobody waits for, from any rank, in a session of the shell."""
@@ -244,6 +252,9 @@ class Charm:
             iwait=_c4py.iwait,
             sleep=_c4py.sleep,
         )
+
+    def __reduce__(self) -> str:
+        return "charm"  # a function that travels finds the runtime of the rank where it arrives
 
     # ---- start and end -----------------------------------------------------------------------------
 
@@ -833,7 +844,6 @@ def say_nothing_at_exit() -> None:
     atexit.unregister(_say_if_never_started)
 
 
-reducers = Reducers()
 charm = Charm()
 
 _c4py.bind(

@@ -7,6 +7,7 @@ Import without a start is tested in tools.py, api_05_exit.py (1.3) and launcher.
 import ast
 import importlib
 import os
+import pickle
 import sys
 import types
 
@@ -86,6 +87,10 @@ def main(args):
 
     internals()
     public_names()
+
+    # A function that travels by value finds the runtime of the rank where it arrives, not a copy of this one.
+    for value in (the_charm, readonlies, Reducer, the_charm.pool):
+        check(pickle.loads(pickle.dumps(value)) is value, f"{value!r} is pickled by reference")
 
     # What this version lacks says so and does nothing else.
     for call in (

@@ -3,10 +3,13 @@
 
 import os
 import re
+import select
+import signal
 import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 package = os.path.abspath(sys.argv[1])
 sys.path.insert(0, package)
@@ -15,11 +18,12 @@ sys.path.insert(
 )
 
 import run as driver  # noqa: E402
-from charmrun.launch import job_command  # noqa: E402
+from charmrun.launch import job_command, launcher_command  # noqa: E402
 
 os.environ.update(driver.mpi_env(os.environ))
 
 checks = 0
+LAUNCHER = launcher_command()
 MODULE = ["-m", "charm4py.interactive"]
 
 
@@ -69,6 +73,9 @@ charm.numPes(), charm.myPe()
 [c.__name__ for c in (Chare, Group, Array, Channel, coro, threaded)]
 isinstance(self, Chare), Reducer is charm.reducers
 charm.options.remote_exec
+sys.ps1, sys.ps2
+x = 5; y = x
+y
 f = future()
 f is _f
 _f(5)
@@ -85,7 +92,8 @@ exit(7)
 """, status=7)  # fmt: skip
     expect(
         out, "^c4py interactive", "^2$", "^2$", r"^\[1, 2\]$", r"^\(2, 0\)$", "^.'Chare', 'Group', 'Array'",
-        r"^\(True, True\)$", "^True$", "^True$", "^5$", "^loop 0", "^loop 1", "^42$", "^False$",
+        r"^\(True, True\)$", "^True$", r"^\('>>> ', '\.\.\. '\)$", "^5$", "^True$", "^5$", "^loop 0", "^loop 1",
+        "^42$", "^False$",
     )  # fmt: skip
     expect(err, absent=["Traceback"])
 
@@ -125,25 +133,85 @@ class D(Chare):
     def get(self): return "D"
 
 Group(D).get(ret=True).get()
+if True:
+    tag = "in a block"
+    class G(Chare):
+        def get(self): return tag
+
+Group(G).get(ret=True).get()
+def hides():
+    class Hidden(Chare): pass
+    return Hidden
+
+charm.thisProxy[1].eval("'hides' in globals()", ret=True).get()
 """)  # fmt: skip
     expect(
         out, "class A is defined on every rank", r"^\[\(3, 0\), \(3, 1\)\]$", "^True$", r"^\(3, 0\)$",
         "class A is defined", r"^\[\('new', 0\), \('new', 1\)\]$", r"^\[\(3, 0\), \(3, 1\)\]$",
         "class B is defined", r"^\[\('new', 0\), \('new', 1\)\]$", "^False$",
-        "class D is defined", r"^\['D', 'D'\]$", absent=["Plain is defined", "class C is defined"],
+        "class D is defined", r"^\['D', 'D'\]$", "class G is defined", r"^\['in a block', 'in a block'\]$", "^False$",
+        absent=["Plain is defined", "class C is defined", "Hidden is defined"],
     )  # fmt: skip
     expect(err, "^ZeroDivisionError", absent=["charm.exit"])
+
+
+def sent():
+    """Functions and classes that stay on rank 0 travel by value; actor classes go to all ranks."""
+    out, err = session("""
+factor = 3
+def times(x):
+    return factor * x, charm.myPe()
+
+sorted(charm.pool.map(times, range(3)))
+class Plain:
+    def __init__(self, x):
+        self.x = x
+
+class A(Chare):
+    def back(self, plain):
+        plain.x += 1
+        return plain
+    def which(self, cls):
+        return cls is type(self)
+
+a = Group(A)
+p = a[3].back(Plain(4), ret=True).get()
+p.x, type(p) is Plain
+a.which(A, ret=True).get()
+from charm4py import ray
+ray.init()
+@ray.remote
+def count(n):
+    return n and 1 + ray.get(count.remote(n - 1))
+
+ray.get(count.remote(4))
+@ray.remote
+class Actor:
+    def where(self):
+        return charm.myPe()
+
+[ray.get(Actor.remote().where.remote()) for _ in range(4)]
+exit()
+""", ranks=4)  # fmt: skip
+    expect(
+        out, r"^\[\(0, \d\), \(3, \d\), \(6, \d\)\]$", r"^\(5, True\)$", r"^\[True, True, True, True\]$",
+        "^4$", "class Actor is defined", r"^\[0, 1, 2, 3\]$", absent=[r"\(0, 0\)"],
+    )  # fmt: skip
+    expect(err, absent=["Traceback"])
 
 
 def imports(folder):
     with open(os.path.join(folder, "mine.py"), "w") as file:
         file.write(
-            "from charm4py import Chare, charm\nclass M(Chare):\n    def get(self):\n        return charm.myPe()\n"
+            "from charm4py import Chare, charm, ray\nclass M(Chare):\n    def get(self):\n        return charm.myPe()\n"
+            "@ray.remote\nclass Act(M): pass\n"
         )
     out, err = session("""
 import mine
 Group(mine.M).get(ret=True).get()
-from mine import M as Other
+mine.ray.init()
+[mine.ray.get(mine.Act.remote().get.remote()) for _ in range(2)]
+from mine import M as Other; other = Other
 charm.thisProxy.eval("Other.__name__, mine.__name__", ret=True).get()
 import no_such_module
 charm.thisProxy.eval("'no_such_module' in globals()", ret=True).get()
@@ -158,7 +226,8 @@ class Quiet(Chare): pass
 
 """, PYTHONPATH=folder)  # fmt: skip
     expect(
-        out, "^.c4py. 'import mine' was run on every rank", r"^\[0, 1\]$", r"^\[\('M', 'mine'\), \('M', 'mine'\)\]$",
+        out, "^.c4py. 'import mine' was run on every rank", r"^\[0, 1\]$", r"^\[0, 1\]$",
+        "'from mine import M as Other' was run", r"^\[\('M', 'mine'\), \('M', 'mine'\)\]$",
         r"^\[False, False\]$", r"^\[True, False\]$", r"^\[True, True\]$", absent=["decimal' was run", "Quiet is defined"],
     )  # fmt: skip
     expect(err, "^ModuleNotFoundError: No module named 'no_such_module'")
@@ -212,19 +281,103 @@ charm.sleep(3)
 print("slept")
 charm.waitQD()
 print("quiet")
-g = future(2)
-charm.scheduleCallableAfter(lambda: None, 0)
 print(Channel(self, self.thisProxy).recv())
 f(3)
 print("now", f.get())
 """)  # fmt: skip
     expect(
-        out, "given up: .* waits for future .*<console>", "^got None", "given up", "^and None", "^slept", "^quiet",
-        "given up: .* channel", "^now 3",
+        out, "given up: .* waits for future .*<console>", "^got None", "^slept", "^quiet", "given up: .* channel", "^now 3",
     )  # fmt: skip
     expect(err, "^c4py.Charm4PyError: the wait was cancelled", absent=["stalled"])
     if time.monotonic() - begin > 30:
         sys.exit("FAILED: waits are given up after about two seconds each")
+
+
+def waits_not_in_vain():
+    """Somebody sleeps, or a timer is set: what is waited for may come, after more than two seconds."""
+    out, _ = session("""
+class Sleeper(Chare):
+    @coro
+    def sleeps(self):
+        charm.sleep(3.5)
+        return "woke up"
+
+Group(Sleeper)[1].sleeps(ret=True).get()
+f = future()
+charm.scheduleCallableAfter(f, 3.5, ["fired"])
+f.get()
+""")  # fmt: skip
+    expect(out, "^'woke up'$", "^'fired'$", absent=["given up"])
+
+
+class Typist:
+    """Somebody at the keyboard of a shell of one rank, who presses ^C, too."""
+
+    def __init__(self):
+        self.shell = subprocess.Popen(
+            [*LAUNCHER, *MODULE],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        self.told = b""
+
+    def until(self, text):
+        """Read what is printed, up to this."""
+        end = time.monotonic() + 30
+        while text not in self.told:
+            if not select.select([self.shell.stdout], [], [], end - time.monotonic())[0]:
+                sys.exit(f"FAILED: no {text} in {self.told}")
+            part = os.read(self.shell.stdout.fileno(), 4096)
+            if not part:
+                sys.exit(f"FAILED: the shell ended without {text}: {self.told}")
+            self.told += part
+        before, _, self.told = self.told.partition(text)
+        return before
+
+    def type(self, line):
+        self.shell.stdin.write(line + b"\n")
+        self.shell.stdin.flush()
+
+    def interrupt(self):
+        self.shell.send_signal(signal.SIGINT)
+
+
+def interrupts():
+    global checks
+    me = Typist()
+    me.until(b">>> ")
+    me.type(b"for i in range(3):")
+    me.until(b"... ")
+    me.interrupt()  # what was typed in is thrown away, and the next line is a new statement
+    me.until(b"KeyboardInterrupt")
+    me.until(b">>> ")
+    me.type(b"print('a', 1)")
+    me.until(b"a 1\n>>> ")
+    me.type(b"line = input('? ')")  # only the lines that it asks for are the shell's
+    me.until(b"? ")
+    me.type(b"mine")
+    me.until(b">>> ")
+    me.type(b"line, print('spin')\nwhile True: pass\n")
+    me.until(b"spin\n('mine', None)")
+    me.until(b"... ")
+    me.interrupt()
+    me.until(b"KeyboardInterrupt\n")
+    me.type(b"print('sleep'); charm.sleep(600)")
+    me.until(b"sleep\n")
+    me.interrupt()
+    me.until(b"KeyboardInterrupt\n")
+    me.type(b"print('wait'); print('got', future().get())")
+    me.until(b"wait\n")
+    me.interrupt()
+    if b"got" in me.until(b"KeyboardInterrupt\n"):
+        sys.exit("FAILED: the statement goes on after an interrupt")
+    me.type(b"print('b', 2)")
+    me.until(b"b 2\n")
+    me.type(b"exit(5)")
+    if me.shell.wait(30) != 5:
+        sys.exit(f"FAILED: status {me.shell.returncode}")
+    checks += 6
 
 
 def ends(folder):
@@ -234,6 +387,11 @@ def ends(folder):
     expect(out, "one rank")
     out, _ = session("for i in range(2):\n    print('block', i)")  # the input ends in a block
     expect(out, "block 1")
+    out, err = session(
+        "print('before')\nx = (1,\n", ranks=1
+    )  # or in a statement that cannot be whole
+    expect(out, "^before$")
+    expect(err, "^SyntaxError: the input ended inside a statement")
     session("raise SystemExit('text')\n", status=1)
     session("charm.thisProxy[1].exit(4)\ncharm.sleep(60)\n", status=4)
     script = os.path.join(folder, "shell.py")
@@ -250,12 +408,19 @@ def ends(folder):
     expect(out, "by the other name")
 
 
-with tempfile.TemporaryDirectory() as folder:
-    names_and_echo()
-    classes()
-    imports(folder)
-    errors()
-    waits_in_vain()
-    ends(folder)
+with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(4) as threads:
+    tests = (
+        waits_in_vain,  # the longest ones, which do nothing for most of their time
+        waits_not_in_vain,
+        names_and_echo,
+        classes,
+        sent,
+        lambda: imports(folder),
+        errors,
+        interrupts,
+        lambda: ends(folder),
+    )
+    for done in [threads.submit(test) for test in tests]:
+        done.result()
 
 print(f"{checks} checks passed")

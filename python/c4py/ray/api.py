@@ -156,16 +156,27 @@ def remote(*args: Any, **options: Any) -> Any:
     if not isinstance(target, FunctionType):
         raise TypeError(f"ray.remote takes a function or a class, not {type(target).__name__}")
 
-    def start_task(*args: Any, **kwargs: Any) -> ObjectRef:
-        _store.need(f"{target.__qualname__}.remote()")
+    target.remote = _StartTask(target)  # type: ignore[attr-defined]
+    return target
+
+
+class _StartTask:
+    """What ``f.remote`` is. An object, so that it works on the rank to which a function travels by value."""
+
+    __slots__ = ("_func",)
+
+    def __init__(self, func: FunctionType) -> None:
+        self._func = func
+
+    def __call__(self, *args: Any, **kwargs: Any) -> ObjectRef:
+        """Run the function on a worker of the pool; returns a reference to its result at once. Any rank and context."""
+        func = self._func
+        _store.need(f"{func.__qualname__}.remote()")
         ref = _store.new_ref()
         job = Job(target, 1, 1)
         job.future = _Failure(ref)
-        _pool._enqueue([(job, 0, _run_task, (ref, target, capture(args), capture(kwargs)), ITEM)])
+        _pool._enqueue([(job, 0, _run_task, (ref, func, capture(args), capture(kwargs)), ITEM)])
         return ref
-
-    target.remote = start_task  # type: ignore[attr-defined]
-    return target
 
 
 class _Failure:
@@ -234,6 +245,12 @@ class ActorClass:
     def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise Charm4PyError(
             f"{self.__qualname__} is a class of actors: make one with {self.__qualname__}.remote(…)"
+        )
+
+    def __mro_entries__(self, bases: tuple[Any, ...]) -> NoReturn:
+        raise TypeError(
+            f"{self.__qualname__} is a class of actors, from which none can be derived; derive from the class "
+            "before it is decorated, and decorate both"
         )
 
     def __repr__(self) -> str:
