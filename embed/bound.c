@@ -237,15 +237,17 @@ static PyMemberDef bound_members[] = {
 };
 
 static PyGetSetDef bound_getset[] = {
-    {"__name__", bound_name, NULL, NULL, NULL},
-    {"__qualname__", bound_qualname, NULL, NULL, NULL},
-    {"__self__", bound_self, NULL, NULL, NULL},
+    {"__name__", bound_name, NULL, "Name of the method.", NULL},
+    {"__qualname__", bound_qualname, NULL, "Name of class and method.", NULL},
+    {"__self__", bound_self, NULL, "The proxy.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
-PyDoc_STRVAR(bound_doc, "An entry method of a chare or collection. Calling it sends the call; it "
-                        "can be stored, sent, and used as the\n"
-                        "target of a reduction.");
+PyDoc_STRVAR(
+    bound_doc,
+    "An entry method of a chare or collection, proxy.method. Calling it sends the call, see\n"
+    "Proxy. It can be stored, compared, sent, and used as the target of reductions and of\n"
+    "charm.startQD().");
 
 static PyType_Slot bound_slots[] = {
     {Py_tp_doc, (void *)bound_doc},     {Py_tp_call, PyVectorcall_Call},

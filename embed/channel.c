@@ -488,25 +488,39 @@ channel_dealloc(PyObject *op)
 
 static PyMethodDef channel_methods[] = {
     {"send", (PyCFunction)(void (*)(void))channel_send, METH_FASTCALL,
-     "send($self, *args)\n--\n\nSend one message of any number of values; copied when sent. Waits "
-     "only until the other end is open, hence before that in coroutines only. In `async def`: "
-     "await it."},
+     "send($self, *args)\n"
+     "--\n"
+     "\n"
+     "Send one message, made of any number of args, to the other end.\n"
+     "\n"
+     "The args are captured now. Waits only until the other end is open, and then only in a\n"
+     "coroutine, else NotThreadedError; in an async def: await it. Messages arrive in the\n"
+     "order sent. TypeError for what cannot be pickled."},
     {"recv", channel_recv, METH_NOARGS,
-     "recv($self, /)\n--\n\nThe next message: the argument of send(), or a tuple of several. In "
-     "`async "
-     "def`: await it."},
-    {"ready", channel_ready, METH_NOARGS, "ready($self, /)\n--\n\nTrue if recv() would not wait."},
+     "recv($self, /)\n"
+     "--\n"
+     "\n"
+     "The next message: the argument of send(), or a tuple if there were none or several.\n"
+     "\n"
+     "Blocks the coroutine until there is one; in an async def: await it. NotThreadedError\n"
+     "if it would have to wait outside a coroutine. Several who wait get the messages in the\n"
+     "order in which they came."},
+    {"ready", channel_ready, METH_NOARGS,
+     "ready($self, /)\n"
+     "--\n"
+     "\n"
+     "True if a message is here, so that recv() would not wait. Does not block."},
     {"__reduce__", c4pe_channel_reduce, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 
 static PyMemberDef channel_members[] = {
     {"remote", T_OBJECT, offsetof(c4pe_channel_t, remote), READONLY,
-     "The proxy of the other end, as given."},
+     "The proxy of the other end, as given. Read-only."},
     {"port", T_LONGLONG, offsetof(c4pe_channel_t, port), READONLY,
-     "Number of the channel in its chare."},
+     "Number of the channel in its chare, from 0. Read-only."},
     {"remote_port", T_LONGLONG, offsetof(c4pe_channel_t, remote_port), READONLY,
-     "Number at the other end; -1 before it is open."},
+     "Number of the channel in the chare at the other end; -1 before it is open. Read-only."},
     {NULL, 0, 0, 0, NULL},
 };
 
@@ -520,12 +534,22 @@ static PyType_Slot channel_slots[] = {
     {Py_tp_members, channel_members},
     {Py_tp_doc,
      (void
-          *)"Channel(chare, remote, local=None)\n--\n\nOne end of an ordered stream between two "
-            "chares. chare: the local object, usually self; remote: the proxy of one chare; local: "
-            "a proxy of the local object, if the other side knows it by another one. The n-th "
-            "channel that one chare opens towards another belongs to the n-th in the other "
-            "direction; a channel to oneself gets what is sent on it. Any context; does not block. "
-            "Raises TypeError for proxies of whole collections."},
+          *)"Channel(chare, remote, local=None)\n"
+            "--\n"
+            "\n"
+            "One end of an ordered stream of messages between two chares.\n"
+            "\n"
+            "chare: the chare that opens this end, self. remote: proxy of the chare at the other\n"
+            "end, which opens a channel to this one; it may be the same chare. local: proxy of "
+            "this\n"
+            "chare as the other end names it, where that is not self.thisProxy[self.thisIndex], "
+            "as\n"
+            "in a section.\n"
+            "\n"
+            "The n-th channel from one chare to another is joined to the n-th of the other to it.\n"
+            "Opening does not block and works in any context. Can be given to charm.wait() and\n"
+            "charm.iwait(). Raises TypeError for other things than chares and proxies of single\n"
+            "chares or elements."},
     {0, NULL},
 };
 

@@ -193,11 +193,15 @@ chare_get_threads(PyObject *op, void *Py_UNUSED(closure))
 
 static PyGetSetDef chare_getset[] = {
     {"thisIndex", chare_get_index, NULL,
-     "Index in the collection: an int for groups, a tuple for arrays.", NULL},
+     "Index in the collection: the rank (an int) in groups, a tuple of ints in arrays, (0,) of a\n"
+     "single chare. Read-only.",
+     NULL},
     {"thisProxy", chare_get_proxy, NULL,
-     "Proxy of the whole collection (of the chare itself for single chares).", NULL},
+     "Proxy of the whole collection; of the section for members of Group(cls, onPEs=...), of the\n"
+     "chare itself for single chares. self.thisProxy[self.thisIndex] is the element. Read-only.",
+     NULL},
     {"migratable", chare_get_migratable, chare_set_migratable,
-     "Whether load balancing may move this element.", NULL},
+     "Whether load balancing may move this element: a bool, True at first.", NULL},
     {"_numthreads", chare_get_threads, NULL,
      "Number of coroutines of this chare that have not ended.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
@@ -337,46 +341,113 @@ chare_nothing(PyObject *Py_UNUSED(op), PyObject *Py_UNUSED(ignored))
 
 static PyMethodDef chare_methods[] = {
     {"reduce", (PyCFunction)(void (*)(void))chare_reduce, METH_FASTCALL | METH_KEYWORDS,
-     "reduce(callback, data=None, reducer=None, section=None)\n\nContribute to the next reduction "
-     "of the collection. Returns at once."},
+     "reduce($self, callback, data=None, reducer=None, section=None)\n"
+     "--\n"
+     "\n"
+     "Contribute to the next reduction of the collection, or of a section. Does not block.\n"
+     "\n"
+     "callback: who gets the result: a future, or a method of a proxy. data: a number, a\n"
+     "list or array (all contributions of one shape, combined element by element), or an\n"
+     "object. reducer: how they are combined, such as Reducer.sum; None with data None:\n"
+     "nothing is combined, and the callback gets no argument. section: proxy of a section\n"
+     "that this chare is a member of.\n"
+     "\n"
+     "To be called once per reduction by every member, in any order and context. Raises\n"
+     "AssertionError for a callback that is none, TypeError for data that the reducer cannot\n"
+     "take."},
     {"contribute", (PyCFunction)(void (*)(void))chare_contribute, METH_FASTCALL | METH_KEYWORDS,
-     "contribute(data, reducer, callback, section=None)\n\nThe same as reduce(), older order of "
-     "arguments."},
+     "contribute($self, data, reducer, callback, section=None)\n"
+     "--\n"
+     "\n"
+     "The same as reduce(), in an older order of arguments.\n"
+     "\n"
+     "data, reducer, callback, section: as there. Does not block."},
     {"allreduce", (PyCFunction)(void (*)(void))chare_allreduce, METH_FASTCALL | METH_KEYWORDS,
-     "allreduce(data=None, reducer=None, section=None)\n\nContribute; a future that gets the "
-     "result on every member."},
+     "allreduce($self, data=None, reducer=None, section=None)\n"
+     "--\n"
+     "\n"
+     "Contribute, and return a future that gets the result: every member gets it.\n"
+     "\n"
+     "data, reducer, section: as in reduce(). To be called once per reduction by every\n"
+     "member, in a coroutine, else NotThreadedError. Does not block itself; get() of the\n"
+     "future does."},
     {"wait", (PyCFunction)(void (*)(void))chare_wait, METH_FASTCALL | METH_KEYWORDS,
-     "wait(cond_str)\n\nSuspend the coroutine until the condition, an expression of self and of "
-     "the "
-     "module's globals in a string, is true; it is looked at after each method of the chare. "
-     "Returns at once, in any context, if it is true. In `async def`: await it."},
+     "wait($self, cond_str)\n"
+     "--\n"
+     "\n"
+     "Suspend the coroutine until a condition is true; at once if it is.\n"
+     "\n"
+     "cond_str: a Python expression in a string, of self and of globals of the class's\n"
+     "module, such as 'self.count == 3'. It is looked at again after each method of this\n"
+     "chare. Only in a coroutine of the chare, else NotThreadedError; in an async def: await\n"
+     "it. SyntaxError for what is no expression."},
     {"AtSync", chare_at_sync, METH_NOARGS,
-     "AtSync()\n\nThis array element is ready for load balancing; return from the method. When all "
-     "elements of all arrays made with useAtSync=True, on all PEs, have called it, the balancer "
-     "moves what it wants to move, and resumeFromSync() is called on each of them, where it is "
-     "then. Until then other calls run as always. Raises Charm4PyError for elements that do not "
-     "take part and for classes without resumeFromSync(), AttributeError in groups."},
+     "AtSync($self, /)\n"
+     "--\n"
+     "\n"
+     "This array element is ready for load balancing; return from the method. Does not block.\n"
+     "\n"
+     "When all elements of all arrays made with useAtSync=True, on all ranks, have called it,\n"
+     "the balancer moves what it wants to move, and resumeFromSync() is called on each of\n"
+     "them, where it is then. Until then other calls run as always. Raises Charm4PyError for\n"
+     "elements that do not take part and for classes without resumeFromSync(),\n"
+     "AttributeError in groups."},
     {"migrate", chare_migrate, METH_O,
-     "migrate(toPe)\n\nMove this array element to PE toPe, as soon as the method in progress has "
-     "returned; what is sent to it finds it there. Its attributes must be picklable (__getstate__ "
-     "and __setstate__ are used); __init__ is not called again, migrated() is. Through a proxy, "
-     "proxy.migrate(toPe, awaitable=True) is completed when it has arrived. Raises IndexError for "
-     "a PE that does not exist; through a proxy Charm4PyError while coroutines of the element "
-     "wait (self.migrate(toPe) takes effect when they have ended); AttributeError in groups."},
+     "migrate($self, toPe, /)\n"
+     "--\n"
+     "\n"
+     "Move this array element to the rank toPe, as soon as the method in progress has\n"
+     "returned; what is sent to it finds it there. Does not block.\n"
+     "\n"
+     "Its attributes must be picklable (__getstate__ and __setstate__ are used); __init__ is\n"
+     "not called again, migrated() is. Through a proxy, proxy.migrate(toPe, awaitable=True)\n"
+     "is completed when it has arrived. Raises IndexError for a rank that does not exist,\n"
+     "AttributeError in groups; through a proxy Charm4PyError while coroutines of the element\n"
+     "wait (self.migrate(toPe) takes effect when they have ended)."},
     {"__reduce_ex__", c4pe_move_reduce, METH_O, NULL},
     {"setMigratable", chare_set_migratable_method, METH_O,
-     "setMigratable(flag)\n\nWhether load balancing may move this element: sets self.migratable. "
-     "AttributeError in groups."},
+     "setMigratable($self, flag, /)\n"
+     "--\n"
+     "\n"
+     "Set the attribute migratable to the truth value flag: whether load balancing may move\n"
+     "this element. Does not block. AttributeError in groups."},
     {"migrated", chare_nothing, METH_NOARGS,
-     "migrated()\n\nCalled on the destination after each move, before any other method; does "
-     "nothing unless overridden. May be a coroutine."},
-    {"__flush_wait_queues__", chare_flush, METH_NOARGS, "Look again at waiting conditions."},
-    {"__addThreadEventSubscriber__", chare_subscribe, METH_VARARGS, NULL},
+     "migrated($self, /)\n"
+     "--\n"
+     "\n"
+     "Called by the runtime on the destination after each move, before any other method; does\n"
+     "nothing unless it is redefined. May be a coroutine."},
+    {"__flush_wait_queues__", chare_flush, METH_NOARGS,
+     "__flush_wait_queues__($self, /)\n"
+     "--\n"
+     "\n"
+     "Look again at what waits for conditions of this chare; needed only when\n"
+     "charm.options.auto_flush_wait_queues is False. Does not block."},
+    {"__addThreadEventSubscriber__", chare_subscribe, METH_VARARGS,
+     "__addThreadEventSubscriber__(target, data)\n"
+     "\n"
+     "Call target.threadPaused(data) and target.threadResumed(data) when a coroutine of this\n"
+     "chare that is marked with @coro_ext(event_notify=True) stops and goes on."},
     {NULL, NULL, 0, NULL},
 };
 
-PyDoc_STRVAR(chare_doc, "Base class of chares. Subclasses are made by Group, Array and Chare(cls, "
-                        "args=[], onPE=-1), never by calling them.");
+PyDoc_STRVAR(
+    chare_doc,
+    "Base class of chares: objects that the runtime places on ranks and whose methods are\n"
+    "called through proxies.\n"
+    "\n"
+    "Derive from it, then make one object per rank with Group, many with Array, or a single\n"
+    "one:\n"
+    "\n"
+    "    proxy = Chare(cls, args=[], onPE=-1)\n"
+    "\n"
+    "cls: the class. args: list or tuple of constructor arguments. onPE: the rank, -1: the\n"
+    "runtime's choice. Any rank; does not block, but for the constructor if the chare is\n"
+    "made on this rank. In a coroutine the proxy can be given to charm.awaitCreation().\n"
+    "Raises Charm4PyError for a class that is no chare class or is not registered.\n"
+    "\n"
+    "Inside the methods, the constructor included, self.thisIndex and self.thisProxy say\n"
+    "who it is.");
 
 static PyType_Slot chare_slots[] = {
     {Py_tp_doc, (void *)chare_doc},   {Py_tp_new, chare_new},       {Py_tp_init, chare_init},

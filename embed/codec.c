@@ -324,8 +324,14 @@ copy(PyObject *module, PyObject *obj)
 
 static PyMethodDef codec_functions[] = {
     {"give", give_make, METH_O,
-     "give(array)\n--\n\nHand an array over: used as an argument it is sent without being copied. "
-     "From then on it is read-only here."},
+     "give(array)\n"
+     "--\n"
+     "\n"
+     "Hand an array over: used as an argument of a call it is sent without being copied.\n"
+     "\n"
+     "array: a contiguous array of numpy that owns its memory; anything else is captured as\n"
+     "ever. Returns what is to be passed instead of it. Once passed the array is read-only\n"
+     "here. Any rank and context; does not block."},
     {"_codec_roundtrip", roundtrip, METH_O,
      "_codec_roundtrip(obj)\n--\n\nobj as a receiver on another rank would get it."},
     {"_codec_capture", capture, METH_O,

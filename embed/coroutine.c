@@ -505,9 +505,13 @@ module_sleep(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject
 
 static PyMethodDef coroutine_functions[] = {
     {"sleep", (PyCFunction)(void (*)(void))module_sleep, METH_FASTCALL | METH_KEYWORDS,
-     "sleep(secs)\n--\n\nSuspend the coroutine at least so many seconds; outside coroutines the "
-     "whole "
-     "rank sleeps. Raises ValueError for less than 0."},
+     "sleep(secs)\n"
+     "--\n"
+     "\n"
+     "Wait at least secs seconds while other methods run; in an async def: await\n"
+     "charm.sleep(secs).\n"
+     "\n"
+     "Outside coroutines it blocks the whole rank. ValueError for a negative secs."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -478,7 +478,16 @@ module_copies(PyObject *module, PyObject *Py_UNUSED(ignored))
 
 static PyMethodDef future_functions[] = {
     {"future_new", (PyCFunction)(void (*)(void))module_future_new, METH_VARARGS | METH_KEYWORDS,
-     "future_new(num_vals=1)\n--\n\nA future for so many values. Coroutine only."},
+     "future_new(num_vals=1)\n"
+     "--\n"
+     "\n"
+     "A future for num_vals values, owned by this rank: Future(), charm.Future(),\n"
+     "charm.createFuture().\n"
+     "\n"
+     "It can be passed anywhere; whoever calls it, or its send(), delivers a value. get()\n"
+     "waits for all values: for one it returns that, else a list in the order of arrival.\n"
+     "Does not block. Raises NotThreadedError outside coroutines, ValueError for a num_vals\n"
+     "below 1."},
     {"_copies", module_copies, METH_NOARGS, NULL},
     {"_future_load", module_future_load, METH_O, NULL},
     {NULL, NULL, 0, NULL},

@@ -251,35 +251,57 @@ future_as_concurrent(PyObject *op, PyObject *Py_UNUSED(ignored))
 
 static PyMethodDef future_methods[] = {
     {"get", future_get, METH_NOARGS,
-     "get($self, /)\n--\n\nWait for the value, or with several the list of them in order of "
-     "arrival; coroutine only, unless it is ready. Again and again the same. Raises the exception "
-     "among the values, the last of several. Only on the rank that made the future."},
+     "get($self, /)\n"
+     "--\n"
+     "\n"
+     "The value; of a future for several values the list of them, in order of arrival.\n"
+     "\n"
+     "Blocks the coroutine until all have arrived; in an async def: await future. May be\n"
+     "called again, and by several coroutines. Raises the exception that was sent instead of\n"
+     "a value, NotThreadedError if it would have to wait outside a coroutine, Charm4PyError\n"
+     "on another rank than the one that made the future."},
     {"send", (PyCFunction)(void (*)(void))future_send, METH_FASTCALL | METH_KEYWORDS,
-     "send($self, result=None)\n--\n\nDeliver one value; any rank, at once."},
-    {"ready", future_ready, METH_NOARGS, "ready($self, /)\n--\n\nTrue if all values have arrived."},
+     "send($self, result=None)\n"
+     "--\n"
+     "\n"
+     "Deliver one value, or an exception that get() shall raise. Calling the future does the\n"
+     "same.\n"
+     "\n"
+     "result: the value, captured now. Any rank and context; does not block. One value more\n"
+     "than the future waits for ends the job, with a report that names the future."},
+    {"ready", future_ready, METH_NOARGS,
+     "ready($self, /)\n"
+     "--\n"
+     "\n"
+     "True if all values have arrived, so that get() would not wait. Does not block."},
     {"add_done_callback", c4pe_future_add_done, METH_O,
-     "add_done_callback($self, func, /)\n--\n\nCall func(future) on this rank, outside of "
-     "coroutines, when "
-     "all "
-     "values have arrived; soon, if they have. An exception in it ends the job. Only on the rank "
-     "that made the future."},
+     "add_done_callback($self, func, /)\n"
+     "--\n"
+     "\n"
+     "Call func(future) on this rank, outside of coroutines, when all values have arrived;\n"
+     "soon, if they have. Does not block.\n"
+     "\n"
+     "An exception in func ends the job. Only on the rank that made the future, else\n"
+     "Charm4PyError; TypeError if func cannot be called."},
     {"as_concurrent", future_as_concurrent, METH_NOARGS,
-     "as_concurrent($self, /)\n--\n\nA concurrent.futures.Future that gets the same value or "
-     "exception. "
-     "Other "
-     "threads may wait for it with result(), a loop of asyncio there through "
-     "asyncio.wrap_future(); "
-     "result() in a coroutine suspends it. It cannot be cancelled. Only on the rank that made the "
-     "future."},
+     "as_concurrent($self, /)\n"
+     "--\n"
+     "\n"
+     "A concurrent.futures.Future that gets the same value or exception. Does not block.\n"
+     "\n"
+     "Other threads may wait for it with result(), a loop of asyncio there through\n"
+     "asyncio.wrap_future(); result() in a coroutine suspends it. It cannot be cancelled.\n"
+     "Only on the rank that made the future, else Charm4PyError."},
     {"__reduce__", c4pe_future_reduce, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 
 static PyGetSetDef future_getset[] = {
-    {"fid", get_fid, NULL, "Number of the future on its rank.", NULL},
-    {"src", get_src, NULL, "The rank that made it and can wait for it.", NULL},
-    {"nvals", get_nvals, NULL, "How many values it waits for.", NULL},
-    {"values", get_values, NULL, "The values that have arrived.", NULL},
+    {"fid", get_fid, NULL, "Number of the future on the rank that made it. Read-only.", NULL},
+    {"src", get_src, NULL, "The rank that made it, which alone can wait for it. Read-only.", NULL},
+    {"nvals", get_nvals, NULL, "How many values it waits for. Read-only.", NULL},
+    {"values", get_values, NULL, "List of the values that have arrived so far, in that order.",
+     NULL},
     {"gotvalues", get_gotvalues, NULL, "True if all values have arrived.", NULL},
     {"error", get_error, NULL, "The last exception among the values, or None.", NULL},
     {"blocked", get_blocked, NULL, "True if a coroutine waits for it.", NULL},
@@ -302,7 +324,15 @@ static PyType_Slot future_slots[] = {
     {Py_tp_members, future_members},
     {Py_am_await, future_await},
     {Py_tp_doc,
-     (void *)"A value that will arrive. Made by calls with awaitable=True, and by Future()."},
+     (void *)"A value, or several, that will arrive: what coroutines wait for.\n"
+             "\n"
+             "Made by Future(), and by calls with ret=True or awaitable=True; not to be "
+             "constructed.\n"
+             "get(), or await in an async def, waits on the rank that made it. It can be sent to "
+             "any\n"
+             "rank; whoever has it delivers a value with send() or by calling it. It may be the\n"
+             "target of reductions and of charm.startQD(), and be given to charm.wait() and\n"
+             "charm.iwait()."},
     {0, NULL},
 };
 
@@ -336,7 +366,12 @@ static PyType_Slot local_slots[] = {
     {Py_tp_traverse, future_traverse},
     {Py_tp_clear, future_clear},
     {Py_tp_new, local_new},
-    {Py_tp_doc, (void *)"A future for coroutines of one rank only."},
+    {Py_tp_doc, (void *)"LocalFuture()\n"
+                        "--\n"
+                        "\n"
+                        "A future for one value that stays on its rank: it cannot be sent. "
+                        "Coroutine only, else\n"
+                        "NotThreadedError. Takes no arguments; does not block."},
     {0, NULL},
 };
 
@@ -351,8 +386,9 @@ static PyType_Slot collective_slots[] = {
     {Py_tp_dealloc, future_dealloc},
     {Py_tp_traverse, future_traverse},
     {Py_tp_clear, future_clear},
-    {Py_tp_doc,
-     (void *)"The result of a collective operation, such as allreduce(), on one of its members."},
+    {Py_tp_doc, (void *)"The result of a collective operation, such as allreduce(), on one of its "
+                        "members. Made\n"
+                        "by it; not to be constructed. The methods are those of Future."},
     {0, NULL},
 };
 

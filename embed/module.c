@@ -443,8 +443,16 @@ static PyMethodDef module_methods[] = {
     {"exit", c4pe_life_exit, METH_VARARGS, NULL},
     {"abort", c4pe_life_abort, METH_VARARGS, NULL},
     {"exiting", module_exiting, METH_NOARGS, NULL},
-    {"rank", module_rank, METH_NOARGS, NULL},
-    {"num_ranks", module_num_ranks, METH_NOARGS, NULL},
+    {"rank", module_rank, METH_NOARGS,
+     "rank($module, /)\n"
+     "--\n"
+     "\n"
+     "The rank of this process, from 0; -1 before the start. Does not block; any context."},
+    {"num_ranks", module_num_ranks, METH_NOARGS,
+     "num_ranks($module, /)\n"
+     "--\n"
+     "\n"
+     "How many ranks the job has; -1 before the start. Does not block; any context."},
     {"host_rank", module_host_rank, METH_NOARGS, NULL},
     {"host_ranks", module_host_ranks, METH_NOARGS, NULL},
     {"num_hosts", module_num_hosts, METH_NOARGS, NULL},

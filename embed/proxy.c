@@ -371,17 +371,33 @@ static PyMethodDef proxy_methods[] = {
 };
 
 static PyGetSetDef proxy_getset[] = {
-    {"elemIdx", proxy_index, NULL, "Index of the element; -1 or () for the whole collection.",
+    {"elemIdx", proxy_index, NULL,
+     "Index of the element: an int for groups, a tuple for arrays; -1 or () for the whole\n"
+     "collection. Read-only.",
      NULL},
-    {"issec", proxy_issec, NULL, "Whether this is the proxy of a section.", NULL},
+    {"issec", proxy_issec, NULL, "True if this is the proxy of a section. Read-only.", NULL},
     {"creation_future", proxy_get_creation, proxy_set_creation,
-     "Becomes ready when all constructors have finished.", NULL},
+     "Future that is ready when all constructors have finished; what charm.awaitCreation() waits\n"
+     "for. AttributeError unless this is the proxy that a creation in a coroutine returned.",
+     NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
 static PyType_Slot proxy_slots[] = {
     {Py_tp_doc,
-     (void *)"Names a chare or a collection of chares, on every rank. Not constructed by users."},
+     (void
+          *)"Names a chare, an element or a collection of chares, on every rank. Not constructed "
+            "by\n"
+            "users.\n"
+            "\n"
+            "Has the methods of its chare class: proxy.method(*args, **kwargs) sends a call and\n"
+            "returns None at once, in any context. proxy[index] is the proxy of an element.\n"
+            "Keywords of each call: awaitable=True returns a future that is ready when the method\n"
+            "has finished, ret=True one with what it returned (a list by index for a collection),\n"
+            "both in coroutines only; priority=n: of the calls that wait on a rank the smallest\n"
+            "runs first, 0 by default. Arguments are captured at the call; TypeError for what\n"
+            "cannot be pickled or does not fit the method. Proxies can be sent, compared, hashed\n"
+            "and pickled."},
     {Py_tp_dealloc, proxy_dealloc},
     {Py_tp_repr, proxy_repr},
     {Py_tp_richcompare, proxy_compare},
@@ -402,17 +418,23 @@ static PyType_Spec proxy_spec = {
 };
 
 static PyGetSetDef group_getset[] = {
-    {"gid", proxy_coll, NULL, "Number of the group.", NULL},
+    {"gid", proxy_coll, NULL, "Number of the group, the same on all ranks. Read-only.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
 static PyMethodDef group_methods[] = {
     {"ckLocalBranch", c4pe_proxy_local_branch, METH_NOARGS,
-     "The element of the group on this rank: the object itself."},
+     "ckLocalBranch($self, /)\n"
+     "--\n"
+     "\n"
+     "The element of the group on this rank: the object itself, no proxy. Does not block.\n"
+     "Any rank; Charm4PyError if it has not been made here yet."},
     {NULL, NULL, 0, NULL},
 };
 
 static PyType_Slot group_slots[] = {
+    {Py_tp_doc, (void *)"Proxy of a group or of one of its elements: one chare on every rank, "
+                        "indexes are ranks. See Proxy."},
     {Py_tp_dealloc, proxy_dealloc},
     {Py_mp_subscript, proxy_subscript},
     {Py_tp_methods, group_methods},
@@ -424,26 +446,43 @@ static PyType_Spec group_spec = {
     .name = "c4py._c4py.GroupProxy", .flags = PROXY_FLAGS, .slots = group_slots};
 
 static PyGetSetDef array_getset[] = {
-    {"aid", proxy_coll, NULL, "Number of the array.", NULL},
-    {"ndims", proxy_ndims, NULL, "Number of dimensions.", NULL},
+    {"aid", proxy_coll, NULL, "Number of the array, the same on all ranks. Read-only.", NULL},
+    {"ndims", proxy_ndims, NULL, "Number of dimensions of the array. Read-only.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
 static PyMethodDef array_methods[] = {
     {"ckInsert", (PyCFunction)(void (*)(void))c4pe_proxy_insert, METH_VARARGS | METH_KEYWORDS,
-     "ckInsert(index, args=[], onPE=-1, useAtSync=False)\n\nInsert one element. Any rank, at any "
-     "time; asynchronous."},
+     "ckInsert($self, index, args=[], onPE=-1, useAtSync=False)\n"
+     "--\n"
+     "\n"
+     "Insert one element into an array made with ndims=, or whose element was deleted.\n"
+     "\n"
+     "index: an int or a tuple of ints. args: list or tuple of constructor arguments. onPE:\n"
+     "the rank, -1: by the array's map. useAtSync: it takes part in load balancing. Any rank\n"
+     "and context; does not block. IndexError or TypeError for an index that cannot be; an\n"
+     "index that is taken ends the job."},
     {"ckDestroy", (PyCFunction)(void (*)(void))c4pe_proxy_destroy, METH_VARARGS | METH_KEYWORDS,
-     "ckDestroy(index=None)\n\nDelete one element: proxy[index].ckDestroy(), or "
-     "proxy.ckDestroy(index). Any rank; asynchronous. The element ends when no method of it runs "
-     "or "
-     "waits. Calls that come later wait until its index is inserted again."},
+     "ckDestroy($self, index=None)\n"
+     "--\n"
+     "\n"
+     "Delete one element: proxy[index].ckDestroy(), or proxy.ckDestroy(index).\n"
+     "\n"
+     "Any rank; does not block. The element ends when no method of it runs or waits. Calls\n"
+     "that come later wait until its index is inserted again."},
     {"ckDoneInserting", c4pe_proxy_done_inserting, METH_NOARGS,
-     "The initial insertions are complete: reductions may finish."},
+     "ckDoneInserting($self, /)\n"
+     "--\n"
+     "\n"
+     "The initial insertions into an array made with ndims= are complete: reductions and\n"
+     "awaited broadcasts may finish. To be called once, on one rank, after the last\n"
+     "ckInsert(). Does not block."},
     {NULL, NULL, 0, NULL},
 };
 
 static PyType_Slot array_slots[] = {
+    {Py_tp_doc,
+     (void *)"Proxy of an array, of one of its elements or of a single chare. See Proxy."},
     {Py_tp_dealloc, proxy_dealloc},
     {Py_mp_subscript, proxy_subscript},
     {Py_tp_methods, array_methods},
@@ -455,11 +494,12 @@ static PyType_Spec array_spec = {
     .name = "c4py._c4py.ArrayProxy", .flags = PROXY_FLAGS, .slots = array_slots};
 
 static PyGetSetDef main_getset[] = {
-    {"cid", proxy_coll, NULL, "Number of the chare.", NULL},
+    {"cid", proxy_coll, NULL, "Number of the chare, the same on all ranks. Read-only.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
 static PyType_Slot main_slots[] = {
+    {Py_tp_doc, (void *)"Proxy of the chare that the program started with. See Proxy."},
     {Py_tp_dealloc, proxy_dealloc},
     {Py_tp_getset, main_getset},
     {0, NULL},
@@ -470,11 +510,13 @@ static PyType_Spec main_spec = {
 
 static PyGetSetDef section_getset[] = {
     {"section", proxy_section, NULL,
-     "(rank that made the section, its number: the same on all ranks)", NULL},
+     "(rank that made the section, its number there), the same on all ranks. Read-only.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
 static PyType_Slot section_slots[] = {
+    {Py_tp_doc, (void *)"Proxy of a section of collections, made by charm.split(), charm.combine() "
+                        "or slices. See Proxy."},
     {Py_tp_dealloc, proxy_dealloc},
     {Py_mp_subscript, proxy_subscript},
     {Py_tp_getset, section_getset},

@@ -59,10 +59,11 @@ reducer_reduce(PyObject *op, PyObject *Py_UNUSED(ignored))
 }
 
 static PyMemberDef reducer_members[] = {
-    {"name", T_OBJECT, offsetof(c4pe_reducer_t, name), READONLY, "Name of the reducer."},
-    {"__name__", T_OBJECT, offsetof(c4pe_reducer_t, name), READONLY, NULL},
+    {"name", T_OBJECT, offsetof(c4pe_reducer_t, name), READONLY,
+     "Name of the reducer, under which Reducer has it."},
+    {"__name__", T_OBJECT, offsetof(c4pe_reducer_t, name), READONLY, "The same as name."},
     {"func", T_OBJECT, offsetof(c4pe_reducer_t, func), READONLY,
-     "The function that combines, of a reducer written in Python."},
+     "The function that combines, of a reducer written in Python; None for those in C."},
     {NULL, 0, 0, 0, NULL},
 };
 
@@ -72,7 +73,9 @@ static PyMethodDef reducer_methods[] = {
 };
 
 static PyType_Slot reducer_slots[] = {
-    {Py_tp_doc, (void *)"How contributions to a reduction are combined; an attribute of Reducer."},
+    {Py_tp_doc,
+     (void *)"How contributions to a reduction are combined: an attribute of Reducer, given to\n"
+             "reduce(), contribute() and allreduce(). Not constructed by users."},
     {Py_tp_traverse, c4pe_reducer_traverse},
     {Py_tp_clear, reducer_clear},
     {Py_tp_dealloc, reducer_dealloc},

@@ -497,15 +497,22 @@ module_iwait(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject
 
 static PyMethodDef waiting_functions[] = {
     {"wait", (PyCFunction)(void (*)(void))module_wait, METH_FASTCALL | METH_KEYWORDS,
-     "wait(objs)\n--\n\nWait until all of these futures and channels are ready; returns None. "
-     "Coroutine "
-     "only, unless they are ready already. Raises TypeError for anything else than a sized "
-     "collection of futures and channels."},
+     "wait(objs)\n"
+     "--\n"
+     "\n"
+     "Wait until all of these futures and channels are ready; returns None.\n"
+     "\n"
+     "objs: a list or tuple. Blocks the coroutine; in an async def: await charm.wait(objs).\n"
+     "Raises NotThreadedError if it would have to wait outside a coroutine, TypeError for\n"
+     "other objects. What was sent as an exception is raised by get() only."},
     {"iwait", (PyCFunction)(void (*)(void))module_iwait, METH_FASTCALL | METH_KEYWORDS,
-     "iwait(objs)\n--\n\nIterate over futures and channels in the order in which they become "
-     "ready, each once; those ready at the start come first, in the order given. Waits and raises "
-     "as "
-     "wait() does; the body may wait for other things."},
+     "iwait(objs)\n"
+     "--\n"
+     "\n"
+     "Iterate over futures and channels in the order in which they become ready, each once.\n"
+     "\n"
+     "objs: a list or tuple. Each step blocks the coroutine until the next is ready; in an\n"
+     "async def: async for. The body may wait for other things. Raises as wait() does."},
     {NULL, NULL, 0, NULL},
 };
 

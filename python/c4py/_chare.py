@@ -82,7 +82,7 @@ def coro(func: _F) -> _F:
 
     An entry method so marked runs on a stack of its own; while it waits its rank runs other
     methods. Called directly it is an ordinary function that runs in the caller's context. Returns
-    the function itself.
+    func itself. Raises TypeError for what is no function.
     """
     _mark("coro", func, **{CORO_MARK: True})
     return func

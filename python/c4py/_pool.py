@@ -156,7 +156,8 @@ class Pool:
     ) -> Any:
         """Call func with every item, by tasks, and return the results in the order of the items.
 
-        func: the function; an item that is a tuple becomes several arguments (with chunksize 1).
+        func: the function. iterable: the items; one that is a tuple becomes several arguments (with
+        chunksize 1).
         chunksize: how many items make one task; worth it when a call takes only microseconds.
         ncores: run at most so many tasks of this call at a time; negative: no limit.
 
@@ -187,7 +188,7 @@ class Pool:
         ncores: int = -1,
         multi_future: bool = False,
     ) -> Any:
-        """Like `map`, but return at once: a future whose value is the list of results.
+        """Like `map`, with the same func, iterable, chunksize and ncores, but return at once: a future for the list of results.
 
         multi_future: return a list of futures instead, one for each item. Coroutine only, as
         futures are. The arguments are captured now. Exceptions are raised by ``get()``.
@@ -197,7 +198,11 @@ class Pool:
     def submit(
         self, tasks: Iterable[tuple[Callable[..., Any], Any]], chunksize: int = 1, ncores: int = -1
     ) -> Any:
-        """Like `map` for a list of (function, item) pairs: each item goes to its own function."""
+        """Like `map` for tasks that are (function, item) pairs: each item goes to its own function.
+
+        Returns the list of results in the order of the pairs. chunksize, ncores, blocking, errors: as
+        of `map`; besides TypeError for tasks that are no pairs.
+        """
         if _c4py.wait_kind() == _AWAITS:
             return self._submit_async(pair_tasks, None, tasks, chunksize, ncores, False)
         job = self._submit(pair_tasks, None, tasks, chunksize, ncores, None)
@@ -210,7 +215,7 @@ class Pool:
         ncores: int = -1,
         multi_future: bool = False,
     ) -> Any:
-        """Like `map_async` for a list of (function, item) pairs."""
+        """Like `map_async` for tasks that are (function, item) pairs; chunksize, ncores, multi_future as there. Does not block."""
         return self._submit_async(pair_tasks, None, tasks, chunksize, ncores, multi_future)
 
     def Task(

@@ -69,7 +69,7 @@ class CharmRemote(Chare):
     """The group behind ``charm.thisProxy``: what one rank may ask another one's runtime to do."""
 
     def exit(self, exit_code: Any = 0) -> NoReturn:
-        """End the program with this status, as ``charm.exit()`` does."""
+        """End the program with the status exit_code, as ``charm.exit()`` does on the rank called."""
         charm.exit(exit_code)
 
     def myPe(self) -> int:
@@ -77,11 +77,11 @@ class CharmRemote(Chare):
         return _c4py.rank()
 
     def updateGlobals(self, global_dict: dict[str, Any], module_name: str = "__main__") -> None:
-        """Set variables of a loaded module on the ranks called.
+        """Set global variables of a module on the ranks called.
 
-        global_dict: values by name. module_name: by default the script. To be awaited before the
-        names are used: ``charm.thisProxy.updateGlobals({"x": 1}, awaitable=True).get()``. Raises
-        KeyError if the module is not loaded there, TypeError for something that is no dict.
+        global_dict: names and values. module_name: as in ``sys.modules`` there. Broadcast with
+        ``awaitable=True`` and wait before the names are used. Raises KeyError if the module is not
+        loaded there, TypeError for something that is no dict.
         """
         if not isinstance(global_dict, dict):
             raise TypeError(
@@ -90,21 +90,24 @@ class CharmRemote(Chare):
         vars(_loaded_module(module_name)).update(global_dict)
 
     def exec(self, code: str, module_name: str = "__main__") -> None:
-        """Run source text in a module; needs ``charm.options.remote_exec`` there, else Charm4PyError.
+        """Run source text on the ranks called; returns nothing.
 
-        What the text raises, SyntaxError included, goes to the caller if it waits.
+        code: any statements. module_name: the loaded module whose globals they use. Raises
+        Charm4PyError unless ``charm.options.remote_exec`` is set there, KeyError if the module is not
+        loaded there, and what the code raises.
         """
         _check_remote_exec("exec")
         exec(code, vars(_loaded_module(module_name)))
 
     def rexec(self, code: str, module_name: str = "__main__") -> None:
-        """Older name of `exec`."""
+        """Older name of `exec`, with the same code and module_name."""
         self.exec(code, module_name)
 
     def eval(self, expression: str, module_name: str = "__main__") -> Any:
-        """The value of an expression in a module; needs ``charm.options.remote_exec`` there, else Charm4PyError.
+        """The value of an expression on the ranks called; get it with ``ret=True``.
 
-        Called with ``ret=True``: a future for the value, of all ranks a list of values.
+        expression: source text. module_name: the loaded module whose globals it uses. Raises as
+        `exec` does.
         """
         _check_remote_exec("eval")
         return eval(expression, vars(_loaded_module(module_name)))
@@ -121,8 +124,8 @@ class CharmRemote(Chare):
     ) -> Any:
         """Create an array on the rank called; returns its proxy, and gives it to the callback cb.
 
-        cls, dims, ndims, args, map, useAtSync: as for ``Array``, whose errors go to the caller. cb: a future or
-        a proxy's method.
+        cls, dims, ndims, args, map, useAtSync: as of `Array`. cb: a future or a method of a proxy. To
+        be called on one rank.
         """
         proxy = Array(cls, dims, ndims, args, map, useAtSync)
         if cb is not None:
@@ -130,7 +133,7 @@ class CharmRemote(Chare):
         return proxy
 
     def addReducer(self, func: Callable[[list[Any]], Any]) -> None:
-        """Add a reducer, as ``Reducer.addReducer()`` does."""
+        """Add the reducer func on the ranks called, as ``Reducer.addReducer()`` does; wanted on all of them."""
         reducers.addReducer(func)
 
     def registerNewChareType(self, name: str, source: str) -> None:
@@ -180,7 +183,7 @@ class CharmRemote(Chare):
         return _progress.handle(what, *args)
 
     def printStats(self) -> None:
-        """Print the profile of the rank called; see ``charm.printStats()``."""
+        """Print the profile of the rank called. See ``charm.printStats()``."""
         charm.printStats()
 
     def LBTurnInstrumentOn(self) -> None:
@@ -208,7 +211,10 @@ def _check_remote_exec(what: str) -> None:
 
 
 class _Lib:
-    """What older programs look up under ``charm.lib``. User events of the tracer are accepted; nothing records them."""
+    """What older programs look up under ``charm.lib``. User events of the tracer are accepted; nothing records them.
+
+    name: "cython", as in the reference implementation.
+    """
 
     name = "cython"
 
@@ -216,21 +222,32 @@ class _Lib:
         self._num_events = 0
 
     def traceRegisterUserEvent(self, name: str, eventNum: int = -1) -> int:
-        """A number for events of this name: eventNum, or if that is -1 one that was not given out before."""
+        """A number for events of this name: eventNum, or if that is -1 one that was not given out before.
+
+        Any rank and context, also before the start; does not block.
+        """
         if eventNum == -1:
             eventNum = self._num_events
         self._num_events = max(self._num_events, eventNum + 1)
         return eventNum
 
     def traceBeginUserBracketEvent(self, event: int) -> None:
-        """Accepted; nothing is recorded."""
+        """Begin of an event, a number that was registered: accepted; nothing is recorded. Does not block."""
 
     def traceEndUserBracketEvent(self, event: int) -> None:
-        """Accepted; nothing is recorded."""
+        """End of an event, a number that was registered: accepted; nothing is recorded. Does not block."""
 
 
 class Charm:
-    """The runtime of this rank. There is one object of this class, ``charm``."""
+    """The runtime of this rank. There is one object of this class, ``charm``.
+
+    options: what can be set before the start, see `Options`. reducers: the reducers, also called
+    ``Reducer``. pool: the pool of tasks. thisProxy: proxy of a group that other ranks' runtimes can be
+    asked through, see `CharmRemote`; None before the start. Future: another name of `createFuture`.
+
+    For older programs: threadMgr, which knows whether this is a coroutine (``isMainThread()``); lib,
+    with functions of the tracer; registered, a dict of classes.
+    """
 
     def __init__(self) -> None:
         self.options = Options()
@@ -404,7 +421,11 @@ class Charm:
         raise _Exit(status)
 
     def abort(self, message: object = "") -> NoReturn:
-        """End all ranks at once, with a report: this rank, the message, where it was called. Does not return; the job's status is 1."""
+        """End all ranks at once, with a report that gives the message. Any rank and context. Does not return.
+
+        The status of the job is 1; buffers are flushed on this rank only, and no atexit handler runs.
+        Raises Charm4PyError before the start.
+        """
         self._need_start("charm.abort()")
         sys.stdout.flush()
         _c4py.abort(f"{message}\n{format_stack()}")
@@ -417,11 +438,11 @@ class Charm:
     # ---- ranks and hosts ---------------------------------------------------------------------------
 
     def myPe(self) -> int:
-        """The rank of this process, from 0; -1 before the start."""
+        """The rank of this process, from 0; -1 before the start. Does not block; any context."""
         return _c4py.rank()
 
     def numPes(self) -> int:
-        """How many ranks the job has; -1 before the start."""
+        """How many ranks the job has; -1 before the start. Does not block; any context."""
         return _c4py.num_ranks()
 
     def numHosts(self) -> int:
@@ -447,11 +468,11 @@ class Charm:
         return sum(1 for _ in self._pes_of_host(host, "charm.getHostNumPes()"))
 
     def getPeHost(self, pe: int) -> int:
-        """The host of a rank. Raises IndexError if there is no such rank."""
+        """The number of the host of the rank pe. Raises IndexError if there is no such rank."""
         return self._host_of_pe(pe, "charm.getPeHost()")
 
     def getPeHostRank(self, pe: int) -> int:
-        """The place of a rank in ``charm.getHostPes()`` of its host. Raises IndexError if there is no such rank."""
+        """The place of the rank pe in ``charm.getHostPes()`` of its host, from 0. Raises IndexError if there is no such rank."""
         host = self._host_of_pe(pe, "charm.getPeHostRank()")
         return sum(1 for other in self._pes_of_host(host, "charm.getPeHostRank()") if other < pe)
 
@@ -488,7 +509,8 @@ class Charm:
     ) -> list[list[int]]:
         """The ranks pes[1:] cut into at most bfactor lists, one for each child of the root pes[0], child first.
 
-        Raises Charm4PyError if root_pe is not the first of pes.
+        root_pe: the same as pes[0]. The same answer on all ranks. Does not block. Raises Charm4PyError
+        before the start and for a root_pe that is not the first.
         """
         self._need_start("charm.getTopoSubtrees()")
         return _trees.subtrees(root_pe, pes, bfactor)
@@ -508,20 +530,17 @@ class Charm:
         return _c4py.future_new(num_vals)
 
     def wait(self, objs: Sequence[Any]) -> Any:
-        """Wait until all of these futures and channels are ready; returns None, the values are fetched as ever.
+        """Wait until all of these futures and channels, a list objs, are ready; returns None.
 
-        objs: a list, tuple or other sized collection; may be empty. Coroutine only, unless they are
-        ready already; in an ``async def`` await it. Futures are waited for on the rank that made
-        them. Raises TypeError for anything else than futures and channels.
+        Blocks the coroutine; in an ``async def``: ``await charm.wait(objs)``. Raises NotThreadedError if
+        it would have to wait outside a coroutine, TypeError for other objects.
         """
         return _c4py.wait(objs)
 
     def iwait(self, objs: Sequence[Any]) -> Any:
-        """Iterate over futures and channels in the order in which they become ready, each once. Waits as `wait` does.
+        """Iterate over futures and channels, a list objs, in the order in which they become ready, each once.
 
-        Those that are ready at the start come first, in the order of objs. ``get()`` or ``recv()``
-        of what the loop gets does not wait; its body may wait for other things, and may end early.
-        In an ``async def``: ``async for``. Raises TypeError as `wait` does.
+        Each step waits and raises as `wait` does; in an ``async def``: ``async for``.
         """
         return _c4py.iwait(objs)
 
@@ -550,9 +569,9 @@ class Charm:
         return _c4py.wait((future,))
 
     def sleep(self, secs: float) -> Any:
-        """In a coroutine: wait at least so many seconds while other methods run. Elsewhere: block this rank.
+        """In a coroutine: wait at least secs seconds while other methods run. Elsewhere: block this rank.
 
-        Raises ValueError if secs is negative.
+        In an ``async def``: ``await charm.sleep(secs)``. Raises ValueError for a negative secs.
         """
         return _c4py.sleep(secs)
 
@@ -607,7 +626,7 @@ class Charm:
     # ---- chares and reductions -----------------------------------------------------------------------
 
     def register(self, cls: type, collections: Any = None) -> None:
-        """Make a chare class known, as the decorator ``@register`` does; collections is accepted for older programs."""
+        """Make the chare class cls known, as the decorator ``@register`` does; collections is accepted for older programs."""
         check_chare_class(cls, "charm.register")
         from ._chare import register
 
@@ -619,13 +638,13 @@ class Charm:
         pre: Callable[..., Any] | None = None,
         post: Callable[..., Any] | None = None,
     ) -> None:
-        """Add a reducer of the program's; see ``Reducer.addReducer``. On every rank."""
+        """Add a reducer of the program's, on every rank. See ``Reducer.addReducer`` for func, pre and post."""
         reducers.addReducer(func, pre, post)
 
     def contribute(
         self, data: Any, reducer: Any, target: Any, chare: Any, section: Any = None
     ) -> None:
-        """Contribute for a chare of this rank; what ``chare.contribute()`` does."""
+        """Contribute for a chare of this rank: ``chare.contribute(data, reducer, target, section)``. Does not block."""
         _c4py.contribute(data, reducer, target, chare, section)
 
     # ---- clients outside of the job ------------------------------------------------------------------
@@ -662,8 +681,8 @@ class Charm:
     def CcsSendDelayedReply(self, token: CcsToken, data: bytes) -> None:
         """Answer a request that was delayed, from anywhere on the rank where the token was made; once.
 
-        Does not block; does nothing if the client has gone. Raises Charm4PyError on another rank
-        and for a request that was answered, TypeError for other objects.
+        data: bytes or a buffer of them. Does not block; nothing is sent if the client has gone. Raises
+        Charm4PyError on another rank and for a request that was answered, TypeError for other objects.
         """
         ccs.send_delayed_reply(token, data)
 
@@ -678,7 +697,7 @@ class Charm:
     def callHandler(self, name: str, data: bytes) -> Any:
         """Call a handler that was registered on this rank, here and now; returns what it returns.
 
-        Raises Charm4PyError if there is none of that name, and what the handler raises.
+        name: under which it was registered. data: passed on as it is. Raises Charm4PyError if there is none of that name, and what the handler raises.
         """
         return ccs.call(name, data)
 
@@ -708,7 +727,7 @@ class Charm:
         return _sections.split(proxy, numsections, section_func, elems)
 
     def combine(self, *proxies: Any) -> Any:
-        """One section of all members of groups, arrays and sections; returns its proxy.
+        """One section of all members of the groups, arrays and sections that proxies name; returns its proxy.
 
         Who occurs twice is a member once. Members are ordered by index, whichever collection they
         are of; those of equal index as the proxies are given here. The chares may be of different

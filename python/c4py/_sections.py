@@ -18,7 +18,7 @@ def split(
     section_func: Callable[[Any], int | Sequence[int]] | None = None,
     elems: Iterable[Any] | None = None,
 ) -> list[Any]:
-    """See ``charm.split``."""
+    """See ``charm.split()``: the same function."""
     _check_whole(proxy, "charm.split()")
     if not hasattr(numsections, "__index__") or numsections < 1:
         raise Charm4PyError(
@@ -45,7 +45,7 @@ def split(
 
 
 def combine(*proxies: Any) -> Any:
-    """See ``charm.combine``."""
+    """See ``charm.combine()``: the same function."""
     if not proxies:
         raise Charm4PyError("charm.combine(): give the proxies of groups, arrays or sections")
     for proxy in proxies:

@@ -77,6 +77,8 @@ class ObjectRef(LocalFuture):
     A future that every rank can wait for: pass it to any chare or task, and ``get()`` it there, or
     ``await`` it, or give it to ``charm.wait()`` and ``charm.iwait()``. References to one object
     are equal and have the same hash. The object lives as long as some rank has a reference.
+
+    oid: number of the object, the same on all ranks.
     """
 
     __slots__ = ("oid",)
@@ -101,7 +103,7 @@ class ObjectRef(LocalFuture):
         return super().ready()
 
     def send(self, result: Any = None) -> NoReturn:
-        """Raises Charm4PyError: only the call behind a reference gives it its value."""
+        """Raises Charm4PyError, whatever the result: only the call behind a reference gives it its value."""
         raise Charm4PyError(
             "a reference to a stored object gets its value from the call that makes it; send to a Future() instead"
         )

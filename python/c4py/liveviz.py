@@ -251,7 +251,10 @@ def _channels(config: Config) -> int:
 
 
 class LiveViz:
-    """Pictures for clients. Not to be made into objects: `init` once, `deposit` in every element for each picture."""
+    """Pictures for clients. Not to be made into objects: `init` once, `deposit` in every element for each picture.
+
+    cfg: the `Config` that was given to `init`, on every rank; None before.
+    """
 
     cfg: Config | None = None
     _assembler: Any = None

@@ -47,7 +47,7 @@ def spawn(
 
 
 def in_coroutine() -> bool:
-    """True where waiting is possible."""
+    """True where waiting is possible: in a coroutine."""
     return _c4py.in_coroutine()
 
 
@@ -57,7 +57,7 @@ def time_s() -> float:
 
 
 def log(level: Literal["error", "warn", "info", "debug"], text: str) -> None:
-    """One line to the runtime's log, with the rank in front; C4PY_LOG says which levels are shown."""
+    """Write a line of text to the runtime's log, with the rank in front; C4PY_LOG says from which level on they are shown."""
     _c4py.log(level, text)
 
 

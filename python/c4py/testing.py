@@ -28,7 +28,11 @@ __all__ = ["Result", "run_program"]
 
 @dataclass(frozen=True)
 class Result:
-    """What a run gave: exit status (negative: the signal that ended mpirun) and the text of all ranks, both streams."""
+    """What a run gave.
+
+    status: the exit status; negative: the number of the signal that ended mpirun. output: the text of
+    all ranks, both streams. timed_out: whether the run was ended because it took too long.
+    """
 
     status: int
     output: str

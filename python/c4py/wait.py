@@ -32,7 +32,7 @@ class MsgTagCond:
         self.arg_idx = arg_idx
 
     def cond_func(self, obj: Any, args: Sequence[Any]) -> bool:
-        """True if the message with these arguments may run on the chare now."""
+        """True if the message with these args may run on the chare obj now."""
         return getattr(obj, self.attrib_name) == args[self.arg_idx]
 
     def __repr__(self) -> str:
@@ -40,7 +40,10 @@ class MsgTagCond:
 
 
 class ChareStateMsgCond:
-    """Any other expression in which an argument of the message occurs: ``cond_func(chare, args)``."""
+    """Any other expression in which an argument of the message occurs: ``cond_func(chare, args)``.
+
+    cond_str: the condition as written.
+    """
 
     __slots__ = ("cond_func", "cond_str")
 
@@ -53,7 +56,10 @@ class ChareStateMsgCond:
 
 
 class ChareStateCond:
-    """An expression of the chare's state alone: ``cond_func(chare)``."""
+    """An expression of the chare's state alone: ``cond_func(chare)``.
+
+    cond_str: the condition as written.
+    """
 
     __slots__ = ("cond_func", "cond_str")
 

@@ -29,7 +29,7 @@ def launcher_command() -> list[str]:
 
 
 def job_command(num_ranks: int, words: list[str]) -> list[str]:
-    """The command that runs a script with its arguments on so many ranks.
+    """The command that runs a script with its arguments, the words, on num_ranks ranks.
 
     C4PY_MPIEXEC names the MPI launcher, perhaps with options of it: ``mpirun --bind-to none``.
     Raises FileNotFoundError if there is none.

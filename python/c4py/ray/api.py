@@ -16,6 +16,8 @@ from .._pool import _pool
 from .._store import ObjectRef, ObjectStore, _store, bare
 from .._tasks import ITEM, Job, capture, describe_error, run_async
 
+__all__ = ["get", "get_object_store", "init", "put", "remote", "wait"]
+
 _AWAITS = 2  # what _c4py.wait_kind() says in an async def
 
 
@@ -46,7 +48,7 @@ def get_object_store() -> Any:
 
 
 def put(obj: Any) -> ObjectRef:
-    """Store a copy of an object on this rank and return a reference to it. Any rank and context; does not block.
+    """Store a copy of the object obj on this rank and return a reference to it. Any rank and context; does not block.
 
     Others get it with ``ray.get(ref)``; it is deleted when the last reference anywhere is gone.
     Raises Charm4PyError before ``ray.init()``, TypeError for what cannot be pickled.
@@ -228,7 +230,7 @@ class ActorClass:
         self._chare = _make_chare_class(cls)
 
     def remote(self, *args: Any, **kwargs: Any) -> ActorHandle:
-        """Make an actor with these constructor arguments and return its handle at once. Any rank, any context.
+        """Make an actor with these constructor arguments and return its `ActorHandle` at once. Any rank, any context.
 
         Actors go round the ranks, from the calling one on. An exception of the constructor is
         raised by ``ray.get()`` of each call of the actor. An actor lives until the job ends.
