@@ -72,16 +72,16 @@ c4pe_codec_is_array(c4pe_codec_t *codec, PyTypeObject *type)
 
 /* (dtype, bytes) for the table; bytes is None if the dtype holds objects. */
 static PyObject *
-describe_dtype(c4pe_codec_t *codec, PyObject *dtype)
+describe_dtype(c4pe_state_t *st, PyObject *dtype)
 {
-    PyObject *holds = PyObject_GetAttr(dtype, codec->s_hasobject);
+    PyObject *holds = PyObject_GetAttr(dtype, st->codec->s_hasobject);
     if (!holds)
         return NULL;
     int objects = PyObject_IsTrue(holds);
     Py_DECREF(holds);
     if (objects < 0)
         return NULL;
-    PyObject *bytes = objects ? Py_NewRef(Py_None) : c4pe_pickle_dumps(codec, dtype, NULL);
+    PyObject *bytes = objects ? Py_NewRef(Py_None) : c4pe_pickle_dumps(st, dtype, NULL);
     PyObject *pair = bytes ? PyTuple_Pack(2, dtype, bytes) : NULL;
     Py_XDECREF(bytes);
     return pair;
@@ -100,7 +100,7 @@ c4pe_codec_dtype_bytes(c4pe_state_t *st, PyObject *dtype)
     if (!pair && !PyErr_Occurred()) {
         if (PyDict_GET_SIZE(codec->dtype_bytes) >= MAX_KNOWN)
             PyDict_Clear(codec->dtype_bytes);
-        pair = describe_dtype(codec, dtype);
+        pair = describe_dtype(st, dtype);
         if (pair) {
             int err = PyDict_SetItem(codec->dtype_bytes, id, pair);
             Py_DECREF(pair);
@@ -402,6 +402,7 @@ c4pe_codec_traverse(c4pe_state_t *st, visitproc visit, void *arg)
     if (!codec)
         return 0;
     Py_VISIT(codec->trash);
+    Py_VISIT(codec->lent);
     Py_VISIT(codec->coder_of);
     Py_VISIT(codec->dtype_bytes);
     Py_VISIT(codec->dtype_of);
@@ -421,6 +422,7 @@ c4pe_codec_clear(c4pe_state_t *st)
         return;
     codec->last_type = NULL;
     Py_CLEAR(codec->trash);
+    Py_CLEAR(codec->lent);
     Py_CLEAR(codec->coder_of);
     Py_CLEAR(codec->dtype_bytes);
     Py_CLEAR(codec->dtype_of);

@@ -120,6 +120,11 @@ void c4pe_codec_clear(c4pe_state_t *st);
 void c4pe_codec_free(c4pe_state_t *st);
 /* options.pickle_protocol: -1 or at least 5 allows buffers out of band. */
 void c4pe_codec_set_protocol(c4pe_state_t *st, int protocol);
+/* A reference to a stored object is being packed: what stands for it, by the hook ref_leaves. It is
+ * counted back if the packing fails. New reference. */
+PyObject *c4pe_codec_lend(c4pe_state_t *st, PyObject *ref);
+/* The same for its __reduce__, which may also run because the program itself uses pickle. */
+PyObject *c4pe_codec_lend_pickled(c4pe_state_t *st, PyObject *ref);
 /* From now on this function is called in place of pickle.dumps(obj, protocol=, buffer_callback=).
  */
 void c4pe_codec_set_dumps(c4pe_state_t *st, PyObject *dumps);

@@ -7,7 +7,7 @@ enum { MAX_STEPS = 12, MAX_TRIED = 2000 };
 
 /* The walk from an argument to the part that cannot be pickled. */
 typedef struct search {
-    c4pe_codec_t *codec;
+    c4pe_state_t *st;
     int tried;
     PyObject *path; /* str, grows from the front */
     PyObject *culprit;
@@ -20,7 +20,7 @@ fails(search_t *s, PyObject *part)
     if (PyType_Check(part) || ++s->tried > MAX_TRIED)
         return false;
     PyObject *buffers = PyList_New(0);
-    PyObject *bytes = buffers ? c4pe_pickle_dumps(s->codec, part, buffers) : NULL;
+    PyObject *bytes = buffers ? c4pe_pickle_dumps(s->st, part, buffers) : NULL;
     bool failed = bytes == NULL;
     PyErr_Clear();
     Py_XDECREF(buffers);
@@ -207,7 +207,7 @@ c4pe_codec_explain(c4pe_state_t *st, PyObject *arg, Py_ssize_t number, const c4p
     PyErr_NormalizeException(&type, &value, &traceback);
     if (traceback)
         PyException_SetTraceback(value, traceback);
-    search_t s = {.codec = st->codec, .path = PyUnicode_FromString("")};
+    search_t s = {.st = st, .path = PyUnicode_FromString("")};
     if (s.path && type != PyExc_RecursionError)
         look_into(&s, arg, MAX_STEPS);
     PyErr_Clear();

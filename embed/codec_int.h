@@ -71,6 +71,8 @@ struct c4pe_writer {
     size_t len, cap;
     unsigned flags;
     unsigned depth;
+    size_t lent_from; /* codec->num_lent when it began */
+    bool finished;    /* there is a message of it */
     bool temp;  /* the value being written is a top-level one that only the caller's stack may hold
                  */
     bool picky; /* set when the argument must go through pickle: the reason is no error */
@@ -107,6 +109,9 @@ typedef struct c4pe_codec {
     PyObject *loads_names; /* ("buffers",) */
     PyObject *protocol;    /* int */
     bool out_of_band;      /* the protocol has buffers */
+    PyObject *lent;        /* list of (reference to a stored object, copies) that was counted as
+                              leaving in what is being packed; NULL: none ever */
+    size_t num_lent;
     PyObject *trash; /* list of what is to be dropped outside of the transport; NULL: nothing */
     PyObject *s_typecode, *s_frombytes, *s_append, *s_hasobject;
 } c4pe_codec_t;
@@ -116,6 +121,12 @@ typedef struct c4pe_give {
     PyObject_HEAD
     PyObject *array;
 } c4pe_give_t;
+
+/* ---- codec_lent.c -------------------------------------------------------------------------------- */
+
+/* The references noted since there were `from` of them have left in a message, or, with undo, they
+ * have not: count them back. An exception that is set stays. */
+void c4pe_lent_settle(c4pe_state_t *st, size_t from, bool undo);
 
 /* ---- codec_stream.c ------------------------------------------------------------------------------ */
 
@@ -196,7 +207,7 @@ int c4pe_pickle_exec(c4pe_codec_t *codec);
 void c4pe_pickle_clear(c4pe_codec_t *codec);
 /* pickle.dumps(obj), or cloudpickle's if pickle refuses; buffers (may be NULL): a list that gets
  * PickleBuffers. */
-PyObject *c4pe_pickle_dumps(c4pe_codec_t *codec, PyObject *obj, PyObject *buffers);
+PyObject *c4pe_pickle_dumps(c4pe_state_t *st, PyObject *obj, PyObject *buffers);
 PyObject *c4pe_pickle_loads(c4pe_codec_t *codec, const void *data, size_t len, PyObject *buffers);
 
 int c4pe_pickle_write(c4pe_writer_t *w, PyObject *obj);

@@ -110,10 +110,18 @@ dump_by_value(c4pe_codec_t *codec, PyObject *obj, PyObject *buffers)
 }
 
 PyObject *
-c4pe_pickle_dumps(c4pe_codec_t *codec, PyObject *obj, PyObject *buffers)
+c4pe_pickle_dumps(c4pe_state_t *st, PyObject *obj, PyObject *buffers)
 {
+    c4pe_codec_t *codec = st->codec;
+    size_t num_lent = codec->num_lent;
+    st->packing++;
     PyObject *bytes = dump_with(codec, codec->dumps, obj, buffers);
-    return !bytes && refused(codec) ? dump_by_value(codec, obj, buffers) : bytes;
+    if (!bytes && refused(codec)) {
+        c4pe_lent_settle(st, num_lent, true);
+        bytes = dump_by_value(codec, obj, buffers);
+    }
+    st->packing--;
+    return bytes;
 }
 
 /* Is one of the buffers the memory of a numpy array that must not be written to? */
@@ -136,12 +144,15 @@ static PyObject *
 dump_for_receiver(c4pe_state_t *st, PyObject *obj, PyObject *buffers)
 {
     c4pe_codec_t *codec = st->codec;
+    size_t num_lent = codec->num_lent;
     st->packing++;
-    PyObject *bytes = c4pe_pickle_dumps(codec, obj, buffers);
+    PyObject *bytes = c4pe_pickle_dumps(st, obj, buffers);
     if (bytes && has_read_only_array(codec, buffers)) {
         PyObject *dumps = PyDict_GetItemString(st->hooks, "dumps_writable"); /* borrowed */
-        if (dumps && PyList_SetSlice(buffers, 0, PY_SSIZE_T_MAX, NULL) == 0)
+        if (dumps && PyList_SetSlice(buffers, 0, PY_SSIZE_T_MAX, NULL) == 0) {
+            c4pe_lent_settle(st, num_lent, true); /* counted once more now */
             Py_SETREF(bytes, dump_with(codec, dumps, obj, buffers));
+        }
     }
     st->packing--;
     return bytes;
@@ -150,10 +161,7 @@ dump_for_receiver(c4pe_state_t *st, PyObject *obj, PyObject *buffers)
 PyObject *
 c4pe_codec_pickle(c4pe_state_t *st, PyObject *value)
 {
-    st->packing++;
-    PyObject *bytes = c4pe_pickle_dumps(st->codec, value, NULL);
-    st->packing--;
-    return bytes;
+    return c4pe_pickle_dumps(st, value, NULL);
 }
 
 PyObject *
@@ -299,9 +307,11 @@ c4pe_pickle_copy(c4pe_state_t *st, PyObject *obj)
 {
     PyObject *copy = NULL, *bytes = NULL;
     PyObject *buffers = PyList_New(0);
+    size_t num_lent = st->codec->num_lent;
     if (!buffers)
         return NULL;
     bytes = dump_for_receiver(st, obj, buffers);
+    c4pe_lent_settle(st, num_lent, bytes == NULL);
     if (bytes && own_buffers(buffers) == 0)
         copy = c4pe_pickle_loads(st->codec, PyBytes_AS_STRING(bytes),
                                  (size_t)PyBytes_GET_SIZE(bytes), buffers);

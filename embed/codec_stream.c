@@ -46,6 +46,8 @@ c4pe_writer_init(c4pe_writer_t *w, c4pe_state_t *st, unsigned flags)
     w->cap = sizeof(w->few_bytes);
     w->flags = flags;
     w->depth = 0;
+    w->lent_from = st->codec->num_lent;
+    w->finished = false;
     w->temp = false;
     w->picky = false;
     w->num_pieces = w->num_segments = w->num_seen = 0;
@@ -74,6 +76,8 @@ void
 c4pe_writer_fini(c4pe_writer_t *w)
 {
     c4pe_writer_drop_pieces(w, 0);
+    if (w->st->codec->num_lent != w->lent_from)
+        c4pe_lent_settle(w->st, w->lent_from, !w->finished);
     if (w->buf != w->few_bytes)
         PyMem_Free(w->buf);
     if (w->pieces != w->few_pieces)
@@ -304,5 +308,6 @@ c4pe_writer_finish(c4pe_writer_t *w, c4p_msg_t **msg_out)
         return -1;
     }
     *msg_out = msg;
+    w->finished = true;
     return 0;
 }

@@ -453,7 +453,7 @@ c4pe_write_value(c4pe_writer_t *w, PyObject *obj)
 int
 c4pe_writer_top(c4pe_writer_t *w, PyObject *obj)
 {
-    size_t len = w->len, num_pieces = w->num_pieces;
+    size_t len = w->len, num_pieces = w->num_pieces, num_lent = w->st->codec->num_lent;
     w->num_seen = 0;
     w->depth = 0;
     if (write_any(w, obj) == 0)
@@ -464,5 +464,6 @@ c4pe_writer_top(c4pe_writer_t *w, PyObject *obj)
     w->depth = 0;
     w->len = len;
     c4pe_writer_drop_pieces(w, num_pieces);
+    c4pe_lent_settle(w->st, num_lent, true);
     return c4pe_pickle_write(w, obj);
 }

@@ -385,11 +385,7 @@ static int
 encode_stored(c4pe_state_t *st, PyObject *obj, c4pe_writer_t *w)
 {
     const c4p_future_t none = 0;
-    PyObject *hook = PyDict_GetItemString(st->hooks, "ref_leaves"); /* borrowed */
-    PyObject *token = NULL, *copies = PyLong_FromUnsignedLong(st->copies);
-    if (hook && copies)
-        token = PyObject_CallFunctionObjArgs(hook, obj, copies, NULL);
-    Py_XDECREF(copies);
+    PyObject *token = c4pe_codec_lend(st, obj);
     int err = token && c4pe_write(w, &none, sizeof(none)) == 0 ? c4pe_write_value(w, token) : -1;
     Py_XDECREF(token);
     return err;
@@ -470,10 +466,10 @@ module_future_load(PyObject *module, PyObject *arg)
 
 /* For __reduce__ of references to stored objects. */
 static PyObject *
-module_copies(PyObject *module, PyObject *Py_UNUSED(ignored))
+module_lend(PyObject *module, PyObject *ref)
 {
     c4pe_state_t *st = c4pe_state_of_module(module);
-    return st ? PyLong_FromUnsignedLong(st->packing ? st->copies : 0) : NULL;
+    return st ? c4pe_codec_lend_pickled(st, ref) : NULL;
 }
 
 static PyMethodDef future_functions[] = {
@@ -488,7 +484,7 @@ static PyMethodDef future_functions[] = {
      "waits for all values: for one it returns that, else a list in the order of arrival.\n"
      "Does not block. Raises NotThreadedError outside coroutines, ValueError for a num_vals\n"
      "below 1."},
-    {"_copies", module_copies, METH_NOARGS, NULL},
+    {"_lend", module_lend, METH_O, NULL},
     {"_future_load", module_future_load, METH_O, NULL},
     {NULL, NULL, 0, NULL},
 };

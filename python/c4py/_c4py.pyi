@@ -377,7 +377,7 @@ class Future:
     def __await__(self) -> Generator[Any, None, Any]: ...
 
 class LocalFuture(Future):
-    """A subclass made in Python is a reference to a stored object: it travels as the hooks ref_leaves and ref_arrives say, and
+    """A subclass made in Python is a reference to a stored object: it travels as the hooks ref_leaves, ref_stays (it was not sent after all) and ref_arrives say, and
     ref_demand is called before it is waited for."""
 
 @final
@@ -425,8 +425,8 @@ def spawn(
     """Run func(*args) at once as a new coroutine of no chare, up to its first suspension. ``done(result, exception)`` is called at its end;
     without it an exception ends the job."""
 
-def _copies() -> int:
-    """Inside pickling: how often the bytes will be read, 0 if nobody knows."""
+def _lend(ref: LocalFuture) -> Any:
+    """For pickling a reference to a stored object: what stands for it, by the hook ref_leaves."""
 
 def _codec_capture(obj: Any) -> Any:
     """A value as a receiver on this rank gets it: itself if nobody can change it, else a copy."""

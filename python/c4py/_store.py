@@ -59,7 +59,7 @@ class _Record:
         self.parent = parent  # who gets the copy back; -1: nobody
         self.live = 0  # references on this rank
         self.lent = 0  # copies that left
-        self.pinned = False
+        self.pinned = 0  # how often a copy left for readers that nobody counts
         self.ref: Any = None  # weak: the reference on this rank
         self.done = False  # value or error is here
         self.value: Any = None
@@ -131,7 +131,7 @@ class ObjectRef(LocalFuture):
         return f"<ObjectRef {self.fid} of rank {self.src}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return ref_arrives, (ref_leaves(self, _c4py._copies()),)
+        return ref_arrives, (_c4py._lend(self),)
 
     def __del__(self) -> None:
         try:
@@ -144,10 +144,18 @@ def ref_leaves(ref: ObjectRef, copies: int) -> tuple[int, int]:
     """A reference is being packed, into something that will be read `copies` times, 0: nobody knows."""
     record = _store.records[ref.oid]
     if copies == 0:
-        record.pinned = True
+        record.pinned += 1
         return ref.oid, -1
     record.lent += copies
     return ref.oid, _store.rank
+
+
+def ref_stays(ref: ObjectRef, copies: int) -> None:
+    """What the reference was packed into is not sent: it is packed again in another way, or the call was refused."""
+    record = _store.records[ref.oid]
+    if copies == 0:
+        record.pinned -= 1
+    record.lent -= copies
 
 
 def ref_arrives(token: tuple[int, int]) -> ObjectRef:
@@ -476,4 +484,4 @@ class ObjectStore(Chare):
         _store.made_here.pop(oid, None)
 
 
-_c4py.bind(ref_leaves=ref_leaves, ref_arrives=ref_arrives, ref_demand=_store.demand)
+_c4py.bind(ref_leaves=ref_leaves, ref_stays=ref_stays, ref_arrives=ref_arrives, ref_demand=_store.demand)

@@ -54,6 +54,14 @@ def rank():
 
 
 @ray.remote
+def owners(task):
+    """The reference of a task belongs to the rank that started it."""
+    ref = task.remote()
+    assert ref.src == charm.myPe(), (ref, charm.myPe())
+    return ref
+
+
+@ray.remote
 def look_inside(box):
     """References inside containers are not replaced."""
     ref = box["refs"][0]
@@ -217,6 +225,9 @@ class Holder(Chare):
     def open_gate(self, value):
         self.gate = value
 
+    def close_gate(self):
+        self.gate = None
+
     @coro
     def same_object(self, ref):
         return ref.get() is ref.get()
@@ -274,6 +285,14 @@ def tasks():
     equal(ray.get(fibonacci.remote(9)), 34, "tasks that wait for tasks")
     equal(ray.get(look_inside.remote({"refs": [add.remote(3, 3)]})), (True, 6), "nested references")
     equal(ray.get(waits_async.remote([ray.put(5)])), 7, "a task that is an async def")
+
+    @ray.remote
+    def descends(n):
+        """Travels by value, and starts itself where it arrives."""
+        return [charm.myPe(), *(ray.get(descends.remote(n - 1)) if n else [])]
+
+    equal(len(ray.get(descends.remote(5))), 6, "a task that is defined in a function")
+    equal(ray.get(ray.get(owners.remote(ray.remote(lambda: None)))), None)
     if charm.numPes() > 1:
         check(ray.get(rank.remote()) > 0, "tasks run on workers")
     error = raises(LookupError, ray.get, fails.remote("task"), text="task")
@@ -295,6 +314,19 @@ def actors(last):
     equal(ray.get([actor.increment.remote() for _ in range(5)]), [5, 7, 9, 11, 13], "in order")
     equal(ray.get(actor.note.remote("x")), None, "a method that returns None")
     raises(RuntimeError, actor.increment, text=".remote")
+
+    def derive():
+        class Derived(Counter):
+            pass
+
+    raises(TypeError, derive, text="derive from the class before it is decorated")
+    # Calls wait for the constructor, in the order in which they came.
+    slow = Counter.remote(waits_for_gate.remote(group))
+    early = [slow.increment.remote() for _ in range(5)]
+    group[0].open_gate(100)
+    late = [slow.increment.remote() for _ in range(5)]
+    equal(ray.get(early + late), [*range(101, 111)], "in order, also while it is being made")
+    group[0].close_gate(awaitable=True).get()
     raises(Charm4PyError, Counter, text="Counter.remote")
     raises(AttributeError, lambda: actor.no_such_method, text="no_such_method")
     raises(KeyError, ray.get, actor.fail.remote(), text="actor")
@@ -507,6 +539,23 @@ def counting(ranks, last):
         del results, ref
         ray.get([keeper.swap.remote([(0, None)], 1) for keeper in keepers])
     only_pinned("a storm of tasks and actors that pass references on")
+    # What is packed twice, because the first way failed, or not sent at all, counts once, or not.
+    for argument in (
+        lambda ref: (ref, lambda: 1),
+        lambda ref: [({"deep": ref}, lambda: 1), ref],
+        lambda ref: Box((ref, lambda: 1)),
+    ):
+        group[last].hold(argument(ray.put(bytes(LARGE))))
+        charm.waitQD()
+        group[last].release(awaitable=True).get()
+        only_pinned("beside a function that travels by value")
+    ref = ray.put(5)
+    raises(TypeError, group[last].hold, ref, (x for x in ()), text="generator")
+    raises(TypeError, group.hold, [ref], Box((ref, (x for x in ()))), text="generator")
+    raises(TypeError, add.remote, Box((ref, (x for x in ()))), text="generator")
+    equal(ref.get(), 5)
+    del ref
+    only_pinned("calls that were refused")
     for _ in range(10):
         fails.remote("nobody asks")
     only_pinned("failed tasks")
