@@ -61,6 +61,7 @@ def report() -> str:
     lines = [f"Timings of rank {rank}, in seconds:", ""]
     lines.append(_line("", "em", "send", "recv", "total", "calls"))
     total = [0.0, 0.0, 0.0]
+    calls = 0
     for name, rows in _by_class(entries):
         lines += [f"{name}:"] if len(rows) > 1 else []
         lines += [
@@ -68,14 +69,17 @@ def report() -> str:
             for row in rows
         ]
         sums = [sum(float(row[i]) for row in rows) for i in (2, 3, 4)]
+        class_calls = sum(row[5] for row in rows)
         if len(rows) > 1:
-            lines.append(_row_line("  (all)", (name, "", *sums, sum(row[5] for row in rows))))
+            lines.append(_row_line("  (all)", (name, "", *sums, class_calls)))
         total = [a + b for a, b in zip(total, sums)]
+        calls += class_calls
     for row in accounts:
         if row[0] in _ACCOUNTS and (row[5] or row[2] or row[3]):
             lines.append(_row_line(_ACCOUNTS[row[0]], row))
             total = [a + b for a, b in zip(total, row[2:5])]
-    lines.append(_row_line("all", ("", "", *total, sum(row[5] for row in entries))))
+            calls += row[5]
+    lines.append(_row_line("all", ("", "", *total, calls)))
     lines += ["", _sizes_line("sent", sent), _sizes_line("received", received)]
     return "\n".join(lines)
 

@@ -649,10 +649,10 @@ class Charm:
 
     # ---- clients outside of the job ------------------------------------------------------------------
 
-    def CcsRegisterHandler(self, name: str, handler: Callable[[bytes], Any]) -> None:
+    def CcsRegisterHandler(self, name: str, func: Callable[[bytes], Any]) -> None:
         """Let clients of the server (``++server``) call a function on this rank, by a name of 1 to 31 bytes.
 
-        handler(data) gets the bytes that the client sent and must not wait: it is called from the
+        func(data) gets the bytes that the client sent and must not wait: it is called from the
         scheduler, outside of coroutines. It answers with `CcsSendReply`, or takes a token from
         `CcsDelayReply`; if it does neither, the client gets an empty reply. An exception in it is
         logged and closes that client's connection; the program goes on.
@@ -661,7 +661,7 @@ class Charm:
         block, works without a server too. Raises Charm4PyError for a bad name or a coroutine, TypeError for
         something that cannot be called.
         """
-        ccs.register(name, handler)
+        ccs.register(name, func)
 
     def CcsSendReply(self, data: bytes) -> None:
         """Answer the request whose handler is running, on the same rank: bytes or a buffer of them.

@@ -144,6 +144,11 @@ def main(args):
         check(abs(sum(row[:3]) - row[TOTAL]) < 4e-6, f"{name}: the total is the sum")
     entries = ("__init__", "busy", "waits", "later", "release", "sends", "contributes", "summed")
     check(set(entries) <= set(rows), f"all methods called are listed: {sorted(rows)}")
+    # The rows above each sum are what it sums up.
+    parts = [row for name, row in rows.items() if name not in ("(all)", "all")]
+    for column in range(5):
+        want = sum(row[column] for row in parts)
+        check(abs(rows["all"][column] - want) < 1e-4, f"column {column}: {rows['all']}, not {want}")
     check("(all)" in rows and rows["(all)"][EM] >= sum(rows[name][EM] for name in entries) - 1e-5)
     received = re.search(r"messages received: (\d+)", text)
     check(received and int(received.group(1)) >= 9, text)

@@ -167,7 +167,7 @@ def programs(service):
     )
     calls = []
     charm.CcsRegisterHandler(
-        "local", lambda data: calls.append((data, charm.CcsIsRemoteRequest())) or 7
+        name="local", func=lambda data: calls.append((data, charm.CcsIsRemoteRequest())) or 7
     )
     equal(charm.callHandler("local", b"data"), 7, "callHandler returns what the handler does")
     equal(calls, [(b"data", False)], "callHandler calls it, and it is no remote request")
