@@ -313,6 +313,9 @@ class Console(Chare):
             self._define(source, list(_class_names(body)), code)
 
     def _execute(self, code: CodeType) -> None:
+        if self.interrupted:  # while the statement was compiled; from here on it raises by itself
+            self.interrupted = False
+            raise KeyboardInterrupt
         exec(code, self.names)
 
     def _define(self, source: str, names: list[str], code: CodeType) -> None:

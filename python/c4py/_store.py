@@ -484,4 +484,6 @@ class ObjectStore(Chare):
         _store.made_here.pop(oid, None)
 
 
-_c4py.bind(ref_leaves=ref_leaves, ref_stays=ref_stays, ref_arrives=ref_arrives, ref_demand=_store.demand)
+_c4py.bind(
+    ref_leaves=ref_leaves, ref_stays=ref_stays, ref_arrives=ref_arrives, ref_demand=_store.demand
+)

@@ -62,6 +62,7 @@ def expect(told, *patterns, absent=()):
         checks += 1
 
 
+# 25 the namespace; expressions echo; future() and _f; what else is defined stays on rank 0; exit(code)
 def names_and_echo():
     out, err = session("""
 1 + 1
@@ -98,6 +99,7 @@ exit(7)
     expect(err, absent=["Traceback"])
 
 
+# 25 a block with a chare class is run and registered on all ranks; a failing one is not
 def classes():
     out, err = session("""
 class A(Chare):
@@ -200,6 +202,7 @@ exit()
     expect(err, absent=["Traceback"])
 
 
+# 25 imports run on all ranks, with their chare classes; failing ones do not; the two options
 def imports(folder):
     with open(os.path.join(folder, "mine.py"), "w") as file:
         file.write(
@@ -233,6 +236,7 @@ class Quiet(Chare): pass
     expect(err, "^ModuleNotFoundError: No module named 'no_such_module'")
 
 
+# 25 exceptions leave the session alive, remote ones show their rank; at most one report a second; sys.excepthook
 def errors():
     out, err = session("""
 1 // 0
@@ -271,6 +275,7 @@ print("still here")
         sys.exit(f"FAILED: {reports} reports of 21 exceptions, at most one a second")
 
 
+# 25 a wait in vain is given up after about two seconds and gives None; sleep and waitQD are not
 def waits_in_vain():
     begin = time.monotonic()
     out, err = session("""
@@ -343,6 +348,7 @@ class Typist:
         self.shell.send_signal(signal.SIGINT)
 
 
+# 25 the prompts; KeyboardInterrupt clears what was typed in and ends what runs
 def interrupts():
     global checks
     me = Typist()
@@ -380,6 +386,7 @@ def interrupts():
     checks += 6
 
 
+# 25 the end of the input, exit codes, charm.start(interactive=True), input() of the program
 def ends(folder):
     out, _ = session("")
     expect(out, "^c4py interactive shell on 2 ranks")

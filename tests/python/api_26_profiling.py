@@ -97,6 +97,7 @@ def about(seconds, want, what):
 EM, SEND, RECV, TOTAL, CALLS = range(5)
 
 
+# 26 without profiling a note
 def off(group):
     text, rows = stats()
     check("nothing was measured" in text and "charm.options.profiling" in text, text)
@@ -129,6 +130,7 @@ def main(args):
     fired.get()
     charm.waitQD()
 
+    # 26 em, send, recv and total of each entry method, subtotals; numbers of messages
     text, rows = last.stats(ret=True).get()
     about(rows["__init__"][EM], BUSY, "the constructor")
     equal(rows["busy"][CALLS], 3.0, "three calls")
@@ -160,6 +162,7 @@ def main(args):
         check("busy" not in rows, "nothing that ran elsewhere")
         sent = re.search(r"messages sent: (\d+).*min (\d+), mean ([\d.]+), max (\d+)", text)
         check(sent and int(sent.group(2)) <= float(sent.group(3)) <= int(sent.group(4)), text)
+    # 26 rows for timers and custom reductions; the remote form
     text, rows = stats()
     about(rows["timer callbacks"][EM], BUSY, "the timer's function")
     check(rows["functions run as coroutines"][SEND] > 0, "the entry function has sent")
@@ -169,6 +172,7 @@ def main(args):
     finish(24)
 
 
+# 26 the hooks of the tracer; AssertionError before the start
 # User events of the tracer: accepted, with numbers of their own.
 first = charm.lib.traceRegisterUserEvent("first")
 check(charm.lib.traceRegisterUserEvent("second") != first, "another number")

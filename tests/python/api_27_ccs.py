@@ -142,6 +142,7 @@ class Service(Chare):
         return self.tokens[0][0]
 
 
+# 27 CcsRegisterHandler, callHandler, CcsIsRemoteRequest; errors outside of requests
 def programs(service):
     """Mistakes of the program, and what needs no client."""
     equal(charm.CcsIsRemoteRequest(), False, "no request here")
@@ -177,6 +178,7 @@ def programs(service):
     check(0 < port < 65536, "a port")
 
 
+# 27 the wire protocol; CcsSendReply; data over 1024 bytes; unknown handlers; ccs_getinfo; one rank only
 def requests(service):
     ranks = charm.numPes()
     for pe in range(ranks):
@@ -215,6 +217,7 @@ def requests(service):
     equal(charm_future.get(), b"value", "a future as handler gets the data")
 
 
+# 27 CcsDelayReply, CcsSendDelayedReply from the rank of the token
 def several_at_once(service):
     """Delayed replies reach the client that asked, whatever their order."""
     last = charm.numPes() - 1
@@ -241,6 +244,7 @@ def client_in_pieces(pieces):
         return rest(sock)
 
 
+# 27 -1, -n and wrong ranks are refused, so are credentials; nobody else notices
 def clients(service):
     """Odd clients, and wrong ones: they lose their connection, and nothing else happens."""
     last = charm.numPes() - 1

@@ -125,6 +125,7 @@ def picture(width, height, view=b""):
     return outside(ask, b"lvImage", image(width, height, view))
 
 
+# 28 Config, its binary form, ImageRequest, Reducer.viz_gather
 def config():
     """What clients get for lvConfig, byte by byte."""
     equal(Config().to_binary(), struct.pack("!4i", 1, 1, 1, 0), "the defaults")
@@ -150,6 +151,7 @@ def before_init(cells):
     check("mark the method with @coro" in text, text)
 
 
+# 28 push mode: a callback for each request; overlaps saturate; cut off or filled up to the size asked for
 def push(cells, channels):
     LiveViz.init(Config(isColor=channels == 3), cells.draw)
     raises(Charm4PyError, LiveViz.init, Config(), cells.draw, text="called before")
@@ -199,6 +201,7 @@ def rest_of(sock, length):
     sock.close()
 
 
+# 28 poll mode: pictures are kept for requests, and requests wait for pictures
 def poll(cells, channels):
     LiveViz.init(Config(isPush=False), None, poll=True, max_images=3)
     for _ in range(5):

@@ -267,6 +267,7 @@ def main(args):
     finish(60)
 
 
+# 29 remote functions: direct calls, keywords, None, exceptions at get(), options, references as arguments
 def tasks():
     equal(add(2, 3), 5, "called directly")
     ref = add.remote(2, 3)
@@ -309,6 +310,7 @@ def tasks():
     raises(TypeError, ray.get, None)
 
 
+# 29 actors: round robin, self is a chare, order of calls, errors of use, from any rank
 def actors(last):
     actor = Counter.remote(3, step=2)
     equal(ray.get([actor.increment.remote() for _ in range(5)]), [5, 7, 9, 11, 13], "in order")
@@ -364,6 +366,7 @@ def waits_for_gate(waiters):
     return waiters[0].pass_gate(ret=True).get()
 
 
+# 29 put and get, small and large values, everywhere
 def objects(last):
     for value in (None, 5, "text", [1, {"a": (2, 3)}], bytes(LARGE), ValueError("as a value")):
         ref = ray.put(value)
@@ -384,6 +387,7 @@ def objects(last):
     check("ObjectRef" in repr(ref))
 
 
+# 29 ray.wait; references with charm.wait, charm.iwait and await
 def waiting(last):
     refs = [add.remote(i, 0) for i in range(6)]
     ready, rest = ray.wait(refs, num_returns=4)
@@ -420,6 +424,7 @@ def waiting(last):
         equal(group[0].get_without_coroutine(far, ret=True).get(), "got", "unless it is here")
 
 
+# 29 references are hashable, equal, keys of dicts, and work on any rank
 def references(ranks, last):
     a, b = ray.put(1), ray.put(2)
     table = {a: "a", b: "b"}
@@ -435,6 +440,7 @@ def references(ranks, last):
     group.release(awaitable=True).get()
 
 
+# 29 objects are deleted with their last reference, wherever that was
 def counting(ranks, last):
     # What was pickled by hand above is kept for good; everything else must be gone.
     pinned = counts()["records"]

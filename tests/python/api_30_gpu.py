@@ -17,6 +17,7 @@ class User(Chare):
 
 
 def main(args):
+    # 30 without CUDA the hook raises Charm4PyError, on every rank
     error = raises(Charm4PyError, charm.hapiAddCudaCallback, 12345, Future(), text="without CUDA")
     check("synchronize" in str(error), "what to do instead")
     for text, ready in Group(User).uses(ret=True).get():
