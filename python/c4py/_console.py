@@ -228,7 +228,10 @@ class Console(Chare):
         self.timer: int | None = None  # of the next look at what the statement waits for
         for name, prompt in (("ps1", ">>> "), ("ps2", "... ")):
             vars(sys).setdefault(name, prompt)  # as any interactive Python does; may be changed
-        _c4py.set_option("dumps", _make_dumps())
+        try:
+            _c4py.set_option("dumps", _make_dumps())
+        except ImportError:  # no cloudpickle: what is typed in cannot be sent
+            pass
         signal.signal(signal.SIGINT, self._on_interrupt)
         self._greet()
         self._loop()

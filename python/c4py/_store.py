@@ -344,7 +344,10 @@ class _Store:
             try:
                 value = capture(value)
             except Exception as cause:
-                error, value = bare(describe_error(cannot_return(cause), self.rank)), None
+                error, value = (
+                    bare(describe_error(cannot_return(cause, "remote call"), self.rank)),
+                    None,
+                )
         if owner == self.rank:
             self._arrives(oid, value, error)
             self.located(oid, self.rank)
@@ -353,7 +356,7 @@ class _Store:
             try:
                 self.peers[owner]._made(oid, value, error)
             except Exception as cause:
-                error = bare(describe_error(cannot_return(cause), self.rank))
+                error = bare(describe_error(cannot_return(cause, "remote call"), self.rank))
                 self.peers[owner]._made(oid, None, error)
         else:
             self.made_here[oid] = value

@@ -224,10 +224,8 @@ def run_async(func: Callable[..., Any], item: Any) -> Any:
     return values[0]
 
 
-def cannot_return(cause: Exception) -> Charm4PyError:
-    return Charm4PyError(
-        f"the result of a pool task cannot travel: {type(cause).__name__}: {cause}"
-    )
+def cannot_return(cause: Exception, whose: str = "pool task") -> Charm4PyError:
+    return Charm4PyError(f"the result of a {whose} cannot travel: {type(cause).__name__}: {cause}")
 
 
 def unsendable_result(name: str, rank: int, cause: object) -> Charm4PyError:

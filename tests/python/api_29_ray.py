@@ -302,7 +302,7 @@ def tasks():
     raises(LookupError, ray.get, add.remote(fails.remote("dependency"), 1), text="dependency")
     raises(TypeError, ray.get, add.remote(1, 2, 3))
     raises(TypeError, ray.get, add.remote(1, no_such=3), text="no_such")
-    raises(Charm4PyError, ray.get, unpicklable.remote(), text="generator")
+    raises(Charm4PyError, ray.get, unpicklable.remote(), text="the result of a remote call cannot")
     raises(NotImplementedError, ray.remote, num_returns=2)
     raises(TypeError, ray.remote, 5, text="int")
     raises(TypeError, ray.get, 5, text="int")
