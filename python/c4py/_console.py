@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import codeop
 import io
+import os
 import queue
 import signal
 import sys
@@ -67,8 +68,11 @@ class _Reports:
         if self.left_out:
             text += f"({self.left_out} more since the last report)\n"
         self.last, self.left_out = now, 0
-        sys.stderr.write(text)
-        sys.stderr.flush()
+        try:
+            sys.stderr.write(text)
+            sys.stderr.flush()
+        except (OSError, ValueError):  # closed; a report of that would be no better
+            pass
 
 
 _reports = _Reports()
@@ -233,8 +237,14 @@ class Console(Chare):
         except ImportError:  # no cloudpickle: what is typed in cannot be sent
             pass
         signal.signal(signal.SIGINT, self._on_interrupt)
-        self._greet()
-        self._loop()
+        for name in ("stdout", "stderr"):
+            if getattr(sys, name) is None:  # the shell was started with it closed
+                setattr(sys, name, open(os.devnull, "w"))
+        try:
+            self._greet()
+            self._loop()
+        except OSError:  # nobody reads the output any more: the session is over
+            _charm().exit(1)
 
     def _greet(self) -> None:
         ranks = _c4py.num_ranks()

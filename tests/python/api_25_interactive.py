@@ -352,6 +352,30 @@ class Typist:
 def interrupts():
     global checks
     me = Typist()
+    try:
+        types_and_interrupts(me)
+    finally:
+        me.shell.kill()
+    checks += 6
+
+
+def hangs_up():
+    """Whoever typed is gone, without an end of the input: so is the shell."""
+    global checks
+    me = Typist()
+    try:
+        me.until(b">>> ")
+        me.shell.stdout.close()
+        me.type(b"1 // 0")
+        me.type(b"print('nobody reads this')")
+        if me.shell.wait(30) != 1:
+            sys.exit(f"FAILED: status {me.shell.returncode} without a reader")
+    finally:
+        me.shell.kill()
+    checks += 1
+
+
+def types_and_interrupts(me):
     me.until(b">>> ")
     me.type(b"for i in range(3):")
     me.until(b"... ")
@@ -383,13 +407,16 @@ def interrupts():
     me.type(b"exit(5)")
     if me.shell.wait(30) != 5:
         sys.exit(f"FAILED: status {me.shell.returncode}")
-    checks += 6
 
 
 # 25 the end of the input, exit codes, charm.start(interactive=True), input() of the program
 def ends(folder):
     out, _ = session("")
     expect(out, "^c4py interactive shell on 2 ranks")
+    script = f"exec {' '.join([*LAUNCHER, *MODULE])} 2>&- >&-"  # nothing to write to
+    done = subprocess.run(["sh", "-c", script], input=b"1 // 0\nprint(5)\nexit(9)\n", timeout=60)
+    if done.returncode != 9:
+        sys.exit(f"FAILED: status {done.returncode} without output")
     out, _ = session("Array\nprint('one rank')", ranks=1)  # the last line without a newline
     expect(out, "one rank")
     out, _ = session("for i in range(2):\n    print('block', i)")  # the input ends in a block
@@ -425,6 +452,7 @@ with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(4) as threads:
         lambda: imports(folder),
         errors,
         interrupts,
+        hangs_up,
         lambda: ends(folder),
     )
     for done in [threads.submit(test) for test in tests]:
