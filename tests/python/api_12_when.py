@@ -2,7 +2,6 @@
 """@when and self.wait(): when waiting messages and coroutines run, and in which order."""
 
 import charm4py.wait
-
 from charm4py import *
 from charm4py.threads import NotThreadedError
 from checks import check, equal, finish, raises

@@ -175,7 +175,7 @@ class _StartTask:
         func = self._func
         _store.need(f"{func.__qualname__}.remote()")
         ref = _store.new_ref()
-        job = Job(target, 1, 1)
+        job = Job(func, 1, 1)
         job.future = _Failure(ref)
         _pool._enqueue([(job, 0, _run_task, (ref, func, capture(args), capture(kwargs)), ITEM)])
         return ref
