@@ -19,10 +19,12 @@ fails(search_t *s, PyObject *part)
 {
     if (PyType_Check(part) || ++s->tried > MAX_TRIED)
         return false;
+    size_t num_lent = s->st->codec->num_lent;
     PyObject *buffers = PyList_New(0);
     PyObject *bytes = buffers ? c4pe_pickle_dumps(s->st, part, buffers) : NULL;
     bool failed = bytes == NULL;
     PyErr_Clear();
+    c4pe_lent_settle(s->st, num_lent, true); /* it is not sent */
     Py_XDECREF(buffers);
     Py_XDECREF(bytes);
     return failed;

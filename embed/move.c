@@ -346,9 +346,10 @@ cannot_sync(c4pe_chare_t *chare, c4p_status_t status)
     if (status != C4P_ERR_STATE)
         return c4pe_raise_status(chare->state, status, "AtSync()");
     return c4pe_raise(chare->state,
-                      "%s: AtSync() is for elements that take part in load balancing, once until "
-                      "resumeFromSync() is called: create the array with useAtSync=True",
-                      whose);
+                      "%s.AtSync() on rank %d: only elements that take part in load balancing call "
+                      "it, once until resumeFromSync() is called: create the array with "
+                      "useAtSync=True",
+                      whose, chare->state->rank);
 }
 
 PyObject *

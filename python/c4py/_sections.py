@@ -73,7 +73,7 @@ def slice_of(proxy: Any, index: Any) -> Any:
 
 def _place(member: Any) -> tuple[int, ...]:
     """Members are ordered by index, whichever collection they are of; those of equal index stay in the order of the arguments."""
-    index = member.elemIdx
+    index = _own(member, "elemIdx")
     return index if isinstance(index, tuple) else (index,)
 
 
