@@ -249,7 +249,7 @@ on_resume(c4p_rt_t *rt, uint64_t step)
     sync->hinted = false;
     while (sync->members && c4pi_map_next(&rt->colls, &at, &id, &coll))
         resume_coll(coll, step);
-    if (sync->members)
+    if (sync->members || sync->sum_members) /* or they left since the wave, which counted them */
         check(rt);
 }
 
@@ -358,8 +358,7 @@ c4pi_sync_left(c4pi_elem_t *elem, bool moves)
     sync->left += moves;
     if (waits_for(elem, sync->step))
         sync->waiting--;
-    if (sync->members)
-        check(rt);
+    check(rt); /* also when it was the last one: it is waited for further up */
 }
 
 void
