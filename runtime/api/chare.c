@@ -5,6 +5,7 @@
 #include <c4p/future.h>
 #include <string.h>
 
+#include "core/load.h"
 #include "core/dispatch.h"
 #include "core/route.h"
 #include "svc/bcast.h"
@@ -75,6 +76,8 @@ c4p_set_self(c4p_rt_t *rt, c4p_ref_t self)
     c4pi_coll_t *coll = self.coll ? c4pi_coll_find(rt, self.coll) : NULL;
     rt->self = self;
     rt->running = coll ? c4pi_elem_find(coll, self.key) : NULL;
+    if (rt->load)
+        c4pi_load_switch(rt, rt->running);
     return former;
 }
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/load.h"
 #include "core/location.h"
 #include "core/newborn.h"
 
@@ -259,6 +260,8 @@ void
 c4pi_elem_remove(c4pi_elem_t *elem)
 {
     c4pi_coll_t *coll = elem->coll;
+    if (coll->rt->load)
+        c4pi_load_forget(coll->rt, elem);
     c4pi_keymap_remove(&coll->elems, elem->key);
     c4pi_elem_t *last = coll->vec[--coll->count];
     coll->vec[elem->vec_at] = last;

@@ -69,6 +69,7 @@ typedef struct c4pi_elem_extra {
     c4p_msg_t *args;   /* constructor message of an inserted element */
     int leaving_to;
     c4p_reply_t leaving_answer;     /* who waits for that */
+    uint64_t load_ns;               /* processor time since it was asked for last, see load.h */
     int corrected_rank;             /* who was told last where this element is */
     c4pi_membership_t *memberships; /* the one asked for last is first */
     uint32_t num_memberships, cap_memberships;

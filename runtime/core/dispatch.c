@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/dispatch.h"
 
+#include "core/load.h"
 #include "core/route.h"
 
 typedef struct context {
@@ -19,6 +20,8 @@ enter(c4pi_elem_t *elem, const c4p_reply_t *reply, context_t *saved)
     rt->running = elem;
     rt->reply = *reply;
     elem->flags |= C4PI_ELEM_RUNNING;
+    if (rt->load)
+        c4pi_load_switch(rt, elem);
 }
 
 /* Answers for a method that did not take the reply over; then carries out what waited for its end.
@@ -28,6 +31,8 @@ leave(c4pi_elem_t *elem, const context_t *saved)
 {
     c4p_rt_t *rt = elem->coll->rt;
     c4p_reply_t owed = rt->reply;
+    if (rt->load)
+        c4pi_load_switch(rt, saved->running);
     rt->self = saved->self;
     rt->running = saved->running;
     rt->reply = saved->reply;

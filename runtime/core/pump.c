@@ -2,6 +2,7 @@
 #include "core/pump.h"
 
 #include "core/dispatch.h"
+#include "core/load.h"
 
 enum {
     POLL_BATCH = 16,  /* messages taken from the network at once */
@@ -86,8 +87,12 @@ rest(c4p_rt_t *rt, uint64_t now, uint64_t *sleep_ns)
     bool crowded = c4pi_flow_comm(rt->flow)->oversubscribed;
     if (mode == C4P_IDLE_SPIN || (mode == C4P_IDLE_AUTO && !crowded && quiet < spin_ns))
         return;
+    if (rt->load)
+        c4pi_load_pause(rt);
     if (mode == C4P_IDLE_YIELD || (mode == C4P_IDLE_AUTO && quiet < yield_ns)) {
         rt->port->ops->yield(rt->port);
+        if (rt->load)
+            c4pi_load_resume(rt);
         return;
     }
     uint64_t next = c4pi_timers_next(rt), ns = *sleep_ns;
@@ -99,6 +104,8 @@ rest(c4p_rt_t *rt, uint64_t now, uint64_t *sleep_ns)
         rt->port->ops->sleep_ns(rt->port, ns);
     if (rt->hooks.idle_end)
         rt->hooks.idle_end(rt, rt->hooks.ctx);
+    if (rt->load)
+        c4pi_load_resume(rt);
     *sleep_ns = 2 * *sleep_ns < max_sleep_ns ? 2 * *sleep_ns : max_sleep_ns;
 }
 

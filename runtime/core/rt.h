@@ -105,6 +105,7 @@ struct c4p_rt {
     c4pi_futures_t *futures;
     c4pi_waves_t *waves;
     struct c4pi_sync *sync;
+    struct c4pi_load *load; /* NULL: not measured */
     c4pi_starter_t *starter;
     struct stall_state *stall; /* a stall report is being collected */
     c4p_hooks_t hooks;

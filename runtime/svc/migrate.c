@@ -2,6 +2,7 @@
 #include "svc/migrate.h"
 
 #include "core/dispatch.h"
+#include "core/load.h"
 #include "core/route.h"
 #include "msg/pup.h"
 #include "svc/bcast.h"
@@ -32,6 +33,7 @@ pack(c4pi_elem_t *elem, const c4p_reply_t *answer, c4p_pup_t *p, c4p_msg_t **msg
     c4p_put_u64(p, elem->redn_next);
     c4p_put_u32(p, elem->births);
     c4p_put_u8(p, elem->flags & TRAVELLING_FLAGS);
+    c4p_put_u64(p, c4pi_load_take(elem));
     c4pi_sync_put(elem, p);
     uint32_t num = elem->extra->num_memberships;
     c4p_put_u32(p, num);
@@ -253,6 +255,7 @@ on_migrate(c4p_rt_t *rt, c4p_msg_t *msg)
     elem->redn_next = c4p_get_u64(&p);
     elem->births = c4p_get_u32(&p);
     elem->flags = c4p_get_u8(&p);
+    c4pi_elem_need_extra(elem)->load_ns = c4p_get_u64(&p);
     c4pi_sync_get(elem, &p);
     for (uint32_t n = c4p_get_u32(&p); n > 0; n--) {
         c4pi_membership_t membership;
