@@ -3,6 +3,7 @@
 #ifndef C4P_C4P_H
 #define C4P_C4P_H
 
+#include <c4p/balance.h>
 #include <c4p/chare.h>
 #include <c4p/collective.h>
 #include <c4p/future.h>

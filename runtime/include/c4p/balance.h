@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* balance.h: load balancing: what strategies see and answer, built-in ones and those of the
+ * program. */
+#ifndef C4P_BALANCE_H
+#define C4P_BALANCE_H
+
+#include <c4p/runtime.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * What a strategy sees: the objects that can move, with their loads, and the ranks. Arrays belong
+ * to the caller and hold during the call only. Objects come in order of collection and index,
+ * whatever ranks they are on, so that a plan does not depend on the order in which ranks reported.
+ */
+typedef struct c4p_lb_view {
+    size_t struct_size;
+    uint64_t seed;  /**< the only source of randomness: the same view gives the same plan */
+    uint64_t round; /**< 0, 1, ... of this job */
+
+    int num_ranks;
+    int num_nodes;            /**< hosts */
+    const int *node;          /**< [num_ranks] 0 <= node < num_nodes; NULL: one host */
+    const double *speed;      /**< [num_ranks] > 0, relative; NULL: all the same */
+    const double *background; /**< [num_ranks] seconds of work that cannot move; NULL: none */
+    const uint64_t *memory;   /**< [num_ranks] bytes that objects may take; NULL: no limit */
+
+    size_t num_objects;
+    const double *load; /**< [num_objects] >= 0, seconds of processor time in a round, as predicted
+                         */
+    const int *rank;    /**< [num_objects] where each is now */
+    const uint64_t *bytes; /**< [num_objects] packed size as estimated; NULL: not known */
+    int num_coords;        /**< coordinates of an object, at most 16; 0: none */
+    const double *coords;  /**< [num_objects][num_coords]: its index, or what the program gave */
+
+    /* Who talked to whom, each pair from both sides with the same bytes: neighbours of object i are
+     * edge_to[edge_first[i]] up to edge_to[edge_first[i + 1] - 1]. NULL: not recorded. */
+    const size_t *edge_first;   /**< [num_objects + 1] */
+    const uint32_t *edge_to;    /**< objects */
+    const uint64_t *edge_bytes; /**< sent and received in a round */
+} c4p_lb_view_t;
+
+/**
+ * A strategy: fill plan[num_objects] with the rank for each object. At the call plan[i] is
+ * view->rank[i]. Anything but C4P_OK, or a rank out of range, drops the plan: nothing moves, and
+ * rank 0 says so.
+ */
+typedef c4p_status_t (*c4p_lb_fn_t)(const c4p_lb_view_t *view, int *plan, void *ctx);
+
+/** What a plan is worth. Times in seconds. */
+typedef struct c4p_lb_worth {
+    double max_before, max_after; /**< of the ranks' (background + loads) / speed */
+    double mean;                  /**< the ideal: all work over all speed */
+    size_t moved;                 /**< objects */
+    uint64_t moved_bytes;
+    uint64_t cut_before, cut_after; /**< bytes between ranks in a round */
+    uint64_t most_memory;           /**< bytes on the fullest rank, after */
+} c4p_lb_worth_t;
+
+/** Built-in strategies by number, 0 <= i; false past the last. Strings are static; what_out may be
+ * NULL. */
+C4P_API bool c4p_lb_builtin(int i, const char **name_out, const char **what_out);
+/** The name of a built-in strategy for a name as users write it ("GreedyRefineLB", "greedy-refine",
+ * any case); NULL if there is none. */
+C4P_API const char *c4p_lb_find(const char *name);
+/** Whether a view is consistent and, unless name is NULL, has what this strategy needs. Returns as
+ * c4p_lb_run() does before it begins; *why_out, a static text, then says what is wrong. O(objects +
+ * ranks + edges). */
+C4P_API c4p_status_t c4p_lb_check(const char *name, const c4p_lb_view_t *view,
+                                  const char **why_out);
+/** Run a built-in strategy; needs no runtime; any thread. plan[num_objects] is written only on
+ * success. Returns: C4P_OK; C4P_ERR_NOT_FOUND for an unknown name; C4P_ERR_ARG for a view that is
+ * not consistent (a load that is negative or no number, a rank out of range) or lacks what the
+ * strategy needs (coordinates, edges, bytes); C4P_ERR_LIMIT for more than 2^32 - 2 objects, and
+ * from "memory" when it finds no placement within the limits; C4P_ERR_NOMEM. */
+C4P_API c4p_status_t c4p_lb_run(const char *name, const c4p_lb_view_t *view, int *plan);
+/** Judge a plan. C4P_ERR_RANGE if it names a rank that does not exist; otherwise as c4p_lb_check().
+ */
+C4P_API c4p_status_t c4p_lb_judge(const c4p_lb_view_t *view, const int *plan,
+                                  c4p_lb_worth_t *worth_out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
