@@ -57,8 +57,9 @@ gather_one(gather_t *gather, int *place, size_t object, double load)
     return true;
 }
 
-c4p_status_t
-c4pi_lb_gather_talkers(c4pi_lb_task_t *task, double limit)
+/* Gather what talks, from task->plan on. */
+static c4p_status_t
+gather_all(c4pi_lb_task_t *task, double limit)
 {
     gather_t gather = {.view = task->view, .limit = limit};
     gather.talk = c4pi_lb_zeroed(task, (size_t)task->num_ranks, sizeof(*gather.talk));
@@ -83,11 +84,10 @@ c4pi_lb_comm_refine(c4pi_lb_task_t *task)
     double *time = c4pi_lb_new(task, (size_t)task->num_ranks, sizeof(*time));
     if (!time)
         return C4P_ERR_NOMEM;
-    task->by_edges = true;
     c4p_status_t st = c4pi_lb_refine_to(task, C4PI_LB_TOLERANCE);
     if (st != C4P_OK)
         return st;
     double refined = c4pi_lb_times(task, task->plan, time);
     double room = (1 + ROOM_FOR_TALK) * task->ideal;
-    return c4pi_lb_gather_talkers(task, refined > room ? refined : room);
+    return gather_all(task, refined > room ? refined : room);
 }

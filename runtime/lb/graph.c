@@ -12,7 +12,7 @@
 #include <dlfcn.h>
 #include <string.h>
 
-#include "lb/refine.h"
+#include "lb/task.h"
 
 /* From metis.h of version 5. */
 typedef int32_t metis_int_t;
@@ -194,8 +194,7 @@ place_parts(c4pi_lb_task_t *task, const metis_int_t *part)
     for (size_t i = 0; i < task->n; i++)
         start[i] = rank_of[part[i]];
     again.from = start;
-    again.by_edges = true;
-    return c4pi_lb_refine_to(&again, C4PI_LB_TOLERANCE);
+    return c4pi_lb_comm_refine(&again);
 }
 
 c4p_status_t

@@ -133,7 +133,8 @@ c4pi_lb_check(const c4pi_lb_builtin_t *strategy, const c4p_lb_view_t *view, cons
 
 /* ---- one run ----------------------------------------------------------------------------------- */
 
-/* Loads with a floor far below their mean; 1 for each when all are 0. */
+/* Loads with a floor of a thousandth of their mean, so that objects without load are spread; 1 for
+ * each when all are 0. */
 static double *
 floored_loads(c4pi_lb_task_t *task)
 {
@@ -141,7 +142,7 @@ floored_loads(c4pi_lb_task_t *task)
     double *load = c4pi_lb_new(task, task->n, sizeof(*load)), sum = 0;
     for (size_t i = 0; load && i < task->n; i++)
         sum += view->load[i];
-    double least = 1e-6 * sum / (double)task->n;
+    double least = 1e-3 * sum / (double)task->n;
     for (size_t i = 0; load && i < task->n; i++) {
         load[i] = view->load[i] > least ? view->load[i] : least;
         if (!(sum > 0))

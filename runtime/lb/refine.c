@@ -21,32 +21,7 @@ typedef struct refine {
     const uint32_t *busiest; /* ranks by descending time */
     c4pi_lb_ranks_t start, ranks;
     int *place;
-    uint64_t *talk; /* bytes to each rank, all 0 between uses; with by_edges */
 } refine_t;
-
-/* The rank that an object talks to most, of those where it would stay below the threshold; -1 if
- * none. */
-static int
-best_talker(refine_t *refine, uint32_t object, double threshold)
-{
-    const c4p_lb_view_t *view = refine->task->view;
-    double load = refine->task->load[object];
-    size_t begin = view->edge_first[object], end = view->edge_first[object + 1];
-    int best = -1;
-    for (size_t e = begin; e < end; e++)
-        refine->talk[refine->place[view->edge_to[e]]] += view->edge_bytes[e];
-    for (size_t e = begin; e < end; e++) {
-        int rank = refine->place[view->edge_to[e]];
-        if (refine->talk[rank] && rank != refine->place[object] &&
-            (best < 0 || refine->talk[rank] > refine->talk[best]) &&
-            c4pi_lb_ranks_with(&refine->ranks, rank, load) <= threshold &&
-            c4pi_lb_ranks_fits(&refine->ranks, rank, c4pi_lb_size(refine->task, object)))
-            best = rank;
-    }
-    for (size_t e = begin; e < end; e++)
-        refine->talk[refine->place[view->edge_to[e]]] = 0;
-    return best;
-}
 
 /* Move an object away if some rank can take it. */
 static bool
@@ -55,12 +30,9 @@ give_away(refine_t *refine, uint32_t object, double threshold)
     double load = refine->task->load[object];
     uint64_t size = c4pi_lb_size(refine->task, object);
     int from = refine->place[object];
-    int to = refine->task->by_edges ? best_talker(refine, object, threshold) : -1;
-    if (to < 0) {
-        to = c4pi_lb_ranks_best(&refine->ranks, load, size);
-        if (to < 0 || to == from || !(c4pi_lb_ranks_with(&refine->ranks, to, load) <= threshold))
-            return false;
-    }
+    int to = c4pi_lb_ranks_best(&refine->ranks, load, size);
+    if (to < 0 || to == from || !(c4pi_lb_ranks_with(&refine->ranks, to, load) <= threshold))
+        return false;
     c4pi_lb_ranks_remove(&refine->ranks, from, load, size);
     c4pi_lb_ranks_add(&refine->ranks, to, load, size);
     refine->place[object] = to;
@@ -132,8 +104,7 @@ refine_begin(refine_t *refine, c4pi_lb_task_t *task)
     uint32_t *order = c4pi_lb_heaviest_first(task);
     uint64_t *keys = c4pi_lb_new(task, ranks, sizeof(*keys));
     refine->place = c4pi_lb_new(task, task->n, sizeof(*refine->place));
-    refine->talk = c4pi_lb_zeroed(task, task->by_edges ? ranks : 0, sizeof(*refine->talk));
-    if (!order || !keys || !refine->place || !refine->talk)
+    if (!order || !keys || !refine->place)
         return C4P_ERR_NOMEM;
     c4p_status_t st = c4pi_lb_lists_new(task, task->from, order, &refine->lists);
     if (st == C4P_OK)

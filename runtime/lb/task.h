@@ -4,7 +4,7 @@
  * thread.
  *
  * Time of a rank = (background + loads of its objects) * slowness. Loads here are those of the view
- * with a tiny floor, so that objects that did nothing are spread, too. */
+ * but at least a thousandth of their mean, so that objects that did nothing are spread, too. */
 #ifndef C4PI_LB_TASK_H
 #define C4PI_LB_TASK_H
 
@@ -31,9 +31,8 @@ typedef struct c4pi_lb_task {
     const double *slowness, *background; /* [num_ranks] */
     const uint64_t *bytes;               /* [n] or NULL */
     const uint64_t *memory;              /* [num_ranks] or NULL: heed no limit */
-    bool by_edges; /* refining prefers ranks that an object talks to; needs view->edge_first */
-    double ideal;  /* time of each rank if work could be cut at will */
-    int *plan;     /* [n] the answer; equals `from` at the start */
+    double ideal;                        /* time of each rank if work could be cut at will */
+    int *plan;                           /* [n] the answer; equals `from` at the start */
     uint64_t random;
 } c4pi_lb_task_t;
 
@@ -100,7 +99,5 @@ c4p_status_t c4pi_lb_memory(c4pi_lb_task_t *task);
 /* Cut a chain of objects (their order along it) into one piece for each rank, in the order of
  * ranks, with the least maximum that any such cut has; writes task->plan. */
 c4p_status_t c4pi_lb_cut_chain(c4pi_lb_task_t *task, const uint32_t *chain);
-/* Move objects to ranks that they talk to while no time exceeds `limit`; from task->plan on. */
-c4p_status_t c4pi_lb_gather_talkers(c4pi_lb_task_t *task, double limit);
 
 #endif

@@ -208,6 +208,19 @@ objects_without_load_are_spread(void)
     }
 }
 
+/* Also beside others that work: 100 of each kind on 10 ranks. */
+static void
+idle_objects_are_spread_beside_busy_ones(void)
+{
+    int count[10] = {0};
+    problem_random(&p, 200, 10, 1);
+    for (size_t i = 0; i < 200; i++)
+        p.load[i] = (double)(i % 2);
+    balance(&p, "greedy");
+    for (size_t i = 0; i < 200; i += 2)
+        CHECK(++count[p.plan[i]] <= 10);
+}
+
 static void
 the_same_view_gives_the_same_plan(void)
 {
@@ -336,6 +349,6 @@ TEST_CASES(the_names_of_the_known_systems_are_known,
            each_strategy_is_found_by_its_name_and_says_what_it_does,
            views_that_are_not_consistent_are_refused, what_a_strategy_needs_must_be_there,
            all_strategies_take_odd_sizes, objects_without_load_are_spread,
-           the_same_view_gives_the_same_plan, permuting_the_objects_permutes_the_plan,
-           a_plan_is_judged_by_the_definitions, bytes_do_not_wrap,
-           no_memory_is_lost_when_it_is_short)
+           idle_objects_are_spread_beside_busy_ones, the_same_view_gives_the_same_plan,
+           permuting_the_objects_permutes_the_plan, a_plan_is_judged_by_the_definitions,
+           bytes_do_not_wrap, no_memory_is_lost_when_it_is_short)

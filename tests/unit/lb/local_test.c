@@ -77,6 +77,24 @@ what_is_balanced_stays(void)
     }
 }
 
+/* Few ranks can take much: eight of ten are twenty times slower, and all work is on one of the
+ * others. */
+static void
+slow_ranks_are_not_flooded(void)
+{
+    for (size_t k = 0; k < 2; k++) {
+        problem_random(&p, 4000, 10, 1);
+        problem_add_speeds(&p);
+        for (int r = 0; r < 10; r++) {
+            p.speed[r] = r < 2 ? 1 : 0.05;
+            p.background[r] = 0;
+        }
+        memset(p.rank, 0, sizeof(p.rank));
+        balance(&p, names[k]);
+        CHECK(max_time(&p, p.plan) < 1.05 * mean_time(&p));
+    }
+}
+
 /* Two objects on one rank, one small one on the other: cautious steps alone would stop here. */
 static void
 an_object_may_make_the_taker_the_busier_one(void)
@@ -108,5 +126,5 @@ work_reaches_all_ranks(void)
 }
 
 TEST_CASES(a_hot_spot_is_levelled, random_loads_are_levelled, slow_and_busy_ranks_get_less,
-           the_maximum_never_rises, what_is_balanced_stays,
+           slow_ranks_are_not_flooded, the_maximum_never_rises, what_is_balanced_stays,
            an_object_may_make_the_taker_the_busier_one, work_reaches_all_ranks)

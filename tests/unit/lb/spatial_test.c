@@ -201,21 +201,6 @@ pairs_come_together(void)
     CHECK(max_time(&p, p.plan) <= 105 + 1e-9);
 }
 
-/* A relieved rank gives objects to whom they talk to. */
-static void
-refining_prefers_who_is_talked_to(void)
-{
-    problem_grid(&p, 30, 30, 3, 1);
-    for (size_t i = 0; i < 900; i++) {
-        p.load[i] = 1;
-        p.rank[i] = i < 540 ? 0 : i < 720 ? 1 : 2;
-    }
-    balance(&p, "comm-refine");
-    uint64_t by_talk = cut_bytes(&p, p.plan);
-    balance(&p, "refine");
-    CHECK(by_talk < cut_bytes(&p, p.plan) / 2);
-}
-
 /* With METIS a quarter of a random placement's cut is little; without it comm-refine answers. */
 static void
 graph_balances_and_lowers_the_cut(void)
@@ -235,5 +220,4 @@ graph_balances_and_lowers_the_cut(void)
 TEST_CASES(block_is_the_best_cut_of_the_order_of_objects, pieces_of_a_line_are_contiguous,
            bisection_makes_boxes, hilbert_makes_connected_pieces, steps_on_the_curve_are_short,
            speeds_and_background_count_in_cuts, comm_refine_lowers_the_cut_within_tolerance,
-           pairs_come_together, refining_prefers_who_is_talked_to,
-           graph_balances_and_lowers_the_cut)
+           pairs_come_together, graph_balances_and_lowers_the_cut)
