@@ -118,27 +118,29 @@ refine_within(within_t *within, bool *found_out)
     return c4pi_lb_refine_to(&again, C4PI_LB_TOLERANCE);
 }
 
-/* The pass by descending load; *most_out is its maximum, infinite if it finds no room for
- * something. */
+/* The pass by descending load, first without and then with keeping what can stay; *most_out is its
+ * maximum, negative if it finds no room for something. */
 static c4p_status_t
 place_by_load(within_t *within, int *place, double *most_out)
 {
     c4pi_lb_task_t *task = within->task;
     uint32_t *order = c4pi_lb_heaviest_first(task);
-    if (!order)
+    int *kept = c4pi_lb_new(task, task->n, sizeof(*kept));
+    if (!order || !kept)
         return C4P_ERR_NOMEM;
     *most_out = -1;
     if (!place_in_order(within, order, -1, place))
         return C4P_OK;
-    double limit = (1 + C4PI_LB_TOLERANCE) * c4pi_lb_ranks_most(&within->ranks);
-    for (int quarters = 4; quarters > 0; quarters--) {
-        if (place_in_order(within, order, limit * quarters / 4, place) &&
-            c4pi_lb_ranks_most(&within->ranks) <= limit)
-            break;
-        if (quarters == 1)
-            place_in_order(within, order, -1, place);
-    }
     *most_out = c4pi_lb_ranks_most(&within->ranks);
+    double limit = (1 + C4PI_LB_TOLERANCE) * *most_out;
+    for (int half = 2; half > 0; half--) {
+        if (place_in_order(within, order, limit * half / 2, kept) &&
+            c4pi_lb_ranks_most(&within->ranks) <= limit) {
+            *most_out = c4pi_lb_ranks_most(&within->ranks);
+            memcpy(place, kept, task->n * sizeof(int));
+            break;
+        }
+    }
     return C4P_OK;
 }
 

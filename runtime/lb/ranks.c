@@ -5,9 +5,17 @@
 #include <math.h>
 #include <string.h>
 
+#define SLACK 3e-3 /* of the ideal time */
+
+/* What is above two nodes. One without room for any object must not hide by its little work that
+ * the other one has more. */
 static c4pi_lb_node_t
-joined(const c4pi_lb_node_t *a, const c4pi_lb_node_t *b)
+joined(const c4pi_lb_ranks_t *ranks, const c4pi_lb_node_t *a, const c4pi_lb_node_t *b)
 {
+    if (a->room < ranks->least)
+        return *b;
+    if (b->room < ranks->least)
+        return *a;
     return (c4pi_lb_node_t){.time = a->time <= b->time ? a->time : b->time,
                             .slowness = a->slowness <= b->slowness ? a->slowness : b->slowness,
                             .room = a->room >= b->room ? a->room : b->room};
@@ -56,7 +64,7 @@ fill_leaves(const c4pi_lb_task_t *task, const int *place, c4pi_lb_ranks_t *ranks
 c4p_status_t
 c4pi_lb_ranks_new(c4pi_lb_task_t *task, const int *place, c4pi_lb_ranks_t *ranks_out)
 {
-    c4pi_lb_ranks_t ranks = {.num = task->num_ranks, .leaves = 1};
+    c4pi_lb_ranks_t ranks = {.num = task->num_ranks, .leaves = 1, .slack = SLACK * task->ideal};
     while (ranks.leaves < ranks.num)
         ranks.leaves *= 2;
     ranks.node = c4pi_lb_new(task, 2 * (size_t)ranks.leaves, sizeof(*ranks.node));
@@ -68,8 +76,11 @@ c4pi_lb_ranks_new(c4pi_lb_task_t *task, const int *place, c4pi_lb_ranks_t *ranks
     if (st != C4P_OK)
         return st;
     fill_leaves(task, place, &ranks);
+    ranks.least = task->memory ? UINT64_MAX : 0;
+    for (size_t i = 0; task->memory && i < task->n; i++)
+        ranks.least = task->bytes[i] < ranks.least ? task->bytes[i] : ranks.least;
     for (int i = ranks.leaves - 1; i >= 1; i--)
-        ranks.node[i] = joined(&ranks.node[2 * i], &ranks.node[2 * i + 1]);
+        ranks.node[i] = joined(&ranks, &ranks.node[2 * i], &ranks.node[2 * i + 1]);
     *ranks_out = ranks;
     return C4P_OK;
 }
@@ -84,7 +95,7 @@ typedef struct search {
     const c4pi_lb_ranks_t *ranks;
     double load;
     uint64_t bytes;
-    double end; /* of the best so far */
+    double end; /* what would be better than the best so far */
     int best;   /* its node */
 } search_t;
 
@@ -96,7 +107,7 @@ search_below(search_t *search, int at)
     if (end >= search->end || node->room < search->bytes)
         return;
     if (at >= search->ranks->leaves) {
-        search->end = end;
+        search->end = end - search->ranks->slack;
         search->best = at;
         return;
     }
@@ -128,7 +139,7 @@ static void
 replay(c4pi_lb_ranks_t *ranks, int at)
 {
     for (at /= 2; at >= 1; at /= 2)
-        ranks->node[at] = joined(&ranks->node[2 * at], &ranks->node[2 * at + 1]);
+        ranks->node[at] = joined(ranks, &ranks->node[2 * at], &ranks->node[2 * at + 1]);
 }
 
 void

@@ -296,7 +296,8 @@ the_earliest_rank_is_found(void)
 {
     for (int variant = 0; variant < 4; variant++) {
         c4pi_lb_block_t *blocks = NULL;
-        c4pi_lb_task_t task = {.blocks = &blocks, .num_ranks = 37};
+        uint64_t least = 10;
+        c4pi_lb_task_t task = {.blocks = &blocks, .num_ranks = 37, .bytes = &least, .n = 1};
         double slowness[37], background[37] = {0}, time[37];
         uint64_t memory[37], room[37];
         prng_t prng = {(uint64_t)variant};
@@ -313,7 +314,7 @@ the_earliest_rank_is_found(void)
         CHECK_OK(c4pi_lb_ranks_new(&task, NULL, &ranks));
         for (int step = 0; step < 2000; step++) {
             double load = unit(&prng), end = INFINITY;
-            uint64_t bytes = variant & 2 ? prng_below(&prng, 200) : 0;
+            uint64_t bytes = variant & 2 ? least + prng_below(&prng, 200) : 0;
             int best = c4pi_lb_ranks_best(&ranks, load, bytes);
             for (int r = 0; r < 37; r++) {
                 if (room[r] >= bytes)
