@@ -47,7 +47,7 @@ balance_between(hosts_t *hosts)
     between.background = background;
     between.memory = NULL;
     between.plan = hosts->place;
-    return c4pi_lb_refine_to(&between, C4PI_LB_TOLERANCE);
+    return c4pi_lb_refine_to(&between, C4PI_LB_TOLERANCE / 2); /* what is off here stays off */
 }
 
 static c4p_status_t
