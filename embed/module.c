@@ -2,6 +2,7 @@
 /* module.c: the module c4py._c4py: its state and its table of functions. */
 #include "module.h"
 
+#include "balance.h"
 #include "bound.h"
 #include "channel.h"
 #include "codec.h"
@@ -406,6 +407,30 @@ module_detect_quiescence(PyObject *module, PyObject *callback)
 }
 
 static PyObject *
+module_lb_builtins(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    return c4pe_balance_builtins();
+}
+
+static PyObject *
+module_lb_find(PyObject *Py_UNUSED(module), PyObject *name)
+{
+    return c4pe_balance_find(name);
+}
+
+static PyObject *
+module_lb_run(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    return c4pe_balance_run(args);
+}
+
+static PyObject *
+module_lb_judge(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    return c4pe_balance_judge(args);
+}
+
+static PyObject *
 module_build_info(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
     return Py_BuildValue("{s:s,s:s,s:s}", "c4py", c4p_version_string(), "compiler", C4PE_BUILD_INFO,
@@ -501,6 +526,10 @@ static PyMethodDef module_methods[] = {
     {"spawn", c4pe_timer_spawn, METH_VARARGS, NULL},
     {"settings", module_settings, METH_NOARGS, NULL},
     {"build_info", module_build_info, METH_NOARGS, NULL},
+    {"lb_builtins", module_lb_builtins, METH_NOARGS, NULL},
+    {"lb_find", module_lb_find, METH_O, NULL},
+    {"lb_run", module_lb_run, METH_VARARGS, NULL},
+    {"lb_judge", module_lb_judge, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

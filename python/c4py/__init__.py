@@ -57,7 +57,7 @@ del _public
 
 def __getattr__(name: str) -> object:
     """Load what few programs need when it is asked for; ``interactive`` also so that it can be run with -m."""
-    if name in ("interactive", "testing"):
+    if name in ("balance", "interactive", "testing"):
         import importlib
 
         return importlib.import_module(f"{__name__}.{name}")

@@ -167,6 +167,21 @@ def build_info() -> dict[str, str]:
 def settings() -> list[tuple[str, str, str]]:
     """(name, default, meaning) of every C4PY_* setting that the runtime knows."""
 
+# ---- load balancing; needs no runtime -------------------------------------------------------------
+def lb_builtins() -> list[tuple[str, str]]:
+    """(name, what it does) of every built-in strategy."""
+
+def lb_find(name: str) -> str | None:
+    """The name of a built-in strategy for a name as users write it."""
+
+def lb_run(name: str, view: Any, plan: Any) -> None:
+    """Run a built-in strategy on a view (``c4py.balance.View``, or any object with its attributes) and fill ``plan``, a writable
+    buffer of C ints. ValueError says what is wrong with the view or what the strategy lacks."""
+
+def lb_judge(view: Any, plan: Any) -> dict[str, Any]:
+    """What a plan is worth: ``max_before``, ``max_after``, ``mean``, ``moved``, ``moved_bytes``, ``cut_before``, ``cut_after``,
+    ``most_memory``."""
+
 # ---- classes --------------------------------------------------------------------------------------
 def class_add(
     cls: type[Chare], name: str, entries: Sequence[_EntrySpec], init_flags: int = 0
