@@ -9,7 +9,7 @@
  * refine's and (1 + 5 %) times the ideal; each move of the second step lowers the bytes between
  * ranks. A local optimum: two objects that would have to change places stay. */
 #include "lb/ranks.h"
-#include "lb/refine.h"
+#include "lb/task.h"
 
 #define ROOM_FOR_TALK 0.05
 enum { MOST_PASSES = 12 };
@@ -84,7 +84,7 @@ c4pi_lb_comm_refine(c4pi_lb_task_t *task)
     double *time = c4pi_lb_new(task, (size_t)task->num_ranks, sizeof(*time));
     if (!time)
         return C4P_ERR_NOMEM;
-    c4p_status_t st = c4pi_lb_refine_to(task, C4PI_LB_TOLERANCE);
+    c4p_status_t st = c4pi_lb_refine(task);
     if (st != C4P_OK)
         return st;
     double refined = c4pi_lb_times(task, task->plan, time);

@@ -2,11 +2,13 @@
 /* refine.c: take from ranks above a threshold just enough, and give it to ranks where it stays
  * below; the lowest threshold for which that works is found by bisection, but not below (1 +
  * tolerance) times the ideal. From a rank goes the smallest object that alone brings it below,
- * otherwise the largest that fits elsewhere.
+ * otherwise the largest that fits elsewhere. Where objects are too large for that, greedy-refine
+ * may do better by more moves; then its plan is taken.
  *
  * Source: RefineLB of Charm++. Cost O(n log n) once and O((moved + P) log P) for each of at most 20
  * thresholds. Guarantees: the maximum does not rise; nothing moves when it is within tolerance;
- * ranks below the threshold lose nothing; with limits of memory that all ranks keep, all keep them.
+ * unless greedy-refine takes over ranks below the threshold lose nothing; refine_to() keeps limits
+ * of memory that all ranks keep now.
  */
 #include <string.h>
 
@@ -14,6 +16,7 @@
 #include "lb/refine.h"
 
 enum { MOST_STEPS = 20 };
+#define WORTH_MORE_MOVES 0.02 /* of the ideal time */
 
 typedef struct refine {
     c4pi_lb_task_t *task;
@@ -22,6 +25,13 @@ typedef struct refine {
     c4pi_lb_ranks_t start, ranks;
     int *place;
 } refine_t;
+
+/* But for rounding. */
+static bool
+is_within(const refine_t *refine, int rank, double threshold)
+{
+    return c4pi_lb_ranks_time(&refine->ranks, rank) <= threshold * (1 + 1e-12);
+}
 
 /* Move an object away if some rank can take it. */
 static bool
@@ -62,23 +72,21 @@ relieve(refine_t *refine, int rank, double threshold)
     const c4pi_lb_task_t *task = refine->task;
     size_t at = refine->lists.first[rank], end = refine->lists.first[rank + 1];
     const uint32_t *item = refine->lists.item;
-    while (at < end) {
+    while (at < end && !is_within(refine, rank, threshold)) {
         double excess = c4pi_lb_ranks_time(&refine->ranks, rank) - threshold;
-        if (!(excess > 0))
-            return true;
         size_t heavier =
             count_heavier(task->load, item + at, end - at, excess / task->slowness[rank]);
         if (heavier) {
             at += heavier;
             if (give_away(refine, item[at - 1], threshold))
-                continue; /* below now, but for rounding */
+                break;
         }
         if (at < end) {
             give_away(refine, item[at], threshold);
             at++;
         }
     }
-    return c4pi_lb_ranks_time(&refine->ranks, rank) <= threshold;
+    return is_within(refine, rank, threshold);
 }
 
 static bool
@@ -150,5 +158,18 @@ c4pi_lb_refine_to(c4pi_lb_task_t *task, double tolerance)
 c4p_status_t
 c4pi_lb_refine(c4pi_lb_task_t *task)
 {
-    return c4pi_lb_refine_to(task, C4PI_LB_TOLERANCE);
+    c4pi_lb_task_t again = *task;
+    c4p_status_t st = c4pi_lb_refine_to(task, C4PI_LB_TOLERANCE);
+    double *time = c4pi_lb_new(task, (size_t)task->num_ranks, sizeof(*time));
+    if (st != C4P_OK || !time)
+        return C4P_ERR_NOMEM;
+    double most = c4pi_lb_times(task, task->plan, time) - WORTH_MORE_MOVES * task->ideal;
+    if (most <= (1 + C4PI_LB_TOLERANCE) * task->ideal)
+        return C4P_OK;
+    again.plan = c4pi_lb_new(task, task->n, sizeof(*again.plan));
+    if (!again.plan || c4pi_lb_greedy_refine(&again) != C4P_OK)
+        return C4P_ERR_NOMEM;
+    if (c4pi_lb_times(task, again.plan, time) < most)
+        memcpy(task->plan, again.plan, task->n * sizeof(int));
+    return C4P_OK;
 }

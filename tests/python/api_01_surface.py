@@ -212,7 +212,9 @@ class Map(ArrayMap):
 
 def public_names():
     """Each public name is in exactly one place, shows it, and is documented with all its methods."""
-    places = {place: set(place.__all__) for place in (c4py, c4py.balance, c4py.lowlevel, c4py.testing)}
+    places = {
+        place: set(place.__all__) for place in (c4py, c4py.balance, c4py.lowlevel, c4py.testing)
+    }
     for place, names in places.items():
         for other, others in places.items():
             check(place is other or not names & others, f"names in two places: {names & others}")
