@@ -153,7 +153,7 @@ measure(grid_t *grid, const char *name)
         return 1;
     }
     double all = 8000.0 / 2 * (double)grid->view.edge_first[grid->view.num_objects];
-    printf("| %s | %.3g ms | %.3f | %.1f %% | %.1f %% |\n", name, 1e3 * took,
+    printf("| %s | %.*f ms | %.3f | %.1f %% | %.1f %% |\n", name, took < 0.01 ? 2 : 0, 1e3 * took,
            worth.max_after / worth.mean,
            100.0 * (double)worth.moved / (double)grid->view.num_objects,
            100.0 * (double)worth.cut_after / all);
