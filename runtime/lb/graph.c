@@ -6,10 +6,11 @@
  * Source: G. Karypis and V. Kumar, A fast and high quality multilevel scheme for partitioning
  * irregular graphs, SIAM J. Sci. Comput. 20 (1998). METIS is loaded when it is wanted
  * (libmetis.so.5 with 32-bit indices, as systems install it); the two functions that we use are
- * declared here. Where it is not there, where there are fewer than two objects for each rank, or
- * more edges than 2^31, comm-refine answers. Cost O(edges + P log P), with a large constant. METIS
- * allocates for itself. */
+ * declared here. Where it is not there, where there are fewer than four objects for each rank,
+ * where a few objects are most of the load, or with more edges than 2^31, comm-refine answers. Cost
+ * O(edges + P log P), with a large constant. METIS allocates for itself. */
 #include <dlfcn.h>
+#include <math.h>
 #include <string.h>
 
 #include "lb/task.h"
@@ -197,14 +198,28 @@ place_parts(c4pi_lb_task_t *task, const metis_int_t *part)
     return c4pi_lb_comm_refine(&again);
 }
 
+/* Whether this is a graph that METIS does well with: enough objects for all parts, and not so that
+ * a few of them are most of the load. Elsewhere it prints complaints, too. */
+static bool
+suits(const c4pi_lb_task_t *task)
+{
+    double load = 0, capped = 0;
+    if (task->num_ranks < 2 || task->n / 4 < (size_t)task->num_ranks || task->n >= INT32_MAX ||
+        task->view->edge_first[task->n] >= INT32_MAX)
+        return false;
+    for (size_t i = 0; i < task->n; i++)
+        load += task->load[i];
+    for (size_t i = 0; i < task->n; i++)
+        capped += fmin(task->load[i], load / task->num_ranks);
+    return capped > 0.9 * load;
+}
+
 c4p_status_t
 c4pi_lb_graph(c4pi_lb_task_t *task)
 {
     metis_t metis;
     graph_t graph;
-    bool fits = task->num_ranks > 1 && task->n / 2 >= (size_t)task->num_ranks &&
-                task->n < INT32_MAX && task->view->edge_first[task->n] < INT32_MAX;
-    if (!fits || !metis_open(&metis))
+    if (!suits(task) || !metis_open(&metis))
         return c4pi_lb_comm_refine(task);
     c4p_status_t st = graph_new(task, &graph);
     bool done = st == C4P_OK && partition(&metis, task, &graph);
