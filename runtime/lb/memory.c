@@ -60,38 +60,44 @@ keeps_limits(c4pi_lb_task_t *task, const int *place, bool *keeps_out)
     return C4P_OK;
 }
 
+/* The same task with sizes for loads; "time" is what a rank has less room than the roomiest. */
+static c4p_status_t
+by_size_of(c4pi_lb_task_t *task, c4pi_lb_task_t *by_size)
+{
+    size_t ranks = (size_t)task->num_ranks;
+    double *size = c4pi_lb_new(task, task->n, sizeof(*size));
+    double *filled = c4pi_lb_new(task, ranks, sizeof(*filled));
+    double *same = c4pi_lb_new(task, ranks, sizeof(*same));
+    uint64_t most = 0;
+    if (!size || !filled || !same)
+        return C4P_ERR_NOMEM;
+    for (size_t r = 0; r < ranks; r++)
+        most = task->memory[r] > most ? task->memory[r] : most;
+    for (size_t r = 0; r < ranks; r++) {
+        filled[r] = (double)(most - task->memory[r]);
+        same[r] = 1;
+    }
+    for (size_t i = 0; i < task->n; i++)
+        size[i] = (double)task->bytes[i];
+    *by_size = *task;
+    by_size->load = size;
+    by_size->slowness = same;
+    by_size->background = filled;
+    by_size->ideal = 0; /* no slack */
+    return C4P_OK;
+}
+
 /* A placement by size alone: the largest first, to where most is left. */
 static c4p_status_t
 place_by_size(within_t *within, int *place, bool *found_out)
 {
-    c4pi_lb_task_t *task = within->task, by_size = *task;
-    size_t ranks = (size_t)task->num_ranks;
-    uint64_t *keys = c4pi_lb_new(task, task->n, sizeof(*keys));
-    double *size = c4pi_lb_new(task, task->n, sizeof(*size));
-    double *filled = c4pi_lb_new(task, ranks, sizeof(*filled));
-    double *same = c4pi_lb_new(task, ranks, sizeof(*same));
-    int *none = c4pi_lb_new(task, task->n, sizeof(*none));
-    if (!keys || !size || !filled || !same || !none)
-        return C4P_ERR_NOMEM;
-    uint64_t most = 0;
-    for (size_t r = 0; r < ranks; r++)
-        most = task->memory[r] > most ? task->memory[r] : most;
-    for (size_t r = 0; r < ranks; r++) {
-        filled[r] = (double)(most - task->memory[r]); /* "time": what is not left */
-        same[r] = 1;
-    }
-    for (size_t i = 0; i < task->n; i++) {
-        keys[i] = ~task->bytes[i];
-        size[i] = (double)task->bytes[i];
-    }
-    memset(none, 0, task->n * sizeof(*none));
-    by_size.load = size;
-    by_size.slowness = same;
-    by_size.background = filled;
-    by_size.from = none;
+    c4pi_lb_task_t by_size;
     within_t other = {.task = &by_size};
-    uint32_t *order = c4pi_lb_sort(task, keys, task->n);
-    c4p_status_t st = c4pi_lb_ranks_new(&by_size, NULL, &other.empty);
+    c4p_status_t st = by_size_of(within->task, &by_size);
+    if (st != C4P_OK)
+        return st;
+    uint32_t *order = c4pi_lb_heaviest_first(&by_size);
+    st = c4pi_lb_ranks_new(&by_size, NULL, &other.empty);
     if (st == C4P_OK)
         st = c4pi_lb_ranks_new(&by_size, NULL, &other.ranks);
     if (st != C4P_OK || !order)
