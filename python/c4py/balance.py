@@ -144,6 +144,7 @@ def _draw(axes: Any, times: Any, mean: float, color: str, title: str) -> None:
     axes.axhline(mean, color="black", linewidth=0.8, linestyle="--")
     axes.set_title(title, fontsize=9, loc="left")
     axes.set_xlim(-0.7, len(times) - 0.3)
+    axes.set_ylim(bottom=0)
     axes.spines[["top", "right"]].set_visible(False)
 
 
