@@ -151,8 +151,8 @@ refine_moves_nothing_from_ranks_within_tolerance(void)
               rank_time(&p, p.rank, p.rank[i]) > (1 + C4PI_LB_TOLERANCE) * mean_time(&p));
 }
 
-/* Three to eight objects a rank, half of them on few ranks: nearly as good as starting anew, on average,
- * with fewer moves. */
+/* Three to eight objects a rank, half of them on few ranks: nearly as good as starting anew, on
+ * average, with fewer moves. */
 static void
 refine_is_good_with_few_objects(void)
 {
