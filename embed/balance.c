@@ -254,6 +254,47 @@ c4pe_balance_run(PyObject *args)
 }
 
 PyObject *
+c4pe_balance_worth(const c4p_lb_worth_t *worth)
+{
+    return Py_BuildValue(
+        "{s:d,s:d,s:d,s:n,s:K,s:K,s:K,s:K}", "max_before", worth->max_before, "max_after",
+        worth->max_after, "mean", worth->mean, "moved", (Py_ssize_t)worth->moved, "moved_bytes",
+        (unsigned long long)worth->moved_bytes, "cut_before", (unsigned long long)worth->cut_before,
+        "cut_after", (unsigned long long)worth->cut_after, "most_memory",
+        (unsigned long long)worth->most_memory);
+}
+
+static int
+put_field(PyObject *dict, const c4p_lb_view_t *view, const field_t *field)
+{
+    const borrowed_t borrowed = {.view = *view};
+    const void *array;
+    size_t count;
+    memcpy(&array, (const char *)view + field->offset, sizeof array);
+    if (array == NULL)
+        return 0;
+    if (count_of(&borrowed, field->per, &count) < 0)
+        return -1;
+    PyObject *bytes = PyBytes_FromStringAndSize(array, (Py_ssize_t)(count * field->item));
+    int result = bytes ? PyDict_SetItemString(dict, field->name, bytes) : -1;
+    Py_XDECREF(bytes);
+    return result;
+}
+
+PyObject *
+c4pe_balance_fields(const c4p_lb_view_t *view)
+{
+    PyObject *dict =
+        Py_BuildValue("{s:K,s:K,s:i,s:n,s:i}", "seed", (unsigned long long)view->seed, "round",
+                      (unsigned long long)view->round, "num_ranks", view->num_ranks, "num_objects",
+                      (Py_ssize_t)view->num_objects, "num_coords", view->num_coords);
+    for (size_t i = 0; dict != NULL && i < NUM_FIELDS; i++)
+        if (put_field(dict, view, &fields[i]) < 0)
+            Py_CLEAR(dict);
+    return dict;
+}
+
+PyObject *
 c4pe_balance_judge(PyObject *args)
 {
     const char *why = NULL;
@@ -274,10 +315,5 @@ c4pe_balance_judge(PyObject *args)
     give_back(&borrowed);
     if (status != C4P_OK)
         return raise_status(status, why ? why : "the plan names a rank that does not exist");
-    return Py_BuildValue(
-        "{s:d,s:d,s:d,s:n,s:K,s:K,s:K,s:K}", "max_before", worth.max_before, "max_after",
-        worth.max_after, "mean", worth.mean, "moved", (Py_ssize_t)worth.moved, "moved_bytes",
-        (unsigned long long)worth.moved_bytes, "cut_before", (unsigned long long)worth.cut_before,
-        "cut_after", (unsigned long long)worth.cut_after, "most_memory",
-        (unsigned long long)worth.most_memory);
+    return c4pe_balance_worth(&worth);
 }

@@ -7,6 +7,8 @@
 
 #include "py.h"
 
+#include <c4p/balance.h>
+
 /* [(name, what it does)] */
 PyObject *c4pe_balance_builtins(void);
 /* The name of a built-in strategy for a name as users write it, or None. */
@@ -15,5 +17,9 @@ PyObject *c4pe_balance_find(PyObject *name);
 PyObject *c4pe_balance_run(PyObject *args);
 /* (view, plan) -> dict with the fields of c4p_lb_worth_t */
 PyObject *c4pe_balance_judge(PyObject *args);
+PyObject *c4pe_balance_worth(const c4p_lb_worth_t *worth);
+/* A view as a dict: numbers, and arrays as bytes in this machine's order; those that are NULL are
+ * left out. */
+PyObject *c4pe_balance_fields(const c4p_lb_view_t *view);
 
 #endif

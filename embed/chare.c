@@ -182,6 +182,8 @@ chare_set_migratable(PyObject *op, PyObject *value, void *Py_UNUSED(closure))
     }
     self->flags = truth ? self->flags | C4PE_CHARE_MIGRATABLE
                         : self->flags & ~(uint32_t)C4PE_CHARE_MIGRATABLE;
+    if (self->coll != NULL && self->state->rt != NULL)
+        c4p_set_movable(self->state->rt, c4pe_chare_ref(self), truth);
     return 0;
 }
 

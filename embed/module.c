@@ -3,6 +3,7 @@
 #include "module.h"
 
 #include "balance.h"
+#include "balancing.h"
 #include "bound.h"
 #include "channel.h"
 #include "codec.h"
@@ -407,6 +408,30 @@ module_detect_quiescence(PyObject *module, PyObject *callback)
 }
 
 static PyObject *
+module_lb_use(PyObject *module, PyObject *names)
+{
+    return c4pe_balancing_use(c4pe_state_of_module(module), names);
+}
+
+static PyObject *
+module_lb_measure(PyObject *module, PyObject *on)
+{
+    return c4pe_balancing_measure(c4pe_state_of_module(module), on);
+}
+
+static PyObject *
+module_lb_add(PyObject *module, PyObject *args)
+{
+    return c4pe_balancing_add(c4pe_state_of_module(module), args);
+}
+
+static PyObject *
+module_lb_on_round(PyObject *module, PyObject *func)
+{
+    return c4pe_balancing_on_round(c4pe_state_of_module(module), func);
+}
+
+static PyObject *
 module_lb_builtins(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
     return c4pe_balance_builtins();
@@ -526,6 +551,10 @@ static PyMethodDef module_methods[] = {
     {"spawn", c4pe_timer_spawn, METH_VARARGS, NULL},
     {"settings", module_settings, METH_NOARGS, NULL},
     {"build_info", module_build_info, METH_NOARGS, NULL},
+    {"lb_use", module_lb_use, METH_O, NULL},
+    {"lb_measure", module_lb_measure, METH_O, NULL},
+    {"lb_add", module_lb_add, METH_VARARGS, NULL},
+    {"lb_on_round", module_lb_on_round, METH_O, NULL},
     {"lb_builtins", module_lb_builtins, METH_NOARGS, NULL},
     {"lb_find", module_lb_find, METH_O, NULL},
     {"lb_run", module_lb_run, METH_VARARGS, NULL},
@@ -621,6 +650,8 @@ static const size_t owned_objects[] = {
     AT(remote_trace),
     AT(required),
     AT(hooks),
+    AT(balancers),
+    AT(on_round),
     AT(s_awaitable),
     AT(s_ret),
     AT(s_block),

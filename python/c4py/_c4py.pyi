@@ -168,6 +168,18 @@ def settings() -> list[tuple[str, str, str]]:
     """(name, default, meaning) of every C4PY_* setting that the runtime knows."""
 
 # ---- load balancing; needs no runtime -------------------------------------------------------------
+def lb_use(names: str) -> None:
+    """Balance the load with these strategies, names with commas between; "": nothing. The same on all ranks."""
+
+def lb_measure(on: bool) -> None:
+    """Measure the load of elements on this rank, or not."""
+
+def lb_add(name: str, call: Callable[[dict[str, Any]], Any]) -> None:
+    """A strategy written in Python: call(fields of the view, arrays as bytes) returns a buffer of C ints, a rank for each object."""
+
+def lb_on_round(func: Callable[[dict[str, Any]], object] | None) -> None:
+    """Be told of each round, on rank 0."""
+
 def lb_builtins() -> list[tuple[str, str]]:
     """(name, what it does) of every built-in strategy."""
 
@@ -251,7 +263,7 @@ class Chare:
     def allreduce(
         self, data: Any = None, reducer: Op | None = None, section: Proxy | None = None
     ) -> CollectiveFuture: ...
-    def wait(self, cond_str: str, /) -> Any:
+    def wait(self, cond_str: str) -> Any:
         """Returns None, in an ``async def`` something to await."""
 
     def AtSync(self) -> None: ...

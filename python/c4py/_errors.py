@@ -7,7 +7,7 @@ import linecache
 import os
 import traceback
 from collections.abc import Iterator
-from typing import Any, NoReturn
+from typing import Any
 
 
 class Charm4PyError(Exception):
@@ -20,11 +20,6 @@ class Charm4PyError(Exception):
 
 class NotThreadedError(Charm4PyError):
     """Something had to wait outside a coroutine. The text names the method that needs ``@coro``."""
-
-
-def not_available(what: str) -> NoReturn:
-    """Raise Charm4PyError for a part of the interface that this version lacks."""
-    raise Charm4PyError(f"{what}: not available in this version of c4py")
 
 
 _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep

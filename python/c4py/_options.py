@@ -61,6 +61,10 @@ class Options(_Bag):
     quiet: no banner. The same as ``++quiet`` on the command line.
     remote_exec: allow ``charm.thisProxy.exec/eval`` to run source text on this rank.
     interactive: options of the shell, see `InteractiveOptions`.
+    balancer: how the load is balanced when elements call ``AtSync()``: the name of a strategy, several
+        with commas between (used in turn, the last one for all further rounds), a function of a
+        `c4py.balance.View` that returns a rank for each object, or a list of such. None: nothing
+        moves. ``+balancer NAME`` on the command line goes before it.
     """
 
     def __init__(self) -> None:
@@ -72,6 +76,7 @@ class Options(_Bag):
         self._quiet = os.environ.get("C4PY_QUIET", "0") == "1" or "++quiet" in sys.argv
         self.remote_exec = False
         self.interactive = InteractiveOptions()
+        self.balancer: Any = None
 
     def _check(self) -> None:
         """Raise Charm4PyError for values that would strike later, in the middle of the run."""

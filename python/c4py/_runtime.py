@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
-from . import _c4py, _cli, _console, _profile, _progress, _sections, _trees
+from . import _balancing, _c4py, _cli, _console, _profile, _progress, _sections, _trees
 from ._c4py import Chare
 from ._ccs import CcsAgent, CcsToken, ccs
 from ._ccs_server import Limits
@@ -33,7 +33,6 @@ from ._errors import (
     describe_exception,
     format_exception,
     format_stack,
-    not_available,
     substitute,
 )
 from ._futures import ThreadManager
@@ -325,6 +324,7 @@ class Charm:
             _profile.start()
         add_classes(prepared)
         _c4py.start()
+        self._choose_balancer()
         if _c4py.rank() == 0:
             self._print_banner()
             self._listen()
@@ -349,6 +349,13 @@ class Charm:
             notes = [] if self.options.quiet else self._flags.notes
             for text in self._flags.warnings + notes:
                 _c4py.log("warn", text)
+
+    def _choose_balancer(self) -> None:
+        try:
+            _balancing.start(self._flags, self.options.balancer)
+        except _balancing.UnknownStrategy as error:
+            if _c4py.rank() == 0:
+                _c4py.abort(str(error), 1)
 
     def _print_banner(self) -> None:
         if not self.options.quiet:
@@ -740,13 +747,13 @@ class Charm:
 
     # ---- what this version lacks -------------------------------------------------------------------
 
-    def LBTurnInstrumentOn(self) -> NoReturn:
-        """Measure the load of chares. Not available in this version: raises Charm4PyError."""
-        not_available("charm.LBTurnInstrumentOn()")
+    def LBTurnInstrumentOn(self) -> None:
+        """Measure the load of chares on this rank, as it is done from the start when there is a balancer. Does not block."""
+        _c4py.lb_measure(True)
 
-    def LBTurnInstrumentOff(self) -> NoReturn:
-        """Stop measuring the load of chares. Not available in this version: raises Charm4PyError."""
-        not_available("charm.LBTurnInstrumentOff()")
+    def LBTurnInstrumentOff(self) -> None:
+        """Stop measuring the load of chares on this rank; what was measured counts in the next round. Does not block."""
+        _c4py.lb_measure(False)
 
     def hapiAddCudaCallback(self, stream: int, future: Any) -> NoReturn:
         """Complete a future when a CUDA stream is done. There is no CUDA support: raises Charm4PyError at once."""

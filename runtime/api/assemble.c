@@ -10,6 +10,8 @@
 #include "core/location.h"
 #include "core/pump.h"
 #include "core/route.h"
+#include "core/load.h"
+#include "lb/round.h"
 #include "svc/bcast.h"
 #include "svc/future.h"
 #include "svc/grow.h"
@@ -47,7 +49,7 @@ c4pi_rt_new(c4pi_port_t *port, const c4p_opts_t *opts, c4p_rt_t **rt_out)
     if ((st = c4pi_registry_new(port, &rt->registry)) != C4P_OK ||
         (st = c4pi_timers_new(port, &rt->timers)) != C4P_OK ||
         (st = c4pi_futures_new(rt)) != C4P_OK || (st = c4pi_waves_new(rt)) != C4P_OK ||
-        (st = c4pi_sync_new(rt)) != C4P_OK) {
+        (st = c4pi_sync_new(rt)) != C4P_OK || (st = c4pi_round_new(rt)) != C4P_OK) {
         c4pi_rt_free(rt);
         return st;
     }
@@ -134,6 +136,8 @@ c4pi_rt_free(c4p_rt_t *rt)
     c4pi_start_free(rt);
     c4pi_waves_free(rt);
     c4pi_sync_free(rt);
+    c4pi_round_free(rt);
+    c4pi_load_off(rt);
     c4pi_futures_free(rt);
     c4pi_timers_free(rt->timers);
     c4pi_registry_free(rt->registry);

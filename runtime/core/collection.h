@@ -70,6 +70,9 @@ typedef struct c4pi_elem_extra {
     int leaving_to;
     c4p_reply_t leaving_answer;     /* who waits for that */
     uint64_t load_ns;               /* processor time since it was asked for last, see load.h */
+    uint64_t packed_bytes;          /* what it was packed into when it moved last; 0: never */
+    bool fixed;                     /* load balancing does not move it */
+    bool leaving_balanced;          /* load balancing moves it now */
     int corrected_rank;             /* who was told last where this element is */
     c4pi_membership_t *memberships; /* the one asked for last is first */
     uint32_t num_memberships, cap_memberships;

@@ -77,6 +77,9 @@ struct c4p_rt {
      * do.
      */
     void (*on_sync)(c4p_rt_t *rt);
+    /* An element that load balancing moves has come; or stays instead of going to a rank. */
+    void (*on_balanced_comes)(c4p_rt_t *rt);
+    void (*on_balanced_stays)(c4p_rt_t *rt, int rank);
     c4pi_registry_t *registry;
     c4pi_timers_t *timers;
 
@@ -106,6 +109,7 @@ struct c4p_rt {
     c4pi_waves_t *waves;
     struct c4pi_sync *sync;
     struct c4pi_load *load; /* NULL: not measured */
+    struct c4pi_round *round;
     c4pi_starter_t *starter;
     struct stall_state *stall; /* a stall report is being collected */
     c4p_hooks_t hooks;

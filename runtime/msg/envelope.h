@@ -42,6 +42,7 @@
     X(SECTION_ASK, 1)   /* to its creator: where is the record of this member? */                  \
     X(SECTION_TOLD, 1)  /* its answer */                                                           \
     X(SYNC, 1)          /* synchronization points: hints, waves, going on */                       \
+    X(BALANCE, 1)       /* rounds of load balancing */                                             \
     X(FUTURE, 1)        /* a value for a future */                                                 \
     X(QD_ASK, 1)        /* to rank 0: tell me about quiescence */                                  \
     X(WAVE, 0)          /* counting waves of quiescence and stall detection, down and up */        \

@@ -19,6 +19,8 @@ typedef struct move_head {
 
 /* In env.entry: the message comes from where the element could not be unpacked. */
 enum { SENT_BACK = 1 };
+/* In env.tag: load balancing moves it. */
+enum { BALANCED = 1 };
 
 /* ---- leaving ---------------------------------------------------------------------------------- */
 
@@ -34,6 +36,7 @@ pack(c4pi_elem_t *elem, const c4p_reply_t *answer, c4p_pup_t *p, c4p_msg_t **msg
     c4p_put_u32(p, elem->births);
     c4p_put_u8(p, elem->flags & TRAVELLING_FLAGS);
     c4p_put_u64(p, c4pi_load_take(elem));
+    c4p_put_u8(p, elem->extra->fixed);
     c4pi_sync_put(elem, p);
     uint32_t num = elem->extra->num_memberships;
     c4p_put_u32(p, num);
@@ -100,13 +103,17 @@ leave_now(c4pi_elem_t *elem)
     c4p_reply_t answer = elem->extra->leaving_answer;
     c4p_msg_t *msg;
     c4p_pup_t p;
+    bool balanced = elem->extra->leaving_balanced;
+    int dest = elem->extra->leaving_to;
     elem->extra->leaving_answer = (c4p_reply_t){0};
+    elem->extra->leaving_balanced = false;
     c4pi_pup_pack_init(&p, &rt->msgs);
     c4p_status_t st = pack(elem, &answer, &p, &msg);
     if (st == C4P_OK) {
         void *object = elem->object;
         c4pi_sync_left(elem, true);
-        depart(elem, elem->extra->leaving_to, msg);
+        msg->env.tag = balanced ? BALANCED : 0;
+        depart(elem, dest, msg);
         if (coll->type->desc.destroy)
             coll->type->desc.destroy(rt, object, coll->type->desc.ctx);
     } else {
@@ -117,6 +124,8 @@ leave_now(c4pi_elem_t *elem)
                      c4pi_ref_text(coll, elem->key, who, sizeof who), rt->rank, reason(&p, st));
         coll->type->said_stays = true;
         answer_failure(rt, &answer, &p);
+        if (balanced)
+            rt->on_balanced_stays(rt, dest);
     }
     c4pi_pup_fini(&p);
 }
@@ -128,6 +137,8 @@ on_free(c4pi_elem_t *elem)
     if (elem->flags & C4PI_ELEM_DOOMED) {
         if (elem->flags & C4PI_ELEM_LEAVING)
             (void)c4p_reply_send(elem->coll->rt, &elem->extra->leaving_answer, NULL, false);
+        if (elem->flags & C4PI_ELEM_LEAVING && elem->extra->leaving_balanced)
+            elem->coll->rt->on_balanced_stays(elem->coll->rt, elem->extra->leaving_to);
         c4pi_grow_destroy_now(elem);
     } else {
         elem->flags &= (uint8_t)~C4PI_ELEM_LEAVING;
@@ -182,6 +193,16 @@ c4pi_migrate(c4pi_elem_t *elem, int rank, const c4p_reply_t *answer)
     return C4P_OK;
 }
 
+c4p_status_t
+c4pi_migrate_balanced(c4pi_elem_t *elem, int rank)
+{
+    c4pi_elem_need_extra(elem)->leaving_balanced = true;
+    c4p_status_t st = c4pi_migrate(elem, rank, NULL);
+    if (st != C4P_OK)
+        elem->extra->leaving_balanced = false;
+    return st;
+}
+
 /* ---- arriving --------------------------------------------------------------------------------- */
 
 /* The element has arrived but its object cannot be made: it leaves for where it came from. */
@@ -209,6 +230,7 @@ turn_back(c4pi_elem_t *elem, c4p_msg_t *msg, c4p_pup_t *p, c4p_status_t st)
     c4pi_tell_home(coll, key, elem->version, from, false);
     c4pi_flow_take(rt->flow, msg);
     msg->env.entry = SENT_BACK;
+    msg->env.tag = 0;
     c4pi_sync_passes(elem);
     depart(elem, from, msg);
     c4pi_release_held(coll, key);
@@ -256,6 +278,8 @@ on_migrate(c4p_rt_t *rt, c4p_msg_t *msg)
     elem->births = c4p_get_u32(&p);
     elem->flags = c4p_get_u8(&p);
     c4pi_elem_need_extra(elem)->load_ns = c4p_get_u64(&p);
+    elem->extra->fixed = c4p_get_u8(&p);
+    elem->extra->packed_bytes = msg->env.len;
     c4pi_sync_get(elem, &p);
     for (uint32_t n = c4p_get_u32(&p); n > 0; n--) {
         c4pi_membership_t membership;
@@ -265,6 +289,7 @@ on_migrate(c4p_rt_t *rt, c4p_msg_t *msg)
     c4pi_reduce_arrived(elem);
     c4p_status_t st =
         coll->type->desc.unpack(rt, c4pi_elem_ref(elem), &p, coll->type->desc.ctx, &elem->object);
+    bool balanced = msg->env.tag == BALANCED;
     if (st == C4P_OK)
         st = c4p_pup_status(&p);
     if (st == C4P_OK) {
@@ -275,6 +300,8 @@ on_migrate(c4p_rt_t *rt, c4p_msg_t *msg)
         turn_back(elem, msg, &p, st);
     }
     c4pi_pup_fini(&p);
+    if (balanced)
+        rt->on_balanced_comes(rt);
     c4pi_count_processed(rt);
 }
 

@@ -14,5 +14,8 @@ void c4pi_migrate_init(c4p_rt_t *rt);
 /* Move a local element, see c4p_migrate(). A later call, before it has left, changes where it goes.
  */
 c4p_status_t c4pi_migrate(c4pi_elem_t *elem, int rank, const c4p_reply_t *answer);
+/* The same for load balancing, which hears of it: rt->on_balanced_comes() there, or
+ * rt->on_balanced_stays() here if it does not move after all. */
+c4p_status_t c4pi_migrate_balanced(c4pi_elem_t *elem, int rank);
 
 #endif

@@ -92,13 +92,6 @@ def main(args):
     for value in (the_charm, readonlies, Reducer, the_charm.pool):
         check(pickle.loads(pickle.dumps(value)) is value, f"{value!r} is pickled by reference")
 
-    # What this version lacks says so and does nothing else.
-    for call in (
-        lambda: the_charm.LBTurnInstrumentOn(),
-        lambda: the_charm.LBTurnInstrumentOff(),
-    ):
-        raises(Charm4PyError, call, text="not available in this version")
-
     text = str(the_charm.options)
     check("pickle_protocol: -1" in text and "quiet: " in text, "str(options)")
     check("interactive" not in text, "nested options are left out")

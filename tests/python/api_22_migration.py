@@ -236,11 +236,11 @@ def check_at_sync(group, cells, single):
 
 
 def check_measurement():
-    """22.3: load measurement"""
+    """22.3: load measurement can be switched, on each PE. What it measures: balancing.py"""
     for name in ("LBTurnInstrumentOn", "LBTurnInstrumentOff"):
-        raises(Charm4PyError, getattr(charm, name), text=f"charm.{name}(): not available")
+        equal(getattr(charm, name)(), None, "22.3: here")
         remote = getattr(charm.thisProxy[charm.numPes() - 1], name)
-        raises(Charm4PyError, remote(awaitable=True).get, text="not available")
+        equal(remote(ret=True).get(), None, "22.3: elsewhere")
 
 
 def main(args):

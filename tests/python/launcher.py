@@ -132,12 +132,12 @@ def command_line():
     run("-c", "pass", expect=2, err=nearest, C4PY_STAL="warn")
     run("-c", "pass", expect=2, err="C4PY_WIBBLEWOBBLE, which is no setting", C4PY_WIBBLEWOBBLE="1")
     program = ["-c", "from charm4py import *; charm.start(lambda args: exit(len(args)))"]
-    idle = "'+balancer', '++debug': accepted, but have no effect"
-    done = run(*program, "+balancer", "GreedyLB", "++debug", "word", expect=2, err=idle)
+    idle = "'+pemap', '++debug': accepted, but have no effect"
+    done = run(*program, "+pemap", "0-3", "++debug", "word", expect=2, err=idle)
     assert done.stderr.count("no effect") == 1, done.stderr
-    done = run(*program, "+balancer", "GreedyLB", expect=1, C4PY_QUIET="1")
+    done = run(*program, "+pemap", "0-3", expect=1, C4PY_QUIET="1")
     assert "no effect" not in done.stderr, done.stderr
-    done = run("--quiet", *program, "+balancer", "GreedyLB", expect=1)
+    done = run("--quiet", *program, "+pemap", "0-3", expect=1)
     assert "no effect" not in done.stderr, done.stderr
     run("-c", "pass", C4PY_MPIEXEC="mpirun")  # for charmrun, which passes its environment on
 

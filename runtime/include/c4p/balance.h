@@ -81,6 +81,43 @@ C4P_API c4p_status_t c4p_lb_run(const char *name, const c4p_lb_view_t *view, int
 C4P_API c4p_status_t c4p_lb_judge(const c4p_lb_view_t *view, const int *plan,
                                   c4p_lb_worth_t *worth_out);
 
+/* ---- in a running job ------------------------------------------------------------------------- */
+
+/* Load is balanced at synchronization points (c4p/sync.h): elements of arrays that take part, whose
+ * type can be packed and that were not said to be fixed are moved; what others use counts as
+ * background. Load is processor time in entry methods since the last round. */
+
+/** Make a strategy of the program's own known, by a name that no other has. It is run on rank 0, in
+ * the scheduler; it must not send. On the others it needs to be known only for c4p_lb_use(). */
+C4P_API c4p_status_t c4p_lb_add(c4p_rt_t *rt, const char *name, c4p_lb_fn_t fn, void *ctx);
+/**
+ * Balance the load: names of built-in and own strategies with commas between, used in turn, the
+ * last one for all further rounds; NULL or "": nothing is measured and nothing moves. The same on
+ * all ranks, outside of synchronization points. Returns C4P_ERR_NOT_FOUND for a name that is
+ * unknown, C4P_ERR_LIMIT for more than 16.
+ */
+C4P_API c4p_status_t c4p_lb_use(c4p_rt_t *rt, const char *names);
+/** Measure load on this rank, or not, whatever c4p_lb_use() said; what was measured is kept. */
+C4P_API c4p_status_t c4p_lb_measure(c4p_rt_t *rt, bool on);
+/** Whether load balancing may move an element that lives here; at first it may. Travels with it. */
+C4P_API c4p_status_t c4p_set_movable(c4p_rt_t *rt, c4p_ref_t self, bool movable);
+
+/** A round as it was. */
+typedef struct c4p_lb_round {
+    uint64_t number;
+    const char *strategy;
+    c4p_lb_worth_t worth; /**< "before" is measured in the round that ended, "after" is promised */
+    size_t num_objects;
+    size_t refused; /**< were to move and stayed: a coroutine waits in them, or they cannot be
+                       packed */
+    bool skipped;   /**< nothing was moved: no plan, or one that does not pay back in as many rounds
+                       as there were, 10 at least */
+    double seconds; /**< from the synchronization point to the last arrival */
+} c4p_lb_round_t;
+typedef void (*c4p_lb_round_fn_t)(c4p_rt_t *rt, const c4p_lb_round_t *round, void *ctx);
+/** Be told of each round, on rank 0. NULL: no more. */
+C4P_API c4p_status_t c4p_lb_on_round(c4p_rt_t *rt, c4p_lb_round_fn_t fn, void *ctx);
+
 #ifdef __cplusplus
 }
 #endif

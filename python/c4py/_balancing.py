@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Load balancing of a running job: which strategies the program and its command line ask for, and what rank 0 says of each round."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from . import _c4py
+from ._cli import Parsed
+from ._errors import Charm4PyError
+
+
+class UnknownStrategy(Charm4PyError):
+    """A name that is no strategy's; the text lists those that there are."""
+
+
+def start(flags: Parsed, balancer: Any) -> None:
+    """Set the balancer up, on every rank, before the program runs.
+
+    balancer: what ``charm.options.balancer`` says; ``+balancer`` on the command line goes before it.
+    Raises UnknownStrategy.
+    """
+    chosen = [name for name in flags.flags.get("+balancer", ()) if name] or _as_list(balancer)
+    if flags.has("+LBOff") or not chosen:
+        return
+    names = []
+    for one in chosen:
+        names += [_add_own(one)] if callable(one) else [_checked(n) for n in one.split(",")]
+    _c4py.lb_use(",".join(names))
+    if _c4py.rank() == 0 and flags.has("+LBDebug") and flags.last("+LBDebug") != "0":
+        _c4py.lb_on_round(lambda round: _c4py.log("warn", describe(round)))
+
+
+def _as_list(balancer: Any) -> list[Any]:
+    if balancer is None:
+        return []
+    return list(balancer) if isinstance(balancer, (list, tuple)) else [balancer]
+
+
+def _checked(name: str) -> str:
+    """The name of a built-in strategy for one that a user gave; functions of the program are named by themselves."""
+    found = _c4py.lb_find(name.strip()) if isinstance(name, str) else None
+    if found is None:
+        known = "\n".join(f"  {name:14} {what}" for name, what in _c4py.lb_builtins())
+        raise UnknownStrategy(
+            f"load balancing: there is no strategy {name!r}; there are\n{known}\n"
+            "and the reference's names for them, such as GreedyRefineLB"
+        )
+    return found
+
+
+def _add_own(strategy: Callable[[Any], Any]) -> str:
+    """Make a function known as a strategy; returns its name."""
+    name = getattr(strategy, "__name__", "own").replace(",", "_")
+    name = f"{name} (of the program)"
+
+    def call(fields: dict[str, Any]) -> Any:
+        import numpy as np
+
+        from ._balance import _TYPES, View, run
+
+        numbers = {key: fields.pop(key) for key in ("seed", "round", "num_ranks")}
+        del fields["num_objects"]
+        dims = fields.pop("num_coords")
+        arrays: dict[str, Any] = {}
+        for key, value in fields.items():
+            arrays[key] = np.frombuffer(value, _TYPES[key])
+        if "coords" in arrays:
+            arrays["coords"] = arrays["coords"].reshape(-1, dims)
+        return run(strategy, View(**numbers, **arrays))
+
+    _c4py.lb_add(name, call)
+    return name
+
+
+def describe(round: dict[str, Any]) -> str:
+    """One line about a round."""
+    worth = round["worth"]
+    mean = worth["mean"] or 1.0
+    text = (
+        f"load balancing, round {round['number']}, {round['strategy']}: max/avg of the ranks' loads "
+        f"{worth['max_before'] / mean:.2f}"
+    )
+    if worth["moved"] == 0:
+        return f"{text}; nothing to move ({round['seconds'] * 1e3:.1f} ms)"
+    if round["skipped"]:
+        return f"{text}; nothing moves, as it would not pay back ({round['seconds'] * 1e3:.1f} ms)"
+    return (
+        f"{text}, expected {worth['max_after'] / mean:.2f}; {worth['moved']} of {round['num_objects']} objects moved"
+        f" ({worth['moved_bytes']} bytes), {round['refused']} could not ({round['seconds'] * 1e3:.1f} ms)"
+    )

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* balance_job.c: c4p/balance.h: the part about a running job. */
+#include <c4p/balance.h>
+
+#include "core/load.h"
+#include "lb/round.h"
+
+c4p_status_t
+c4p_lb_add(c4p_rt_t *rt, const char *name, c4p_lb_fn_t fn, void *ctx)
+{
+    return rt && name && name[0] && fn ? c4pi_round_add(rt, name, fn, ctx) : C4P_ERR_ARG;
+}
+
+c4p_status_t
+c4p_lb_use(c4p_rt_t *rt, const char *names)
+{
+    return rt ? c4pi_round_use(rt, names) : C4P_ERR_ARG;
+}
+
+c4p_status_t
+c4p_lb_measure(c4p_rt_t *rt, bool on)
+{
+    if (!rt)
+        return C4P_ERR_ARG;
+    if (on)
+        return c4pi_load_on(rt);
+    c4pi_load_off(rt);
+    return C4P_OK;
+}
+
+c4p_status_t
+c4p_set_movable(c4p_rt_t *rt, c4p_ref_t self, bool movable)
+{
+    c4pi_coll_t *coll = rt ? c4pi_coll_find(rt, self.coll) : NULL;
+    c4pi_elem_t *elem = coll && !coll->section ? c4pi_elem_find(coll, self.key) : NULL;
+    if (!elem)
+        return C4P_ERR_NOT_FOUND;
+    c4pi_elem_need_extra(elem)->fixed = !movable;
+    return C4P_OK;
+}
+
+c4p_status_t
+c4p_lb_on_round(c4p_rt_t *rt, c4p_lb_round_fn_t fn, void *ctx)
+{
+    if (!rt)
+        return C4P_ERR_ARG;
+    c4pi_round_hear(rt, fn, ctx);
+    return C4P_OK;
+}
