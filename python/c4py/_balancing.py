@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -18,10 +19,12 @@ class UnknownStrategy(Charm4PyError):
 def start(flags: Parsed, balancer: Any) -> None:
     """Set the balancer up, on every rank, before the program runs.
 
-    balancer: what ``charm.options.balancer`` says; ``+balancer`` on the command line goes before it.
+    balancer: what ``charm.options.balancer`` says; ``+balancer`` on the command line goes before all,
+    then the launcher's --balancer (C4PY_BALANCER).
     Raises UnknownStrategy.
     """
-    chosen = [name for name in flags.flags.get("+balancer", ()) if name] or _as_list(balancer)
+    given = [name for name in flags.flags.get("+balancer", ()) if name]
+    chosen = given or _as_list(os.environ.get("C4PY_BALANCER") or balancer)
     if flags.has("+LBOff") or not chosen:
         return
     names = []

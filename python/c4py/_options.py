@@ -64,7 +64,7 @@ class Options(_Bag):
     balancer: how the load is balanced when elements call ``AtSync()``: the name of a strategy, several
         with commas between (used in turn, the last one for all further rounds), a function of a
         `c4py.balance.View` that returns a rank for each object, or a list of such. None: nothing
-        moves. ``+balancer NAME`` on the command line goes before it.
+        moves. ``+balancer NAME`` on the command line and the launcher's ``--balancer`` go before it.
     """
 
     def __init__(self) -> None:
