@@ -177,6 +177,71 @@ class Element(Chare):
         return len(channel.recv())
 
 
+class Traveller(Chare):
+    """Moves there and back, with all that it has."""
+
+    def __init__(self, trouble=None):
+        self.data = {"list": [1, 2], "array": np.ones(300), "me": self}
+        self.trouble = trouble
+        self.home = charm.myPe()
+        self.n = 0
+        self.done = None
+
+    def __setstate__(self, state):
+        if state["trouble"] == "unpack" and state["home"] != charm.myPe():
+            raise TypeError("not here")
+        self.__dict__.update(state)
+
+    @coro
+    def connect(self):
+        self.channel = Channel(self, self.thisProxy[1 - self.thisIndex[0]])
+        self.channel.send(1)
+        self.channel.recv()
+
+    @when("self.n == k")
+    def gated(self, k, what):
+        return what
+
+    def set(self, n):
+        self.n = n
+
+    def fill(self, trouble):
+        self.trouble = (x for x in ()) if trouble == "pack" else trouble
+
+    def sync(self, done):
+        self.done = done
+        self.AtSync()
+
+    def resumeFromSync(self):
+        self.done()
+
+
+def move(chare):
+    for pe in (charm.numPes() - 1, 0):
+        chare.migrate(pe, awaitable=True).get()
+
+
+def move_waiting(chare):
+    answer = chare.gated(1, [1, np.ones(9)], ret=True)
+    move(chare)
+    chare.set(1)
+    answer.get()
+    chare.set(0)
+
+
+def move_in_vain(chare, trouble):
+    chare.fill(trouble)
+    if charm.numPes() > 1:
+        fails(chare.migrate(charm.numPes() - 1, awaitable=True).get)
+    chare.fill(None)
+
+
+def synchronize(array, count):
+    done = Future(count)
+    array.sync(done)
+    done.get()
+
+
 def task_of_coroutine_inner(x):
     return x * 2
 
@@ -355,6 +420,15 @@ def operations(group, array):
     yield "section, exceptions", lambda: fails(section.fail(awaitable=True).get)
     yield "section, reduction", lambda: future_of(section.reduces_in, section)
     yield "section, allreduce", lambda: section.everywhere_in(section, awaitable=True).get()
+    pair = Array(Traveller, 2)
+    pair.connect(awaitable=True).get()
+    yield "moves", lambda: move(pair[0])
+    yield "moves with a call that waits", lambda: move_waiting(pair[1])
+    yield "cannot be packed", lambda: move_in_vain(pair[0], "pack")
+    yield "cannot be unpacked", lambda: move_in_vain(pair[0], "unpack")
+    yield "no such rank", lambda: fails(pair[0].migrate(-3, awaitable=True).get)
+    synced = Array(Traveller, 6, useAtSync=True)
+    yield "synchronization point", lambda: synchronize(synced, 6)
     if charm.numPes() > 1:
         yield from ray_operations()
     elements = Array(Element, ndims=1)
