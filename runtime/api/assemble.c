@@ -42,6 +42,7 @@ c4pi_rt_new(c4pi_port_t *port, const c4p_opts_t *opts, c4p_rt_t **rt_out)
     c4pi_pool_init(&rt->elem_pool, port, sizeof(c4pi_elem_t), 64);
     c4pi_pool_init(&rt->loc_pool, port, sizeof(c4pi_loc_t), 64);
     c4pi_list_init(&rt->loc_caches);
+    c4pi_list_init(&rt->distants);
     /* 40 bits wide */
     rt->next_coll = (opts->counter_base < UINT64_C(1) << 39 ? opts->counter_base : 0) + 1;
     rt->start_ns = rt->last_work_ns = c4pi_now_ns(port);
@@ -143,6 +144,7 @@ c4pi_rt_free(c4p_rt_t *rt)
     c4pi_registry_free(rt->registry);
     c4pi_flow_free(rt->flow);
     c4pi_section_fini(rt);
+    c4pi_bcast_fini(rt);
     c4pi_map_fini(&rt->strangers);
     c4pi_map_fini(&rt->colls);
     c4pi_pool_fini(&rt->loc_pool);

@@ -77,8 +77,10 @@ typedef struct c4pi_elem_extra {
     c4pi_membership_t *memberships; /* the one asked for last is first */
     uint32_t num_memberships, cap_memberships;
     c4pi_fifo_t ahead;      /* broadcasts of sections that overtook others */
+    bool reborn;            /* it may not be the first of its index */
     uint64_t sync_step;     /* participants: the synchronization point that comes next for it, */
-    bool sync_waits;        /* whether it waits for it, */
+    uint64_t sync_since;    /* the last wave that was over here when it began to take part, */
+    bool sync_waits;        /* whether it waits for the point, */
     c4p_entry_t sync_entry; /* and what is called then */
 } c4pi_elem_extra_t;
 
@@ -132,6 +134,7 @@ struct c4pi_coll {
     c4pi_keymap_t homes;    /* remembered answers of a user's placement map */
     c4pi_keymap_t newborns; /* insertions from here that are under way, see newborn.h */
     uint32_t first_nonce, next_nonce;
+    bool some_died; /* of those whose home is here */
 
     struct c4pi_bcast *bcast; /* svc */
     struct c4pi_redn *redn;

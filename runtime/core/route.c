@@ -384,6 +384,7 @@ static void
 home_dead(c4pi_coll_t *coll, c4p_key_t key, c4pi_version_t version)
 {
     c4pi_loc_t *loc = c4pi_loc_find(coll, key);
+    coll->some_died = true;
     if (!loc || c4pi_version_newer(loc->version, version))
         return; /* a later incarnation, or nothing was known: it died at home */
     loc->version = (c4pi_version_t){0, 0};

@@ -89,9 +89,10 @@ struct c4p_rt {
     c4pi_map_t strangers; /* id of a collection not yet heard of -> c4pi_fifo_t of messages for it
                            */
     uint64_t num_strangers;
-    c4pi_map_t aways; /* section -> contributions whose way to it is not known yet, see
-                       * svc/section.c
-                       */
+    c4pi_map_t aways;     /* section -> contributions whose way to it is not known yet, see
+                           * svc/section.c
+                           */
+    c4pi_link_t distants; /* executions elsewhere of awaited broadcasts, see svc/bcast_await.c */
     c4pi_pool_t elem_pool, loc_pool;
     uint64_t next_coll;       /* serial number of the next collection created here */
     uint32_t next_chare_rank; /* round robin of single chares */

@@ -23,6 +23,7 @@
 #include "core/dispatch.h"
 
 void c4pi_bcast_init(c4p_rt_t *rt);
+void c4pi_bcast_fini(c4p_rt_t *rt);
 c4p_status_t c4pi_bcast_new(c4pi_coll_t *coll);
 void c4pi_bcast_free(c4pi_coll_t *coll);
 

@@ -290,6 +290,7 @@ c4pi_bcast_finished(c4pi_coll_t *coll, uint64_t number, c4p_key_t member, c4p_ms
 
 /* An execution of which a future of this rank hears. */
 typedef struct distant {
+    c4pi_link_t link; /* in rt->distants */
     c4p_coll_t coll;
     uint64_t number;
     c4p_key_t member;
@@ -307,7 +308,18 @@ on_distant(c4p_rt_t *rt, c4p_future_t id, c4p_msg_t *msg, bool is_error, bool la
     c4pi_bcast_finished(c4pi_coll_find(rt, distant->coll), distant->number, distant->member, value,
                         is_error);
     c4p_msg_free(value);
+    c4pi_list_remove(&distant->link);
     c4pi_free(rt->port, distant, sizeof *distant);
+}
+
+void
+c4pi_bcast_fini(c4p_rt_t *rt)
+{
+    while (!c4pi_list_empty(&rt->distants)) { /* of calls that were never run */
+        distant_t *distant = C4PI_CONTAINER(rt->distants.next, distant_t, link);
+        c4pi_list_remove(&distant->link);
+        c4pi_free(rt->port, distant, sizeof *distant);
+    }
 }
 
 c4p_future_t
@@ -316,9 +328,11 @@ c4pi_bcast_hear(c4p_rt_t *rt, const c4p_reply_t *reply)
     distant_t *distant = c4pi_alloc(rt->port, sizeof *distant);
     c4p_future_t future;
     if (distant)
-        *distant = (distant_t){reply->member.coll, reply->number, reply->member.key};
+        *distant = (distant_t){
+            .coll = reply->member.coll, .number = reply->number, .member = reply->member.key};
     if (!distant || c4p_future_new(rt, 1, on_distant, distant, &future) != C4P_OK)
         c4pi_die(rt, C4P_ERR_NOMEM, "no memory for an awaited broadcast");
+    c4pi_list_push(&rt->distants, &distant->link);
     return future;
 }
 

@@ -355,6 +355,8 @@ on_new(c4p_rt_t *rt, c4p_msg_t *msg)
 /* Where an insertion or deletion stands: its envelope's entry field. */
 enum { AT_INSERTER, AT_ROOT, AT_HOME, AT_ELEMENT };
 
+enum { TAKES_PART = 1, MAYBE };
+
 /* What an insertion carries before the constructor's arguments. */
 typedef struct insert_body {
     uint64_t bcast_next, redn_next;
@@ -366,8 +368,10 @@ typedef struct insert_body {
     uint8_t member; /* inserted by an element of the collection: its creator declares the birth */
     uint8_t born;   /* counts as new in its first reduction */
     uint8_t has_args;
-    uint8_t takes_part; /* in synchronization points */
-    uint8_t spare[4];
+    uint8_t takes_part; /* in synchronization points: TAKES_PART, or MAYBE until it is known whether
+                           all of the collection do */
+    uint8_t reborn;     /* there may have been another one of its index */
+    uint8_t spare[3];
 } insert_body_t;
 _Static_assert(sizeof(insert_body_t) == 48, "no holes");
 
@@ -391,6 +395,8 @@ insert_here(c4pi_coll_t *coll, c4p_msg_t *msg)
     elem->bcast_next = body->bcast_next;
     elem->redn_next = body->redn_next;
     elem->flags = (uint8_t)(C4PI_ELEM_INSERTED | (body->born ? C4PI_ELEM_BORN : 0));
+    if (body->reborn)
+        c4pi_elem_need_extra(elem)->reborn = true;
     c4pi_reduce_arrived(elem);
     if (body->takes_part)
         c4pi_sync_born(elem);
@@ -532,6 +538,7 @@ insert_at_home(c4pi_coll_t *coll, c4p_msg_t *msg)
                  c4pi_ref_text(coll, msg->env.key, who, sizeof who));
     }
     insert_body_t *body = body_of(msg);
+    body->reborn = coll->some_died;
     body->nonce = coll->next_nonce++;
     coll->next_nonce += coll->next_nonce == 0;
     int dest = body->rank < 0 ? rt->rank : body->rank;
@@ -585,6 +592,11 @@ insert_at_inserter(c4pi_coll_t *coll, c4p_msg_t *msg)
     if (stale && !stale->flags && !stale->held.count)
         c4pi_loc_drop(stale); /* what this rank believed was about an earlier incarnation */
     body->bcast_next = c4pi_bcast_first(coll);
+    if (body->takes_part == MAYBE) {
+        body->takes_part = coll->at_sync;
+        if (!coll->at_sync)
+            c4pi_sync_not_made(coll->rt);
+    }
     body->ticket = ++coll->grow->next_ticket;
     if (body->ticket == 0)
         body->ticket = ++coll->grow->next_ticket;
@@ -635,7 +647,7 @@ c4pi_grow_insert(c4p_rt_t *rt, c4p_coll_t id, c4p_key_t key, int rank, c4p_msg_t
     body->created = created;
     body->inserter = (uint32_t)rt->rank;
     body->has_args = bytes != NULL;
-    body->takes_part = takes_part || (coll && coll->at_sync);
+    body->takes_part = takes_part || (coll && coll->at_sync) ? TAKES_PART : coll ? 0 : MAYBE;
     if (body->takes_part)
         c4pi_sync_made(rt, 1);
     if (bytes)

@@ -38,6 +38,7 @@ pack(c4pi_elem_t *elem, const c4p_reply_t *answer, c4p_pup_t *p, c4p_msg_t **msg
     c4p_put_u64(p, c4pi_load_take(elem));
     c4p_put_u8(p, elem->extra->fixed);
     c4pi_sync_put(elem, p);
+    c4p_put_u8(p, elem->extra->reborn);
     uint32_t num = elem->extra->num_memberships;
     c4p_put_u32(p, num);
     c4p_put_bytes(p, elem->extra->memberships, num * sizeof *elem->extra->memberships);
@@ -281,6 +282,7 @@ on_migrate(c4p_rt_t *rt, c4p_msg_t *msg)
     elem->extra->fixed = c4p_get_u8(&p);
     elem->extra->packed_bytes = msg->env.len;
     c4pi_sync_get(elem, &p);
+    c4pi_elem_need_extra(elem)->reborn = c4p_get_u8(&p);
     for (uint32_t n = c4p_get_u32(&p); n > 0; n--) {
         c4pi_membership_t membership;
         c4p_get_bytes(&p, &membership, sizeof membership);

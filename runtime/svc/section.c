@@ -582,17 +582,14 @@ call_of(c4pi_coll_t *coll, c4p_ref_t member, const c4pi_type_t *type, c4p_msg_t 
     return call;
 }
 
-/* May a member run this broadcast now? Then it counts as heard. Each runs them in order; one that
- * was inserted may be another than the member that has heard the others, and begins with what comes
- * first. */
+/* May a member run this broadcast now? Then it counts as heard. Each runs them in order. But who
+ * knows what another one of its index has heard, or was called to and lost? One that may not be the
+ * first runs them as they come. */
 static bool
 may_hear(c4pi_elem_t *elem, c4p_coll_t section, uint64_t number)
 {
-    bool is_new;
-    c4pi_membership_t *membership = c4pi_elem_membership(elem, section, &is_new);
-    if (is_new && elem->flags & C4PI_ELEM_INSERTED)
-        membership->heard = number;
-    if (number > membership->heard)
+    c4pi_membership_t *membership = c4pi_elem_membership(elem, section, NULL);
+    if (number > membership->heard && !elem->extra->reborn)
         return false;
     membership->heard += number == membership->heard;
     return true;

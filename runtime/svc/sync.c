@@ -8,6 +8,7 @@
 
 typedef struct c4pi_sync {
     uint64_t step;             /* the point that comes next */
+    uint64_t passed_wave;      /* the wave that decided about the one before */
     uint64_t members, waiting; /* participants here; those of them that wait for it */
     /* Participants that moved away from here or were asked for, and that moved to here or were
      * made, ever. */
@@ -17,6 +18,7 @@ typedef struct c4pi_sync {
     /* Since the last wave, or since the start: which sub-trees were not ready, and which have given
      * a hint since (the number of the wave they had answered last). */
     bool asked, hinted;
+    bool told_members; /* the rank above believes that there are some here or below */
     bool late[C4PI_TREE_ARITY], has_members[C4PI_TREE_ARITY];
     uint64_t hint_wave[C4PI_TREE_ARITY];
 
@@ -76,7 +78,7 @@ static void
 give_hint(c4p_rt_t *rt)
 {
     c4pi_sync_t *sync = rt->sync;
-    sync->hinted = true;
+    sync->hinted = sync->told_members = true;
     if (rt->rank != 0) {
         send_stage(rt, c4pi_tree_parent(rt->rank, 0, rt->num_ranks), STAGE_HINT, sync->wave, NULL);
     } else if (!sync->busy) {
@@ -106,8 +108,10 @@ on_hint(c4p_rt_t *rt, int from, uint64_t wave)
     c4pi_sync_t *sync = rt->sync;
     int i = child_place(sync, from);
     sync->hint_wave[i] = wave + 1;
-    if (wave >= sync->wave)
+    if (wave >= sync->wave) {
         sync->late[i] = false;
+        sync->hinted = false; /* somebody has arrived there since the answer: that has to be told */
+    }
     sync->has_members[i] = true;
     check(rt);
 }
@@ -136,6 +140,16 @@ start_wave(c4p_rt_t *rt)
     wave_begins(rt, rt->sync->wave + 1);
 }
 
+/* Has a sub-tree given a hint since it answered the last wave? */
+static bool
+hint_came(const c4pi_sync_t *sync)
+{
+    bool came = false;
+    for (int i = 0; i < sync->num_children; i++)
+        came |= sync->hint_wave[i] > sync->wave;
+    return came;
+}
+
 /* Rank 0: the wave is back. */
 static void
 decide(c4p_rt_t *rt)
@@ -143,7 +157,6 @@ decide(c4p_rt_t *rt)
     c4pi_sync_t *sync = rt->sync;
     if (!sync->all_ready || !sync->sum_members) {
         sync->busy = false;
-        check(rt);
         return;
     }
     bool settled = sync->sum_left == sync->sum_arrived;
@@ -156,7 +169,10 @@ decide(c4p_rt_t *rt)
     }
     sync->confirming = settled;
     sync->last_left = sync->sum_left;
-    start_wave(rt);
+    if (sync->sum_left > sync->sum_arrived)
+        sync->busy = false; /* somebody is under way: there will be a hint from where it arrives */
+    else
+        start_wave(rt);
 }
 
 /* All below have answered. */
@@ -169,14 +185,20 @@ wave_over(c4p_rt_t *rt)
     sync->sum_left += sync->left;
     sync->sum_arrived += sync->arrived;
     sync->asked = true;
-    sync->hinted = sync->all_ready; /* said it with this answer */
+    sync->told_members = sync->sum_members > 0;
+    bool again = !sync->all_ready || hint_came(sync);
+    sync->hinted = !again && sync->told_members; /* said it with this answer */
     if (rt->rank == 0) {
+        uint64_t wave = sync->wave;
         decide(rt);
+        if (again && wave == sync->wave)
+            check(rt);
         return;
     }
     sync_sums_t sums = {sync->all_ready, sync->sum_members, sync->sum_left, sync->sum_arrived};
     send_stage(rt, c4pi_tree_parent(rt->rank, 0, rt->num_ranks), STAGE_ANSWER, sync->wave, &sums);
-    check(rt);
+    if (again)
+        check(rt);
 }
 
 static void
@@ -220,17 +242,29 @@ waits_for(const c4pi_elem_t *elem, uint64_t step)
            elem->extra->sync_step == step;
 }
 
-/* Those of this collection that wait for the point that was passed go on; counts those that wait
- * for the next one. */
+/* A participant that was counted when the last point was reached goes on. The point was not its own
+ * if it began to take part too late for that: others that it may know of were not waited for. */
 static void
-resume_coll(c4pi_coll_t *coll, uint64_t passed)
+catch_up(c4pi_elem_t *elem)
 {
-    for (uint32_t i = 0; i < coll->count; i++) {
-        if (waits_for(coll->vec[i], passed))
-            go_on(coll->vec[i]);
-        else if (waits_for(coll->vec[i], passed + 1))
-            coll->rt->sync->waiting++;
+    c4pi_sync_t *sync = elem->coll->rt->sync;
+    c4pi_elem_extra_t *extra = elem->extra;
+    if ((int64_t)(extra->sync_step - sync->step) < 0) {
+        if (extra->sync_waits && (int64_t)(extra->sync_since - sync->passed_wave) < 0) {
+            go_on(elem);
+            return;
+        }
+        extra->sync_step = sync->step;
     }
+    sync->waiting += waits_for(elem, sync->step);
+}
+
+static void
+resume_coll(c4pi_coll_t *coll)
+{
+    for (uint32_t i = 0; i < coll->count; i++)
+        if (coll->vec[i]->flags & C4PI_ELEM_SYNC)
+            catch_up(coll->vec[i]);
 }
 
 static void
@@ -245,11 +279,12 @@ on_resume(c4p_rt_t *rt, uint64_t step)
         sync->late[i] = sync->has_members[i];
     }
     sync->step = step + 1;
+    sync->passed_wave = sync->wave;
     sync->waiting = 0;
     sync->hinted = false;
     while (sync->members && c4pi_map_next(&rt->colls, &at, &id, &coll))
-        resume_coll(coll, step);
-    if (sync->members || sync->sum_members) /* or they left since the wave, which counted them */
+        resume_coll(coll);
+    if (sync->members || sync->told_members)
         check(rt);
 }
 
@@ -294,6 +329,14 @@ c4pi_sync_made(c4p_rt_t *rt, uint64_t count)
 }
 
 void
+c4pi_sync_not_made(c4p_rt_t *rt)
+{
+    rt->sync->arrived++;
+    rt->sync->hinted = false; /* this may have been waited for */
+    check(rt);
+}
+
+void
 c4pi_sync_born(c4pi_elem_t *elem)
 {
     elem->coll->rt->sync->arrived++;
@@ -308,6 +351,7 @@ c4pi_sync_join(c4pi_elem_t *elem)
         return;
     elem->flags |= C4PI_ELEM_SYNC;
     c4pi_elem_need_extra(elem)->sync_step = sync->step;
+    elem->extra->sync_since = sync->wave - (sync->missing > 0);
     sync->members++;
     sync->hinted = false; /* it has to say so when it is ready again */
 }
@@ -332,6 +376,7 @@ c4pi_sync_put(const c4pi_elem_t *elem, c4p_pup_t *p)
     if (!(elem->flags & C4PI_ELEM_SYNC))
         return;
     c4p_put_u64(p, elem->extra->sync_step);
+    c4p_put_u64(p, elem->extra->sync_since);
     c4p_put_u32(p, elem->extra->sync_entry);
     c4p_put_u8(p, elem->extra->sync_waits);
 }
@@ -343,6 +388,7 @@ c4pi_sync_get(c4pi_elem_t *elem, c4p_pup_t *p)
         return;
     c4pi_elem_extra_t *extra = c4pi_elem_need_extra(elem);
     extra->sync_step = c4p_get_u64(p);
+    extra->sync_since = c4p_get_u64(p);
     extra->sync_entry = (c4p_entry_t)c4p_get_u32(p);
     extra->sync_waits = c4p_get_u8(p);
 }
@@ -358,7 +404,8 @@ c4pi_sync_left(c4pi_elem_t *elem, bool moves)
     sync->left += moves;
     if (waits_for(elem, sync->step))
         sync->waiting--;
-    check(rt); /* also when it was the last one: it is waited for further up */
+    check(rt); /* also without members: the rank above may believe that it has to wait for this one
+                */
 }
 
 void
@@ -371,10 +418,7 @@ c4pi_sync_arrived(c4pi_elem_t *elem)
     sync->members++;
     sync->arrived++;
     sync->hinted = false;
-    if (waits_for(elem, sync->step))
-        sync->waiting++;
-    else if (elem->extra->sync_waits && (int64_t)(elem->extra->sync_step - sync->step) < 0)
-        go_on(elem); /* the point was passed while it was under way */
+    catch_up(elem); /* a point may have been passed while it was under way */
     check(rt);
 }
 

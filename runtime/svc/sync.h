@@ -4,10 +4,14 @@
  * participants arrived as left, and both numbers unchanged: then none is under way, and none has
  * been missed. (Four counters, as for quiescence.)
  *
+ * An element that begins to take part after its rank has answered the deciding wave was not counted
+ * and waits for the next point: it may know of others that were not counted either.
+ *
  * Waves are asked for by hints, which travel up the tree of ranks and are combined: a rank gives
- * one when it is ready and so are the sub-trees of which the last wave found that they were not. A
- * wrong or late hint costs a wave. Per point in the steady state: P-1 hints, two waves of 2(P-1),
- * P-1 messages to go on. Pump thread only. */
+ * one when it is ready and so are the sub-trees of which the last wave found that they were not,
+ * and when a sub-tree has given one since it answered. A wrong or late hint costs a wave. When all
+ * are ready but somebody is under way, a hint comes from where it arrives. Per point in the steady
+ * state: P-1 hints, two waves of 2(P-1), P-1 messages to go on. Pump thread only. */
 #ifndef C4PI_SYNC_H
 #define C4PI_SYNC_H
 
@@ -21,6 +25,8 @@ void c4pi_sync_free(c4p_rt_t *rt);
 
 /* Participants are to be made, by this rank's wish: until they are, they are under way. */
 void c4pi_sync_made(c4p_rt_t *rt, uint64_t count);
+/* One of these is no participant after all. */
+void c4pi_sync_not_made(c4p_rt_t *rt);
 /* One of these has been made. */
 void c4pi_sync_born(c4pi_elem_t *elem);
 /* An element takes part from now on of its own accord. */

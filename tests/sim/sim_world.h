@@ -4,6 +4,7 @@
  * thing is done.
  *
  *   set     a collection                 slot    one index of it
+ *   choir   a section                    chant   a broadcast to it
  *   member  one incarnation of a slot    note    a message to a slot, or to a handler
  *   shout   a broadcast                  round   a reduction        wish  a future
  *
@@ -32,6 +33,12 @@ typedef enum op {
     OP_CREATE,
     OP_EXIT,
     OP_REPLACE, /* delete an element, insert its index again, and send to that */
+    OP_SECTION, /* make a section of any elements */
+    OP_CHANT,   /* a broadcast to a section */
+    OP_HYMN,    /* an awaited one */
+    OP_OFFER,   /* to the next reduction of a section that whoever runs is in */
+    OP_JOIN,    /* whoever runs takes part in synchronization points */
+    OP_READY,   /* and is ready for the next one */
     NUM_OPS
 } op_t;
 
@@ -41,6 +48,8 @@ typedef struct world_params {
     uint8_t sets;             /* collections made at the start: bits of 1 << set_kind_t */
     uint8_t late;             /* chance in 256 that what is awaited is answered later */
     uint8_t large;            /* chance in 256 that a note is large */
+    uint8_t sync;             /* chance in 256 that a set or what is inserted takes part in
+                                 synchronization points */
     bool gated;               /* gates of some ranks are closed until a handler opens them */
 } world_params_t;
 
@@ -64,7 +73,12 @@ enum {
     MAX_WISHES = 500,
     MAX_LATE = 400,
     MAX_PHASES = 6,
-    MAX_REQUESTS = 400
+    MAX_REQUESTS = 400,
+    MAX_CHOIRS = 5,
+    MAX_SINGERS = 10,
+    MAX_CHANTS = 120,
+    MAX_SONGS = 200, /* chants and results that one choir hears */
+    MAX_OFFERS = 40  /* reductions of a choir */
 };
 
 typedef struct clock_vec {
@@ -92,6 +106,15 @@ typedef struct member {
     uint32_t suspended;
     uint64_t first_shout, next_shout; /* numbers */
     uint64_t first_round, next_round;
+    uint32_t offered[MAX_CHOIRS]; /* contributions to each */
+    uint32_t heard[MAX_CHOIRS];   /* chants and results run */
+    bool reborn;                  /* inserted into a set from which some had been deleted */
+    /* synchronization points */
+    bool takes_part, waits;
+    int part_rank; /* who made it take part, and the clock there then */
+    uint32_t part_at;
+    struct clock_vec ready_clock; /* what it knew when it was ready last */
+    uint64_t passed;              /* 1 + the last point it was resumed from */
 } member_t;
 
 typedef struct slot {
@@ -102,6 +125,7 @@ typedef struct slot {
     member_t *coming;             /* inserted, not yet constructed; then its `after` */
     uint32_t moves;               /* of all incarnations */
     uint32_t destroys;            /* asked for, ever */
+    bool pinned;                  /* may not be deleted: it is in a choir that reduces */
     uint32_t next_seq[MAX_RANKS]; /* notes from each rank */
     uint32_t seen_seq[MAX_RANKS]; /* 1 + the greatest run */
     uint32_t seen_moves[MAX_RANKS];
@@ -126,6 +150,8 @@ typedef struct set {
     slot_t slots[MAX_SLOTS];
     bool needs_done, done;
     clock_vec_t done_clock; /* of who said so */
+    uint32_t destroys;      /* asked for, ever */
+    bool at_sync;           /* all its elements take part in synchronization points */
     bool created_awaited, created_seen;
     uint32_t to_construct; /* constructors of static members not yet finished */
     /* broadcasts by number - base: 0 unknown, 1 + shout, or RESULT_SHOUT */
@@ -173,7 +199,38 @@ typedef struct shout {
     clock_vec_t clock;
 } shout_t;
 
+/* A section of up to MAX_SINGERS slots, of which the first is never deleted nor moves, so that it
+ * hears everything, in the order of the section's numbers. */
+typedef struct choir {
+    int number;
+    c4p_coll_t id;
+    bool pinned; /* its members are never deleted: it may reduce */
+    uint32_t count;
+    struct slot *slots[MAX_SINGERS];
+    uint32_t songs[MAX_SONGS]; /* 1 + chant, or RESULT_SONG + reduction, in the order heard first */
+    uint32_t num_songs;
+    uint32_t chant_seq[MAX_RANKS];
+    round_t rounds[MAX_OFFERS];
+    uint32_t rounds_begun;
+    uint32_t last_result;
+} choir_t;
+
+enum { RESULT_SONG = 0x10000 };
+
+typedef struct chant {
+    choir_t *choir;
+    int source;
+    uint32_t seq; /* of its source */
+    uint32_t len;
+    uint32_t ran_by; /* bits of slots of the choir */
+    uint32_t started, finished, errors;
+    c4p_bcast_reply_t how;
+    bool completed;
+    clock_vec_t clock;
+} chant_t;
+
 typedef enum wish_kind {
+    WISH_HYMN,
     WISH_CALL,
     WISH_DONE,
     WISH_GATHER,
@@ -248,6 +305,13 @@ typedef struct world {
     request_t requests[MAX_REQUESTS];
     uint32_t quiet_asked, quiet_seen;
     uint32_t timers_fired;
+    c4p_entry_t on_chant, on_choir_result, on_offer, on_resume, on_get_ready;
+    c4p_handler_t handle_choir_result;
+    choir_t choirs[MAX_CHOIRS];
+    uint32_t num_choirs;
+    chant_t chants[MAX_CHANTS];
+    uint32_t num_chants;
+    uint64_t points_reached;
     uint64_t values_out, values_in; /* future values sent, arrived */
     uint64_t relays_out, relays_in; /* broadcasts passed on as messages */
 } world_t;
@@ -282,6 +346,33 @@ void world_contribute(world_t *w, c4p_rt_t *rt, member_t *member);
 uint32_t world_wish(world_t *w, c4p_rt_t *rt, wish_kind_t kind, uint32_t expected, uint32_t about,
                     set_t *set);
 
+bool world_did(world_t *w, c4p_rt_t *rt, c4p_status_t st, const char *what);
+void world_tick(world_t *w, c4p_rt_t *rt);
+slot_t *world_any_slot(world_t *w);
+c4p_msg_t *world_message(world_t *w, c4p_rt_t *rt, uint32_t id, uint32_t len, bool object_too);
+uint32_t world_some_len(world_t *w);
+void world_migrate(world_t *w, c4p_rt_t *rt, member_t *self);
+
+/* ---- world_choir.c: sections -------------------------------------------------------------------- */
+
+void world_choir_add(world_t *w, c4p_rt_t *rt);
+void world_choir_new(world_t *w, c4p_rt_t *rt);
+void world_chant(world_t *w, c4p_rt_t *rt, bool await);
+void world_offer(world_t *w, c4p_rt_t *rt, member_t *member);
+void world_granted_chant(world_t *w, wish_t *wish, c4p_msg_t *msg, bool is_error);
+void world_choirs_top_up(world_t *w, c4p_rt_t *rt);
+void world_check_choirs(world_t *w); /* nothing is under way any more */
+
+/* ---- world_sync.c: synchronization points -------------------------------------------------------- */
+
+void world_sync_add(world_t *w, c4p_rt_t *rt);
+/* It takes part from now on, by the wish of this rank. */
+void world_takes_part(world_t *w, c4p_rt_t *rt, member_t *member);
+void world_join(world_t *w, c4p_rt_t *rt, member_t *member);
+void world_ready(world_t *w, c4p_rt_t *rt, member_t *member);
+void world_syncs_top_up(world_t *w, c4p_rt_t *rt);
+void world_check_syncs(world_t *w);
+
 /* ---- world_life.c: elements, as the runtime makes and moves them -------------------------------- */
 
 extern const c4p_type_desc_t world_type;
@@ -310,6 +401,10 @@ bool world_answer(world_t *w, c4p_rt_t *rt, member_t *member, uint32_t note, uin
                   set_t *created);
 /* The bytes that note or broadcast `id` carries after its head: its number and their number. */
 bool world_carries(c4p_msg_t *msg, uint32_t id, uint32_t len);
+uint32_t world_id_of(world_t *w, c4p_msg_t *msg);
+/* The element that an entry method was called on is the one it was meant for, here, and alive. */
+member_t *world_enter(world_t *w, c4p_rt_t *rt, actor_t *actor);
+void world_merge_clock(world_t *w, int rank, const clock_vec_t *clock);
 uint64_t world_value(uint64_t what, uint64_t who);
 
 /* ---- world_check.c: what must hold when all is quiet -------------------------------------------- */

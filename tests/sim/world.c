@@ -67,6 +67,8 @@ register_all(world_t *w, c4p_rt_t *rt)
     sim_ok(job, rt, c4p_handler_add(rt, "quiet", world_quiet, w, &w->handle_quiet), "handler");
     sim_ok(job, rt, c4p_handler_add(rt, "open", open_gate, w, &w->handle_open), "handler");
     sim_ok(job, rt, c4p_map_add(rt, "place", place, w, &w->map), "c4p_map_add");
+    world_choir_add(w, rt);
+    world_sync_add(w, rt);
     sim_ok(job, rt, c4p_set_hooks(rt, &hooks), "c4p_set_hooks");
 }
 
@@ -172,6 +174,8 @@ finish(world_t *w, c4p_rt_t *rt)
             if (w->sets[i]->needs_done && !w->sets[i]->done)
                 world_done(w, rt, w->sets[i]);
         top_up(w, rt);
+        world_choirs_top_up(w, rt);
+        world_syncs_top_up(w, rt);
         ask(w, rt, true);
         return;
     }

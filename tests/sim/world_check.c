@@ -40,7 +40,9 @@ check_notes(world_t *w, uint32_t phase, bool all)
                   note->slot ? world_name(note->slot) : "a handler");
         open++;
     }
-    SIM_CHECK(w->job, "P8", open <= given_up(w) && (!all || open == given_up(w)),
+    SIM_CHECK(w->job, "P8",
+              open <= given_up(w) &&
+                  (!all || open == given_up(w) || w->num_choirs || w->params->sync),
               "quiescence, but %d notes have not arrived and %d were given up", (int)open,
               (int)given_up(w));
 }
@@ -98,6 +100,11 @@ check_wishes(world_t *w)
         case WISH_GATHER:
             open &= w->shouts[wish->about].started == w->shouts[wish->about].finished;
             break;
+        case WISH_HYMN: {
+            const chant_t *chant = &w->chants[wish->about];
+            open &= chant->choir->pinned && chant->started == chant->finished;
+            break;
+        }
         case WISH_CREATED:
             open &= wish->set->to_construct == 0;
             break;
@@ -152,6 +159,8 @@ world_check_quiet(world_t *w, uint32_t phase)
     check_shouts(w);
     check_wishes(w);
     check_rounds(w);
+    world_check_choirs(w);
+    world_check_syncs(w);
 }
 
 /* ---- at the end --------------------------------------------------------------------------------- */

@@ -146,6 +146,7 @@ construct(c4p_rt_t *rt, c4p_ref_t self, c4p_msg_t *args, void *ctx, void **objec
     member->state = M_LIVE;
     member->rank = rt->rank;
     member->constructed = true;
+    member->reborn = member->inserted && slot->set->destroys > 0;
     member->first_shout = member->next_shout = elem->bcast_next - base;
     member->first_round = member->next_round = elem->redn_next - base;
     SIM_SAY(w->job, rt->rank, "CONSTRUCT member %u %s", member->id, world_name(slot));

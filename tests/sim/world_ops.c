@@ -7,8 +7,8 @@
 #include "svc/migrate.h"
 
 /* After exit was decided calls answer C4P_ERR_STATE; then nothing was done. */
-static bool
-done(world_t *w, c4p_rt_t *rt, c4p_status_t st, const char *what)
+bool
+world_did(world_t *w, c4p_rt_t *rt, c4p_status_t st, const char *what)
 {
     if (st == C4P_ERR_STATE && w->exit_asked && c4p_exiting(rt))
         return false;
@@ -18,16 +18,16 @@ done(world_t *w, c4p_rt_t *rt, c4p_status_t st, const char *what)
     return true;
 }
 
-static void
-tick(world_t *w, c4p_rt_t *rt)
+void
+world_tick(world_t *w, c4p_rt_t *rt)
 {
     w->clocks[rt->rank].at[rt->rank]++;
 }
 
 /* ---- whom -------------------------------------------------------------------------------------- */
 
-static slot_t *
-any_slot(world_t *w)
+slot_t *
+world_any_slot(world_t *w)
 {
     for (int tries = 0; w->num_sets && tries < 4; tries++) {
         set_t *set = w->sets[sim_choose(w->job, (uint32_t)w->num_sets)];
@@ -47,8 +47,8 @@ any_set(world_t *w)
 
 /* ---- messages ---------------------------------------------------------------------------------- */
 
-static uint32_t
-some_len(world_t *w)
+uint32_t
+world_some_len(world_t *w)
 {
     static const uint32_t lens[] = {0, 20, 120, 300, 900, 6000};
     return sim_chance(w->job, w->params->large) ? lens[sim_choose(w->job, 6)] : 0;
@@ -59,7 +59,7 @@ note_new(world_t *w, c4p_rt_t *rt, slot_t *slot, int dest)
 {
     SIM_CHECK(w->job, "scenario", w->num_notes < MAX_NOTES, "too many notes");
     note_t *note = &w->notes[w->num_notes++];
-    tick(w, rt);
+    world_tick(w, rt);
     *note = (note_t){.world = w,
                      .slot = slot,
                      .source = rt->rank,
@@ -67,7 +67,7 @@ note_new(world_t *w, c4p_rt_t *rt, slot_t *slot, int dest)
                      .state = NOTE_SENT,
                      .phase = w->phase,
                      .clock = w->clocks[rt->rank]};
-    note->len = some_len(w);
+    note->len = world_some_len(w);
     return note;
 }
 
@@ -129,8 +129,8 @@ lend(world_t *w, c4p_rt_t *rt, c4p_msg_t *msg, uint32_t rest, uint32_t len)
 }
 
 /* The bytes of a note: in one piece, partly in the sender's own memory, or an object. */
-static c4p_msg_t *
-message(world_t *w, c4p_rt_t *rt, uint32_t id, uint32_t len, bool object_too)
+c4p_msg_t *
+world_message(world_t *w, c4p_rt_t *rt, uint32_t id, uint32_t len, bool object_too)
 {
     static const c4p_object_ops_t ops = {flatten_note, drop_note};
     uint32_t head[2] = {id, len};
@@ -165,7 +165,7 @@ message(world_t *w, c4p_rt_t *rt, uint32_t id, uint32_t len, bool object_too)
 static c4p_msg_t *
 note_message(world_t *w, c4p_rt_t *rt, const note_t *note)
 {
-    return message(w, rt, (uint32_t)(note - w->notes), note->len, note->slot != NULL);
+    return world_message(w, rt, (uint32_t)(note - w->notes), note->len, note->slot != NULL);
 }
 
 uint32_t
@@ -211,7 +211,7 @@ world_send(world_t *w, c4p_rt_t *rt, slot_t *slot, bool call)
     c4p_msg_t *msg = note_message(w, rt, note);
     SIM_SAY(w->job, rt->rank, "SEND note %d to %s", (int)(note - w->notes), world_name(slot));
     slot->next_seq[rt->rank]++;
-    if (!done(w, rt, c4p_call(rt, to, w->on_note, msg, reply), "c4p_call"))
+    if (!world_did(w, rt, c4p_call(rt, to, w->on_note, msg, reply), "c4p_call"))
         c4p_msg_free(msg);
 }
 
@@ -227,7 +227,7 @@ send_handler(world_t *w, c4p_rt_t *rt)
     c4p_msg_t *msg = note_message(w, rt, note);
     c4p_status_t st = all ? c4p_bcast_handler(rt, w->handle_note, msg)
                           : c4p_send_handler(rt, dest, w->handle_note, msg);
-    if (!done(w, rt, st, "c4p_send_handler"))
+    if (!world_did(w, rt, st, "c4p_send_handler"))
         c4p_msg_free(msg);
 }
 
@@ -235,7 +235,7 @@ static void
 post(world_t *w, c4p_rt_t *rt)
 {
     note_t *note = note_new(w, rt, NULL, rt->rank);
-    (void)done(w, rt, c4p_post(rt, world_posted, note), "c4p_post");
+    (void)world_did(w, rt, c4p_post(rt, world_posted, note), "c4p_post");
 }
 
 static void
@@ -247,7 +247,7 @@ shout(world_t *w, c4p_rt_t *rt, bool await)
     SIM_CHECK(w->job, "scenario", w->num_shouts < MAX_SHOUTS, "too many broadcasts");
     uint32_t id = w->num_shouts++;
     shout_t *s = &w->shouts[id];
-    tick(w, rt);
+    world_tick(w, rt);
     *s = (shout_t){.set = set, .source = rt->rank, .phase = w->phase, .clock = w->clocks[rt->rank]};
     s->seq = w->shout_seq[rt->rank][set->number]++;
     c4p_future_t reply = 0;
@@ -257,9 +257,9 @@ shout(world_t *w, c4p_rt_t *rt, bool await)
             world_wish(w, rt, s->how == C4P_BCAST_GATHER ? WISH_GATHER : WISH_DONE, 1, id, set);
         reply = w->wishes[wish].future;
     }
-    s->len = some_len(w);
-    c4p_msg_t *msg = message(w, rt, id, s->len, true);
-    if (!done(w, rt, c4p_bcast(rt, set->id, w->on_shout, msg, s->how, reply), "c4p_bcast"))
+    s->len = world_some_len(w);
+    c4p_msg_t *msg = world_message(w, rt, id, s->len, true);
+    if (!world_did(w, rt, c4p_bcast(rt, set->id, w->on_shout, msg, s->how, reply), "c4p_bcast"))
         c4p_msg_free(msg);
 }
 
@@ -272,7 +272,7 @@ world_relay(world_t *w, c4p_rt_t *rt, c4p_msg_t *msg)
             continue;
         c4p_ref_t to = {set->id, set->slots[sim_choose(w->job, set->num_slots)].key};
         c4p_msg_keep(msg);
-        if (done(w, rt, c4p_send(rt, to, w->on_relay, msg), "c4p_send"))
+        if (world_did(w, rt, c4p_send(rt, to, w->on_relay, msg), "c4p_send"))
             w->relays_out++;
         else
             c4p_msg_free(msg);
@@ -290,7 +290,7 @@ wish_values(world_t *w, c4p_rt_t *rt)
         int dest = (int)sim_choose(w->job, (uint32_t)w->job->ranks);
         sim_ok(w->job, rt, c4p_msg_new(rt, 4, &msg), "c4p_msg_new");
         memcpy(c4p_msg_data(msg), &id, 4);
-        if (!done(w, rt, c4p_send_handler(rt, dest, w->handle_value, msg), "c4p_send_handler"))
+        if (!world_did(w, rt, c4p_send_handler(rt, dest, w->handle_value, msg), "c4p_send_handler"))
             c4p_msg_free(msg);
     }
 }
@@ -369,8 +369,8 @@ world_contribute(world_t *w, c4p_rt_t *rt, member_t *member)
 
 /* ---- elements come and go ---------------------------------------------------------------------- */
 
-static void
-migrate(world_t *w, c4p_rt_t *rt, member_t *self)
+void
+world_migrate(world_t *w, c4p_rt_t *rt, member_t *self)
 {
     member_t *member = self;
     uint32_t who = sim_choose(w->job, 4);
@@ -380,7 +380,7 @@ migrate(world_t *w, c4p_rt_t *rt, member_t *self)
         if (slot->now && slot->now->state == M_LIVE && slot->now->rank == rt->rank)
             member = slot->now;
     } else if (who >= 2 || !member) {
-        slot_t *slot = any_slot(w);
+        slot_t *slot = world_any_slot(w);
         member = slot ? slot->now : NULL;
     }
     if (!member || member->state != M_LIVE || member->slot->set->coll_kind == C4P_KIND_GROUP)
@@ -404,7 +404,7 @@ world_insert(world_t *w, c4p_rt_t *rt, slot_t *slot)
     c4p_msg_t *args;
     int rank = (int)sim_choose(w->job, (uint32_t)w->job->ranks + 1) - 1;
     member_t *member = world_member_new(w, slot);
-    tick(w, rt);
+    world_tick(w, rt);
     member->inserted = true;
     member->by_member = rt->running && rt->running->coll->id == set->id;
     member->inserter = rt->rank;
@@ -413,7 +413,13 @@ world_insert(world_t *w, c4p_rt_t *rt, slot_t *slot)
     memcpy(c4p_msg_data(args), &member->id, 4);
     SIM_SAY(w->job, rt->rank, "INSERT member %u %s (by set %d)", member->id, world_name(slot),
             rt->running ? world_set_of(w, rt->running->coll->id)->number : -1);
-    if (!done(w, rt, c4p_insert(rt, set->id, &slot->index, rank, args), "c4p_insert"))
+    bool takes_part = sim_chance(w->job, w->params->sync);
+    if (takes_part || set->at_sync)
+        world_takes_part(w, rt, member);
+    if (!world_did(w, rt,
+                   takes_part ? c4p_insert_participant(rt, set->id, &slot->index, rank, args)
+                              : c4p_insert(rt, set->id, &slot->index, rank, args),
+                   "c4p_insert"))
         c4p_msg_free(args);
 }
 
@@ -441,16 +447,17 @@ destroy(world_t *w, c4p_rt_t *rt, slot_t *slot)
         return false;
     if (!member && world_alive(slot->now))
         member = slot->now;
-    if (!member || member->destroy_asked)
+    if (!member || member->destroy_asked || slot->pinned)
         return false;
     c4p_ref_t ref = {slot->set->id, slot->key};
     SIM_SAY(w->job, rt->rank, "DESTROY member %u %s", member->id, world_name(slot));
-    if (!done(w, rt, c4p_destroy(rt, ref), "c4p_destroy"))
+    if (!world_did(w, rt, c4p_destroy(rt, ref), "c4p_destroy"))
         return false;
     member->destroy_asked = true;
     member->destroyer = rt->rank;
     member->destroy_phase = w->phase;
     slot->destroys++;
+    slot->set->destroys++;
     return true;
 }
 
@@ -458,7 +465,7 @@ destroy(world_t *w, c4p_rt_t *rt, slot_t *slot)
 static void
 replace(world_t *w, c4p_rt_t *rt)
 {
-    slot_t *slot = any_slot(w);
+    slot_t *slot = world_any_slot(w);
     if (w->num_members > MAX_MEMBERS - 20 || !destroy(w, rt, slot))
         return;
     world_insert(w, rt, slot);
@@ -469,9 +476,9 @@ replace(world_t *w, c4p_rt_t *rt)
 void
 world_done(world_t *w, c4p_rt_t *rt, set_t *set)
 {
-    tick(w, rt);
+    world_tick(w, rt);
     set->done_clock = w->clocks[rt->rank];
-    if (done(w, rt, c4p_done_inserting(rt, set->id), "c4p_done_inserting"))
+    if (world_did(w, rt, c4p_done_inserting(rt, set->id), "c4p_done_inserting"))
         set->done = true;
 }
 
@@ -533,9 +540,14 @@ set_new(world_t *w, c4p_rt_t *rt, set_kind_t kind)
         set->num_slots = set->num_static = 1;
         break;
     }
+    set->at_sync = set->coll_kind == C4P_KIND_ARRAY && sim_chance(w->job, w->params->sync);
     set->to_construct = set->num_static;
     w->sets[w->num_sets++] = set;
     set_slots(w, set);
+    if (w->params->sync)
+        world_tick(w, rt);
+    for (uint32_t i = 0; set->at_sync && i < set->num_static; i++)
+        world_takes_part(w, rt, set->slots[i].coming);
     return set;
 }
 
@@ -546,6 +558,7 @@ create_array(world_t *w, c4p_rt_t *rt, set_t *set, c4p_future_t created, c4p_col
     opts.ndims = set->slots[0].index.ndims;
     opts.dense = set->kind != SET_SPARSE;
     opts.created = created;
+    opts.at_sync = set->at_sync;
     if (set->kind == SET_GRID) {
         opts.dims[0] = 2;
         opts.dims[1] = 3;
@@ -584,7 +597,7 @@ world_create(world_t *w, c4p_rt_t *rt, set_kind_t kind)
         st = create_array(w, rt, set, created, &id);
     }
     w->creating = NULL;
-    if (!done(w, rt, st, "creation"))
+    if (!world_did(w, rt, st, "creation"))
         return;
     SIM_CHECK(w->job, "creation", !set->id || set->id == id, "set %d was made under two ids",
               set->number);
@@ -616,7 +629,7 @@ act_once(world_t *w, c4p_rt_t *rt, member_t *member)
     switch (op) {
     case OP_SEND:
     case OP_CALL:
-        if ((slot = any_slot(w)) != NULL)
+        if ((slot = world_any_slot(w)) != NULL)
             world_send(w, rt, slot, op == OP_CALL);
         return;
     case OP_SHOUT:
@@ -628,16 +641,35 @@ act_once(world_t *w, c4p_rt_t *rt, member_t *member)
             world_contribute(w, rt, member);
         return;
     case OP_MIGRATE:
-        migrate(w, rt, member);
+        world_migrate(w, rt, member);
         return;
     case OP_INSERT:
         insert(w, rt);
         return;
     case OP_DESTROY:
-        (void)destroy(w, rt, any_slot(w));
+        (void)destroy(w, rt, world_any_slot(w));
         return;
     case OP_REPLACE:
         replace(w, rt);
+        return;
+    case OP_SECTION:
+        world_choir_new(w, rt);
+        return;
+    case OP_CHANT:
+    case OP_HYMN:
+        world_chant(w, rt, op == OP_HYMN);
+        return;
+    case OP_OFFER:
+        if (member)
+            world_offer(w, rt, member);
+        return;
+    case OP_JOIN:
+        if (member)
+            world_join(w, rt, member);
+        return;
+    case OP_READY:
+        if (member)
+            world_ready(w, rt, member);
         return;
     case OP_DONE:
         some_done(w, rt);

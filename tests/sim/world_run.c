@@ -28,8 +28,8 @@ world_carries(c4p_msg_t *msg, uint32_t id, uint32_t len)
 }
 
 /* Its number. */
-static uint32_t
-id_of(world_t *w, c4p_msg_t *msg)
+uint32_t
+world_id_of(world_t *w, c4p_msg_t *msg)
 {
     uint32_t id;
     const void *from = c4p_msg_object(msg) ? c4p_msg_object(msg) : c4p_msg_data(msg);
@@ -38,8 +38,8 @@ id_of(world_t *w, c4p_msg_t *msg)
     return id;
 }
 
-static void
-merge_clock(world_t *w, int rank, const clock_vec_t *clock)
+void
+world_merge_clock(world_t *w, int rank, const clock_vec_t *clock)
 {
     for (int i = 0; i < w->job->ranks; i++)
         if (clock->at[i] > w->clocks[rank].at[i])
@@ -47,8 +47,8 @@ merge_clock(world_t *w, int rank, const clock_vec_t *clock)
 }
 
 /* The element that an entry method was called on is the one it was meant for, here, and alive. */
-static member_t *
-enter(world_t *w, c4p_rt_t *rt, actor_t *actor)
+member_t *
+world_enter(world_t *w, c4p_rt_t *rt, actor_t *actor)
 {
     member_t *member = actor->member;
     slot_t *slot = member->slot;
@@ -163,14 +163,14 @@ world_answer(world_t *w, c4p_rt_t *rt, member_t *member, uint32_t note, uint32_t
 static note_t *
 read_note(world_t *w, c4p_rt_t *rt, c4p_msg_t *msg)
 {
-    uint32_t id = id_of(w, msg);
+    uint32_t id = world_id_of(w, msg);
     SIM_CHECK(w->job, "P1", id < w->num_notes, "a note arrives that nobody sent");
     note_t *note = &w->notes[id];
     SIM_CHECK(w->job, "P1", world_carries(msg, id, note->len), "note %u is damaged", id);
     SIM_CHECK(w->job, "P1", note->state == NOTE_SENT, "note %u arrives twice, now on rank %d", id,
               rt->rank);
     SIM_CHECK(w->job, "P1", c4p_msg_source(msg) == note->source, "note %u has another sender", id);
-    merge_clock(w, rt->rank, &note->clock);
+    world_merge_clock(w, rt->rank, &note->clock);
     return note;
 }
 
@@ -201,7 +201,7 @@ void
 world_run_note(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
 {
     world_t *w = ctx;
-    member_t *member = enter(w, rt, object);
+    member_t *member = world_enter(w, rt, object);
     note_t *note = read_note(w, rt, msg);
     uint32_t id = (uint32_t)(note - w->notes);
     uint32_t moves = (member->slot->moves + 1) / 2;
@@ -283,10 +283,10 @@ void
 world_run_shout(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
 {
     world_t *w = ctx;
-    member_t *member = enter(w, rt, object);
+    member_t *member = world_enter(w, rt, object);
     set_t *set = member->slot->set;
     uint64_t number = take_number(w, member, msg);
-    uint32_t id = id_of(w, msg);
+    uint32_t id = world_id_of(w, msg);
     SIM_CHECK(w->job, "P7", id < w->num_shouts && w->shouts[id].set == set,
               "%s gets a broadcast to others", world_name(member->slot));
     shout_t *shout = &w->shouts[id];
@@ -301,7 +301,7 @@ world_run_shout(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
     SIM_CHECK(w->job, "P7", !shout->completed, "%s runs broadcast %u, which was reported complete",
               world_name(member->slot), id);
     shout->started++;
-    merge_clock(w, rt->rank, &shout->clock);
+    world_merge_clock(w, rt->rank, &shout->clock);
     if (!w->finishing)
         world_act(w, rt, member);
     if (!w->finishing && sim_choose(w->job, 8) == 7)
@@ -314,9 +314,9 @@ void
 world_run_relay(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
 {
     world_t *w = ctx;
-    (void)enter(w, rt, object);
+    (void)world_enter(w, rt, object);
     w->relays_in++;
-    uint32_t id = id_of(w, msg);
+    uint32_t id = world_id_of(w, msg);
     SIM_CHECK(w->job, "P1", id < w->num_shouts && world_carries(msg, id, w->shouts[id].len),
               "a message that was passed on is damaged");
 }
@@ -387,7 +387,7 @@ void
 world_run_result(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
 {
     world_t *w = ctx;
-    member_t *member = enter(w, rt, object);
+    member_t *member = world_enter(w, rt, object);
     set_t *set = w->sets[c4p_msg_tag(msg)];
     if (msg->env.kind == C4PI_USER) {
         uint64_t number = check_result(w, set, msg);
@@ -410,7 +410,7 @@ void
 world_run_top_up(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
 {
     world_t *w = ctx;
-    member_t *member = enter(w, rt, object);
+    member_t *member = world_enter(w, rt, object);
     uint64_t upto;
     memcpy(&upto, c4p_msg_data(msg), sizeof upto);
     while (member->next_round < upto)
@@ -509,6 +509,9 @@ world_granted(c4p_rt_t *rt, c4p_future_t future, c4p_msg_t *msg, bool is_error, 
     case WISH_DONE:
     case WISH_GATHER:
         granted_shout(w, wish, msg, is_error);
+        break;
+    case WISH_HYMN:
+        world_granted_chant(w, wish, msg, is_error);
         break;
     case WISH_VALUES:
         w->values_in++;

@@ -16,9 +16,11 @@ extern "C" {
  * methods broadcasts to the section name; members of another type run theirs of the same name.
  * Members may be of collections that this rank has not heard of. *section_out serves as the
  * collection of c4p_bcast() and as the target of reductions; its members have no elements of it:
- * c4p_send() to it is refused. Lives as long as the runtime. Returns: C4P_OK; C4P_ERR_ARG without
- * members or when a member is a section; C4P_ERR_RANGE for a group element that does not exist;
- * C4P_ERR_NOMEM.
+ * c4p_send() to it is refused. Each member runs each broadcast to the section once, in the order of
+ * its numbers; one that was inserted into an array after elements of that were deleted may run
+ * them out of order while it moves. Lives as long as the runtime. Returns: C4P_OK; C4P_ERR_ARG
+ * without members or when a member is a section; C4P_ERR_RANGE for a group element that does not
+ * exist; C4P_ERR_NOMEM.
  */
 C4P_API c4p_status_t c4p_section_new(c4p_rt_t *rt, c4p_type_t type, const c4p_ref_t *members,
                                      size_t n, c4p_coll_t *section_out);
