@@ -90,6 +90,62 @@ c4pe_balancing_measure(c4pe_state_t *st, PyObject *on)
     Py_RETURN_NONE;
 }
 
+/* ---- records ------------------------------------------------------------------------------------- */
+
+/* "__main__.Grid#1000002[4,7]" for each object: class, collection, index. */
+static PyObject *
+names_of(c4pe_state_t *st, const c4p_ref_t *refs, size_t n)
+{
+    PyObject *list = PyList_New((Py_ssize_t)n);
+    for (size_t i = 0; list != NULL && i < n; i++) {
+        c4p_coll_info_t info = {.ndims = 1};
+        c4p_index_t at;
+        char text[400];
+        c4p_coll_info(st->rt, refs[i].coll, &info);
+        c4p_index_unpack(refs[i].key, info.ndims, &at);
+        const char *type = c4p_type_name(st->rt, info.type);
+        size_t len = (size_t)PyOS_snprintf(text, sizeof(text) - 160, "%s#%llx[", type ? type : "?",
+                                           (unsigned long long)refs[i].coll);
+        len = len < sizeof(text) - 160 ? len : sizeof(text) - 161;
+        for (int d = 0; d < info.ndims; d++)
+            len += (size_t)PyOS_snprintf(text + len, sizeof(text) - len, d ? ",%lld" : "%lld",
+                                         (long long)at.at[d]);
+        PyOS_snprintf(text + len, sizeof(text) - len, "]");
+        PyObject *name = PyUnicode_FromString(text);
+        if (name == NULL)
+            Py_CLEAR(list);
+        else
+            PyList_SET_ITEM(list, (Py_ssize_t)i, name);
+    }
+    return list;
+}
+
+static void
+look(c4p_rt_t *Py_UNUSED(rt), const c4p_lb_view_t *view, const c4p_ref_t *refs, void *ctx)
+{
+    c4pe_state_t *st = ctx;
+    PyObject *fields = c4pe_balance_fields(view);
+    PyObject *names = fields ? names_of(st, refs, view->num_objects) : NULL;
+    st->no_suspend++;
+    PyObject *none = names ? PyObject_CallFunctionObjArgs(st->on_view, fields, names, NULL) : NULL;
+    st->no_suspend--;
+    if (none == NULL)
+        c4pe_err_uncaught(st, NULL, NULL, "recording loads in");
+    Py_XDECREF(none);
+    Py_XDECREF(names);
+    Py_XDECREF(fields);
+}
+
+PyObject *
+c4pe_balancing_on_view(c4pe_state_t *st, PyObject *func)
+{
+    if (c4pe_need_rt(st, "lb_on_view()") == NULL)
+        return NULL;
+    Py_XSETREF(st->on_view, func == Py_None ? NULL : Py_NewRef(func));
+    c4p_lb_on_view(st->rt, st->on_view ? look : NULL, st);
+    Py_RETURN_NONE;
+}
+
 /* ---- reports ------------------------------------------------------------------------------------- */
 
 static void

@@ -10,6 +10,7 @@
 PyObject *c4pe_balancing_use(c4pe_state_t *st, PyObject *names);
 PyObject *c4pe_balancing_measure(c4pe_state_t *st, PyObject *on);
 PyObject *c4pe_balancing_add(c4pe_state_t *st, PyObject *args);
+PyObject *c4pe_balancing_on_view(c4pe_state_t *st, PyObject *func);
 PyObject *c4pe_balancing_on_round(c4pe_state_t *st, PyObject *func);
 
 #endif

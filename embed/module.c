@@ -426,6 +426,12 @@ module_lb_add(PyObject *module, PyObject *args)
 }
 
 static PyObject *
+module_lb_on_view(PyObject *module, PyObject *func)
+{
+    return c4pe_balancing_on_view(c4pe_state_of_module(module), func);
+}
+
+static PyObject *
 module_lb_on_round(PyObject *module, PyObject *func)
 {
     return c4pe_balancing_on_round(c4pe_state_of_module(module), func);
@@ -555,6 +561,7 @@ static PyMethodDef module_methods[] = {
     {"lb_measure", module_lb_measure, METH_O, NULL},
     {"lb_add", module_lb_add, METH_VARARGS, NULL},
     {"lb_on_round", module_lb_on_round, METH_O, NULL},
+    {"lb_on_view", module_lb_on_view, METH_O, NULL},
     {"lb_builtins", module_lb_builtins, METH_NOARGS, NULL},
     {"lb_find", module_lb_find, METH_O, NULL},
     {"lb_run", module_lb_run, METH_VARARGS, NULL},
@@ -652,6 +659,7 @@ static const size_t owned_objects[] = {
     AT(hooks),
     AT(balancers),
     AT(on_round),
+    AT(on_view),
     AT(s_awaitable),
     AT(s_ret),
     AT(s_block),

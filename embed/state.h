@@ -263,6 +263,7 @@ struct c4pe_state {
     PyObject *timers;       /* timer.c */
     PyObject *balancers;    /* balancing.c: list of what is behind strategies; NULL none */
     PyObject *on_round;     /* balancing.c; NULL none */
+    PyObject *on_view;      /* balancing.c; NULL none */
     PyObject *outside_func; /* outside.c: NULL while nothing outside is listened to */
     double outside_due_s;
     int outside_fd;

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from typing import Any
@@ -31,6 +32,9 @@ def start(flags: Parsed, balancer: Any) -> None:
     for one in chosen:
         names += [_add_own(one)] if callable(one) else [_checked(n) for n in one.split(",")]
     _c4py.lb_use(",".join(names))
+    path = os.environ.get("C4PY_BALANCE_RECORD")
+    if _c4py.rank() == 0 and path:
+        _record(path)
     if _c4py.rank() == 0 and flags.has("+LBDebug") and flags.last("+LBDebug") != "0":
         _c4py.lb_on_round(lambda round: _c4py.log("warn", describe(round)))
 
@@ -59,22 +63,58 @@ def _add_own(strategy: Callable[[Any], Any]) -> str:
     name = f"{name} (of the program)"
 
     def call(fields: dict[str, Any]) -> Any:
-        import numpy as np
+        from ._balance import run
 
-        from ._balance import _TYPES, View, run
-
-        numbers = {key: fields.pop(key) for key in ("seed", "round", "num_ranks")}
-        del fields["num_objects"]
-        dims = fields.pop("num_coords")
-        arrays: dict[str, Any] = {}
-        for key, value in fields.items():
-            arrays[key] = np.frombuffer(value, _TYPES[key])
-        if "coords" in arrays:
-            arrays["coords"] = arrays["coords"].reshape(-1, dims)
-        return run(strategy, View(**numbers, **arrays))
+        return run(strategy, _view(fields))
 
     _c4py.lb_add(name, call)
     return name
+
+
+def _view(fields: dict[str, Any], names: list[str] | None = None) -> Any:
+    """A `c4py.balance.View` of what the runtime gave."""
+    import numpy as np
+
+    from ._balance import _TYPES, View
+
+    numbers = {key: fields.pop(key) for key in ("seed", "round", "num_ranks")}
+    del fields["num_objects"]
+    dims = fields.pop("num_coords")
+    arrays: dict[str, Any] = {}
+    for key, value in fields.items():
+        arrays[key] = np.frombuffer(value, _TYPES[key])
+    if "coords" in arrays:
+        arrays["coords"] = arrays["coords"].reshape(-1, dims)
+    return View(names=names, **numbers, **arrays)
+
+
+def _record(path: str) -> None:
+    """Write what each round measured to a file, lines of JSON as `c4py.balance` reads them."""
+    try:
+        file = open(path, "w", encoding="utf-8")
+    except OSError as error:
+        _c4py.abort(f"loads cannot be recorded in {path}: {error.strerror}", 73)
+        raise
+
+    def write(fields: dict[str, Any], names: list[str]) -> None:
+        view = _view(fields, names)
+        for pe in range(view.num_ranks):
+            line = {"round": view.round, "pe": pe, "host": int(view.node[pe])}
+            file.write(json.dumps({**line, "background": float(view.background[pe])}) + "\n")
+        for i, name in enumerate(names):
+            values = {"rank": int(view.rank[i]), "load": float(view.load[i])}
+            if view.bytes[i]:
+                values["bytes"] = int(view.bytes[i])
+            line = {
+                "round": view.round,
+                "object": name,
+                **values,
+                "coords": view.coords[i].tolist(),
+            }
+            file.write(json.dumps(line) + "\n")
+        file.flush()
+
+    _c4py.lb_on_view(write)
 
 
 def describe(round: dict[str, Any]) -> str:

@@ -177,6 +177,9 @@ def lb_measure(on: bool) -> None:
 def lb_add(name: str, call: Callable[[dict[str, Any]], Any]) -> None:
     """A strategy written in Python: call(fields of the view, arrays as bytes) returns a buffer of C ints, a rank for each object."""
 
+def lb_on_view(func: Callable[[dict[str, Any], list[str]], object] | None) -> None:
+    """Look at the view of each round on rank 0: its fields, arrays as bytes, and the names of the objects."""
+
 def lb_on_round(func: Callable[[dict[str, Any]], object] | None) -> None:
     """Be told of each round, on rank 0."""
 

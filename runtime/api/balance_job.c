@@ -40,6 +40,15 @@ c4p_set_movable(c4p_rt_t *rt, c4p_ref_t self, bool movable)
 }
 
 c4p_status_t
+c4p_lb_on_view(c4p_rt_t *rt, c4p_lb_view_fn_t fn, void *ctx)
+{
+    if (!rt)
+        return C4P_ERR_ARG;
+    c4pi_round_look(rt, fn, ctx);
+    return C4P_OK;
+}
+
+c4p_status_t
 c4p_lb_on_round(c4p_rt_t *rt, c4p_lb_round_fn_t fn, void *ctx)
 {
     if (!rt)

@@ -54,6 +54,8 @@ static const c4pi_setting_t settings[] = {
     {"C4PY_BALANCER", "text", "",
      "strategies of load balancing with commas between, see docs/load-balancing.md", NO_FIELD, 0,
      0},
+    {"C4PY_BALANCE_RECORD", "text", "", "where loads are recorded for python -m c4py.balance",
+     NO_FIELD, 0, 0},
     {"C4PY_TRACE_WAITERS", "0|1", "0", "remember file and line of all that waits, for reports",
      NO_FIELD, 0, 0},
     {NULL, NULL, NULL, NULL, NO_FIELD, 0, 0},

@@ -60,8 +60,9 @@ typedef struct c4pi_round {
     own_t *owns;
     use_t uses[MAX_USES];
     int num_uses;
+    c4p_lb_view_fn_t look;
     c4p_lb_round_fn_t hear;
-    void *hear_ctx;
+    void *look_ctx, *hear_ctx;
 
     /* this rank, in a round */
     uint64_t came, expected; /* objects, or word that they do not come */
@@ -386,6 +387,18 @@ finish(c4p_rt_t *rt)
     c4pi_sync_resume(rt);
 }
 
+/* To who keeps a record. */
+static void
+show(c4p_rt_t *rt, const c4p_lb_view_t *view)
+{
+    c4pi_round_t *round = rt->round;
+    c4p_ref_t *refs = need(rt, view->num_objects, sizeof *refs);
+    for (size_t i = 0; i < view->num_objects; i++)
+        refs[i] = round->objects[i].ref;
+    round->look(rt, view, refs, round->look_ctx);
+    release(rt, refs, view->num_objects, sizeof *refs);
+}
+
 static void
 decide(c4p_rt_t *rt)
 {
@@ -407,6 +420,8 @@ decide(c4p_rt_t *rt)
                           .num_coords = a.num_coords,
                           .coords = a.num_coords ? a.coords : NULL};
     round->report = (c4p_lb_round_t){.number = round->number, .num_objects = round->num_objects};
+    if (round->look)
+        show(rt, &view);
     bool usable = ask_strategy(rt, &view, a.plan);
     round->report.skipped = !usable || !pays_back(round);
     round->missing = rt->num_ranks;
@@ -584,6 +599,13 @@ c4pi_round_use(c4p_rt_t *rt, const char *names)
         return c4pi_load_on(rt);
     c4pi_load_off(rt);
     return C4P_OK;
+}
+
+void
+c4pi_round_look(c4p_rt_t *rt, c4p_lb_view_fn_t fn, void *ctx)
+{
+    rt->round->look = fn;
+    rt->round->look_ctx = ctx;
 }
 
 void

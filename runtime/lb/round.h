@@ -20,6 +20,7 @@ void c4pi_round_free(c4p_rt_t *rt);
 c4p_status_t c4pi_round_add(c4p_rt_t *rt, const char *name, c4p_lb_fn_t fn, void *ctx);
 /* As c4p_lb_use(). */
 c4p_status_t c4pi_round_use(c4p_rt_t *rt, const char *names);
+void c4pi_round_look(c4p_rt_t *rt, c4p_lb_view_fn_t fn, void *ctx);
 void c4pi_round_hear(c4p_rt_t *rt, c4p_lb_round_fn_t fn, void *ctx);
 
 #endif

@@ -5,6 +5,8 @@ Arguments: the strategy ("own": a function of this program), then the runtime's 
 checks of balance hold however busy the machine is.
 """
 
+import json
+import os
 import sys
 import time
 
@@ -110,6 +112,13 @@ def main(args):
     else:
         check(imbalance(rounds[0]) > 1.5, f"not balanced at first: {imbalance(rounds[0]):.2f}")
         check(imbalance(rounds[-1]) < 1.25, f"balanced at last: {imbalance(rounds[-1]):.2f}")
+    record = os.environ.get("C4PY_BALANCE_RECORD")
+    if record:
+        with open(record, encoding="utf-8") as file:
+            lines = [json.loads(line) for line in file]
+        equal(len(lines), (p + free) * (steps - 1), "one for each rank and object and round")
+        places = {tuple(line["coords"]) for line in lines if "Cell#" in line.get("object", "")}
+        equal(places, {(float(i),) for i in range(count) if i % 5 != 4}, "the objects")
     if RULE == "own":
         view = views[0]
         equal((view.num_ranks, view.num_objects, view.num_coords), (p, free, 1), "the view")

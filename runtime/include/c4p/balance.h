@@ -102,6 +102,12 @@ C4P_API c4p_status_t c4p_lb_measure(c4p_rt_t *rt, bool on);
 /** Whether load balancing may move an element that lives here; at first it may. Travels with it. */
 C4P_API c4p_status_t c4p_set_movable(c4p_rt_t *rt, c4p_ref_t self, bool movable);
 
+/** Look at the view of each round before the strategy does, on rank 0; refs[num_objects] are the
+ * objects. For records of loads. NULL: no more. */
+typedef void (*c4p_lb_view_fn_t)(c4p_rt_t *rt, const c4p_lb_view_t *view, const c4p_ref_t *refs,
+                                 void *ctx);
+C4P_API c4p_status_t c4p_lb_on_view(c4p_rt_t *rt, c4p_lb_view_fn_t fn, void *ctx);
+
 /** A round as it was. */
 typedef struct c4p_lb_round {
     uint64_t number;
