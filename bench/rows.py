@@ -73,5 +73,6 @@ ROWS = (
         120,
     ),
     Row("allreduce", "remote.py", "allreduce of an int, 2 ranks", "r", 7),
+    Row("migrate", "remote.py", "move a small chare to the other rank", "r", 11),
     Row("pool_task", "pool.py", "pool task (fib without cut-off, 3 ranks)", "m", 150),
 )

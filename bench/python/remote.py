@@ -159,6 +159,25 @@ def arrays(peers):
                 measure(f"{kind}_{name}", peers, n, start, nbytes=nbytes, reps=reps)
 
 
+class Hopper(Chare):
+    """A small chare that moves to and fro."""
+
+    def __init__(self):
+        self.value = 1
+        self.left = 0
+
+    def hop(self, times, done):
+        self.left, self.done = times, done
+        self.migrate(1 - charm.myPe())
+
+    def migrated(self):
+        self.left -= 1
+        if self.left > 0:
+            self.migrate(1 - charm.myPe())
+        else:
+            self.done()
+
+
 def beside_mpi4py(peers, n):
     try:
         import mpi4py
@@ -185,6 +204,8 @@ def main(args):
     measure("remote_error", peers, n, lambda done: first.failing_calls(n, done))
     measure("remote_channel", peers, n, lambda done: peers.channels(n, done))
     measure("allreduce", peers, n, lambda done: peers.allreduces(n, done))
+    hopper = Chare(Hopper, onPE=0)
+    measure("migrate", peers, 2 * n, lambda done: hopper.hop(2 * n, done), yard_reps=n)
     if np is not None:
         arrays(peers)
     if wanted("entry_pingpong"):

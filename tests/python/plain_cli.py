@@ -64,10 +64,23 @@ def main(args):
     equal(len(parse(["prog", "+restart", "d"]).errors), 1, "+restart")
     equal(parse([]).args, [], "no words at all")
     for words, notes in (
-        (["+balancer", "GreedyLB"], ["'+balancer': accepted, but has no effect"]),
+        (["+pemap", "0-3"], ["'+pemap': accepted, but has no effect"]),
         (["++debug", "+LBPeriod", "1"], ["'++debug', '+LBPeriod': accepted, but have no effect"]),
         (["+isomalloc_sync"], ["'+isomalloc_sync': accepted, but has no effect"]),
-        (["+p4", "++quiet", "+LBOff", "+oneWthPerCore", "++local", "++mystery", "word"], []),
+        (
+            [
+                "+p4",
+                "++quiet",
+                "+LBOff",
+                "+balancer",
+                "GreedyLB",
+                "+oneWthPerCore",
+                "++local",
+                "++mystery",
+                "word",
+            ],
+            [],
+        ),
     ):
         equal(parse(["prog", *words]).notes, notes, "flags without effect")
 
