@@ -13,6 +13,7 @@
 #include "core/load.h"
 #include "lb/round.h"
 #include "svc/bcast.h"
+#include "svc/checkpoint.h"
 #include "svc/future.h"
 #include "svc/grow.h"
 #include "svc/handler.h"
@@ -70,6 +71,7 @@ c4pi_rt_new(c4pi_port_t *port, const c4p_opts_t *opts, c4p_rt_t **rt_out)
     c4pi_section_init(rt);
     c4pi_migrate_init(rt);
     c4pi_stall_init(rt);
+    c4pi_ckpt_init(rt);
     *rt_out = rt;
     return C4P_OK;
 }
@@ -78,7 +80,7 @@ c4p_status_t
 c4pi_rt_attach(c4p_rt_t *rt, c4pi_comm_t *comm)
 {
     rt->rank = comm->rank;
-    rt->num_ranks = comm->num_ranks;
+    rt->num_ranks = rt->num_creators = comm->num_ranks;
     c4p_status_t st = c4pi_flow_new(rt->port, &rt->msgs, comm, &rt->opts, &rt->flow);
     if (st != C4P_OK) {
         comm->ops->free_comm(comm);
@@ -132,6 +134,7 @@ c4pi_rt_free(c4p_rt_t *rt)
     c4pi_queue_fini(&rt->queue);
     for (c4p_msg_t *msg; (msg = c4pi_fifo_pop(&rt->before_start)) != NULL;)
         c4pi_msg_drop(msg);
+    c4pi_ckpt_free(rt);
     free_collections(rt);
     free_strangers(rt);
     c4pi_start_free(rt);

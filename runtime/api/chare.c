@@ -210,7 +210,7 @@ check_array(c4p_rt_t *rt, c4p_coll_t id, c4pi_coll_t **coll_out)
 {
     if (!rt || id == 0)
         return C4P_ERR_ARG;
-    if (c4pi_coll_creator(id) >= rt->num_ranks)
+    if (c4pi_coll_creator(id) >= rt->num_creators)
         return C4P_ERR_RANGE;
     if (rt->phase != C4PI_PHASE_ACTIVE)
         return C4P_ERR_STATE;

@@ -15,7 +15,7 @@ c4p_bcast(c4p_rt_t *rt, c4p_coll_t id, c4p_entry_t entry, c4p_msg_t *msg, c4p_bc
 {
     if (!rt || !msg || how > C4P_BCAST_GATHER || (how == C4P_BCAST_NO_REPLY) != (reply == 0))
         return C4P_ERR_ARG;
-    if (id == 0 || c4pi_coll_creator(id) >= rt->num_ranks ||
+    if (id == 0 || c4pi_coll_creator(id) >= rt->num_creators ||
         c4p_future_rank(reply) >= rt->num_ranks)
         return C4P_ERR_RANGE;
     if (rt->phase != C4PI_PHASE_ACTIVE)
@@ -39,8 +39,8 @@ c4p_bcast(c4p_rt_t *rt, c4p_coll_t id, c4p_entry_t entry, c4p_msg_t *msg, c4p_bc
     return C4P_OK;
 }
 
-static c4p_status_t
-check_target(const c4p_rt_t *rt, const c4p_target_t *target)
+c4p_status_t
+c4pi_check_target(const c4p_rt_t *rt, const c4p_target_t *target)
 {
     switch (target->kind) {
     case C4P_TARGET_NONE:
@@ -55,7 +55,7 @@ check_target(const c4p_rt_t *rt, const c4p_target_t *target)
     }
         /* fall through */
     case C4P_TARGET_BROADCAST:
-        return target->ref.coll && c4pi_coll_creator(target->ref.coll) < rt->num_ranks
+        return target->ref.coll && c4pi_coll_creator(target->ref.coll) < rt->num_creators
                    ? C4P_OK
                    : C4P_ERR_RANGE;
     case C4P_TARGET_HANDLER:
@@ -76,7 +76,7 @@ c4pi_check_contribution(c4p_rt_t *rt, const c4p_reduce_t *how, const void *data,
         return C4P_ERR_STATE;
     c4p_status_t st = c4pi_accum_check(how, data, len);
     if (st == C4P_OK)
-        st = check_target(rt, target);
+        st = c4pi_check_target(rt, target);
     if (st == C4P_OK && how->op == C4P_OP_CUSTOM &&
         !c4pi_registry_named(rt->registry, C4PI_REDUCERS, how->custom))
         st = C4P_ERR_NOT_FOUND;
@@ -121,7 +121,7 @@ c4p_detect_quiescence(c4p_rt_t *rt, const c4p_target_t *target)
         return C4P_ERR_ARG;
     if (rt->phase != C4PI_PHASE_ACTIVE)
         return C4P_ERR_STATE;
-    c4p_status_t st = check_target(rt, target);
+    c4p_status_t st = c4pi_check_target(rt, target);
     if (st == C4P_OK)
         c4pi_wave_request(rt, target);
     return st;

@@ -5,6 +5,8 @@
 
 #include <c4p/collective.h>
 
+/* Can something be brought there? */
+c4p_status_t c4pi_check_target(const c4p_rt_t *rt, const c4p_target_t *target);
 /* Everything about a contribution but who contributes to what; the status to be refused with. */
 c4p_status_t c4pi_check_contribution(c4p_rt_t *rt, const c4p_reduce_t *how, const void *data,
                                      size_t len, const c4p_target_t *target);

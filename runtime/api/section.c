@@ -11,7 +11,7 @@ check_member(c4p_rt_t *rt, c4p_ref_t ref)
 {
     const c4pi_coll_t *coll = c4pi_coll_find(rt, ref.coll);
     if (!coll)
-        return ref.coll && c4pi_coll_creator(ref.coll) < rt->num_ranks ? C4P_OK : C4P_ERR_RANGE;
+        return ref.coll && c4pi_coll_creator(ref.coll) < rt->num_creators ? C4P_OK : C4P_ERR_RANGE;
     if (coll->kind == C4P_KIND_SECTION)
         return C4P_ERR_ARG;
     return c4pi_coll_lacks(coll, ref.key) ? C4P_ERR_RANGE : C4P_OK;
@@ -48,7 +48,7 @@ c4p_section_contribute(c4p_rt_t *rt, c4p_coll_t section, c4p_ref_t self, const c
     c4p_status_t st = c4pi_check_contribution(rt, how, data, len, target);
     if (st != C4P_OK)
         return st;
-    if (!section || c4pi_coll_creator(section) >= rt->num_ranks)
+    if (!section || c4pi_coll_creator(section) >= rt->num_creators)
         return C4P_ERR_RANGE;
     c4pi_coll_t *coll = c4pi_coll_find(rt, section);
     if (coll && !coll->section)

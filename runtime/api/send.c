@@ -26,7 +26,7 @@ check(c4p_rt_t *rt, c4p_ref_t to, c4p_entry_t entry, c4pi_coll_t **coll_out)
         return C4P_ERR_STATE;
     c4pi_coll_t *coll = *coll_out = c4pi_coll_find(rt, to.coll);
     if (!coll)
-        return to.coll && c4pi_coll_creator(to.coll) < rt->num_ranks ? C4P_OK : C4P_ERR_RANGE;
+        return to.coll && c4pi_coll_creator(to.coll) < rt->num_creators ? C4P_OK : C4P_ERR_RANGE;
     if (entry >= coll->type->num_entries)
         return C4P_ERR_NOT_FOUND;
     if (coll->guarded && (to.key.w[0] >= coll->unguarded_below || to.key.w[1]))

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* port.h: the runtime's door to the world, but for messages: time, randomness, memory, log, dying.
+/* port.h: the runtime's door to the world, but for messages: time, randomness, memory, files, log,
+ * dying.
  * Two back ends: port_real.c (libc) and the simulator's. Nothing outside a port calls the libc
  * functions it wraps. One port belongs to one runtime and its thread. The two hottest calls, time
  * and small memory, are reached without knowing the back end. */
@@ -9,6 +10,8 @@
 #include <stdarg.h>
 
 #include <c4p/runtime.h>
+
+#include "base/files.h"
 
 typedef struct c4pi_port c4pi_port_t;
 
@@ -32,6 +35,7 @@ typedef struct c4pi_port_ops {
     const char *(*getenv)(c4pi_port_t *port, const char *name);
     void (*die)(c4pi_port_t *port, int exit_status); /* end this process at once; does not return */
     void (*free_port)(c4pi_port_t *port);
+    const c4pi_file_ops_t *files;
 } c4pi_port_ops_t;
 
 /* Private but for back ends, which embed it as their first member. */

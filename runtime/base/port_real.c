@@ -283,6 +283,7 @@ static const c4pi_port_ops_t real_ops = {
     .getenv = real_getenv,
     .die = real_die,
     .free_port = real_free_port,
+    .files = &c4pi_real_files,
 };
 
 c4p_status_t

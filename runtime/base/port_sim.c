@@ -172,6 +172,7 @@ c4pi_simworld_fini(c4pi_simworld_t *world)
         port = next;
     }
     free(world->log);
+    c4pi_simdisk_fini(&world->disk);
     c4pi_tape_fini(&world->tape);
     *world = (c4pi_simworld_t){.dead_rank = -1};
 }
@@ -338,6 +339,7 @@ static const c4pi_port_ops_t sim_ops = {
     .getenv = sim_getenv,
     .die = sim_die,
     .free_port = sim_free_port,
+    .files = &c4pi_sim_files,
 };
 
 c4pi_port_t *

@@ -9,6 +9,7 @@
 #include <setjmp.h>
 
 #include "base/port.h"
+#include "base/port_sim_files.h"
 
 /* ---- the tape: every choice of a run, byte by byte. Byte 0 is always the boring choice. -------- */
 
@@ -57,6 +58,7 @@ typedef struct c4pi_simworld {
     bool dead;
     int exit_status, dead_rank;
     jmp_buf *landing;
+    c4pi_simdisk_t disk;
 } c4pi_simworld_t;
 
 /* The tape is set up by the caller afterwards (c4pi_tape_from_...); until then it is the all-boring

@@ -32,7 +32,7 @@ c4pi_coll_new(c4p_rt_t *rt, const c4pi_coll_t *proto, c4pi_coll_t **coll_out)
         return C4P_ERR_NOMEM;
     *coll = *proto;
     coll->rt = rt;
-    coll->root = c4pi_coll_creator(coll->id);
+    coll->root = c4pi_coll_root(rt, coll->id);
     coll->args = NULL;
     coll->vec = NULL;
     coll->count = coll->vec_cap = coll->removals = 0;

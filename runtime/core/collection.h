@@ -111,7 +111,7 @@ struct c4pi_coll {
     bool guarded; /* a send by index looks closer, see c4pi_coll_guard() */
     c4pi_type_t *type;
     uint64_t unguarded_below;
-    int root;                      /* its creator: numbers broadcasts, closes reductions */
+    int root;                      /* see c4pi_coll_root(): numbers broadcasts, closes reductions */
     const c4pi_tree_links_t *tree; /* NULL: the tree of all ranks below the root */
     const char *label;             /* in reports; NULL: the type's name */
     int ndims;
@@ -120,6 +120,7 @@ struct c4pi_coll {
     c4p_map_t map;
     uint64_t map_arg;
     uint32_t tag;        /* of the language layer */
+    bool restored;       /* comes from a checkpoint: its elements follow one by one */
     bool at_sync;        /* its elements take part in synchronization points */
     int chare_rank;      /* single chares: where */
     uint64_t num_static; /* elements made with it */
@@ -191,6 +192,15 @@ static inline int
 c4pi_coll_creator(c4p_coll_t id)
 {
     return (int)(id >> 40);
+}
+
+/* The rank that numbers its broadcasts and closes its reductions: its creator, or who stands for
+ * that after a restart on fewer ranks. */
+static inline int
+c4pi_coll_root(const c4p_rt_t *rt, c4p_coll_t id)
+{
+    int creator = c4pi_coll_creator(id);
+    return creator < rt->num_ranks ? creator : creator % rt->num_ranks;
 }
 
 /* The slow part of c4pi_coll_find(). */

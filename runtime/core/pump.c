@@ -37,7 +37,7 @@ uint32_t
 c4pi_pump_turn(c4p_rt_t *rt, uint32_t max_msgs)
 {
     uint32_t did = (uint32_t)c4pi_flow_poll(rt->flow, POLL_BATCH);
-    if (c4pi_timers_next(rt) != UINT64_MAX)
+    if (c4pi_timers_next(rt) != UINT64_MAX && !rt->frozen)
         did += c4pi_timers_fire(rt);
     c4pi_flow_set_busy(rt->flow, did != 0 || c4pi_queue_count(&rt->queue) != 0);
     if (!rt->gate_closed || rt->phase >= C4PI_PHASE_EXITING) {
@@ -64,7 +64,7 @@ c4pi_pump_turn(c4p_rt_t *rt, uint32_t max_msgs)
 static void
 look_at_clock(c4p_rt_t *rt, uint64_t now)
 {
-    if (now - rt->last_tick_ns < tick_ns)
+    if (now - rt->last_tick_ns < tick_ns || rt->frozen)
         return;
     rt->last_tick_ns = now;
     if (rt->hooks.tick && !rt->hooks.tick(rt, rt->hooks.ctx))

@@ -53,8 +53,11 @@ struct c4p_rt {
     c4pi_flow_t *flow;
     c4p_opts_t opts;
     int rank, num_ranks;
+    int num_creators; /* a collection's creator is below this: after a restart on fewer ranks more
+                       */
     c4pi_phase_t phase;
     bool gate_closed;
+    bool frozen;       /* a checkpoint is written: nothing of the user's runs, timers neither */
     bool stop;         /* leave the scheduler loop at the next turn */
     bool in_scheduler; /* a scheduler call is on the stack */
 
@@ -113,6 +116,7 @@ struct c4p_rt {
     struct c4pi_round *round;
     c4pi_starter_t *starter;
     struct stall_state *stall; /* a stall report is being collected */
+    struct c4pi_ckpt *ckpt;    /* NULL: there was neither checkpoint nor restart */
     c4p_hooks_t hooks;
     c4pi_chaos_t chaos;
 

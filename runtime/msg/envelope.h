@@ -44,8 +44,11 @@
     X(SYNC, 1)          /* synchronization points: hints, waves, going on */                       \
     X(BALANCE, 1)       /* rounds of load balancing */                                             \
     X(FUTURE, 1)        /* a value for a future */                                                 \
+    X(CKPT_ASK, 1)      /* to rank 0: write a checkpoint */                                        \
+    X(RESTORE, 1)       /* an element or section of a checkpoint, to its home */                   \
     X(QD_ASK, 1)        /* to rank 0: tell me about quiescence */                                  \
     X(WAVE, 0)          /* counting waves of quiescence and stall detection, down and up */        \
+    X(CHECKPOINT, 0)    /* rounds of checkpoint and restart, down and up */                        \
     X(CREDIT, 0)        /* flow control: bytes taken so far */                                     \
     X(EXIT_ASK, 0)      /* to rank 0: please end the job */                                        \
     X(EXIT, 0)          /* down: the job ends; up: drained */                                      \

@@ -189,7 +189,7 @@ on_up(c4p_rt_t *rt, c4p_msg_t *msg)
 void
 c4pi_bcast_send(c4p_rt_t *rt, c4p_msg_t *msg)
 {
-    int root = c4pi_coll_creator(msg->env.coll);
+    int root = c4pi_coll_root(rt, msg->env.coll);
     msg->env.kind = C4PI_BCAST_UP;
     c4pi_send_to(rt, root, root == rt->rank ? msg : c4pi_msg_as_bytes(rt, msg));
 }

@@ -45,6 +45,19 @@ c4pi_futures_free(c4p_rt_t *rt)
     rt->futures = NULL;
 }
 
+uint64_t
+c4pi_futures_next(const c4p_rt_t *rt)
+{
+    return rt->futures->next;
+}
+
+void
+c4pi_futures_skip(c4p_rt_t *rt, uint64_t next)
+{
+    if (rt->futures->next < (next & serial_mask))
+        rt->futures->next = next & serial_mask;
+}
+
 c4p_status_t
 c4p_future_new(c4p_rt_t *rt, uint64_t num_values, c4p_future_fn_t fn, void *ctx,
                c4p_future_t *future_out)

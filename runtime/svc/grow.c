@@ -42,6 +42,15 @@ c4pi_grow_set_dynamic(c4pi_coll_t *coll)
 }
 
 void
+c4pi_grow_restored(c4pi_coll_t *coll, uint64_t count, bool known, bool dynamic)
+{
+    coll->grow->dynamic = dynamic || count != coll->num_static;
+    coll->grow->inserted = count;
+    if (known)
+        c4pi_reduce_open(coll, count);
+}
+
+void
 c4pi_grow_free(c4pi_coll_t *coll)
 {
     c4pi_free(coll->rt->port, coll->grow, sizeof *coll->grow);
@@ -126,10 +135,11 @@ c4pi_grow_make(c4p_rt_t *rt, const c4pi_coll_t *proto, c4p_msg_t *args, c4p_futu
     }
     coll->grow->dynamic = coll->kind == C4P_KIND_ARRAY && !coll->dense;
     coll->args = args;
-    add_static_elements(coll);
+    if (!coll->restored)
+        add_static_elements(coll);
     if (created)
         c4pi_await_creation(coll, created);
-    if (rt->rank == coll->root && (coll->kind != C4P_KIND_ARRAY || coll->dense))
+    if (rt->rank == coll->root && !coll->restored && (coll->kind != C4P_KIND_ARRAY || coll->dense))
         c4pi_reduce_open(coll, coll->num_static);
     *coll_out = coll;
     return C4P_OK;
@@ -342,7 +352,7 @@ on_new(c4p_rt_t *rt, c4p_msg_t *msg)
     c4pi_coll_t proto;
     c4p_pup_t p;
     c4p_future_t created;
-    announce(rt, c4pi_coll_creator(msg->env.coll), msg);
+    announce(rt, c4pi_coll_root(rt, msg->env.coll), msg);
     (void)unpack_descriptor(rt, msg, &p, &proto, &created);
     if (proto.map)
         c4pi_enqueue(rt, msg);
@@ -756,7 +766,7 @@ c4pi_grow_done(c4p_rt_t *rt, c4p_coll_t id)
     msg->env.kind = C4PI_DONE_INSERT;
     msg->env.coll = id;
     msg->env.entry = DONE_ASK;
-    c4pi_send_to(rt, c4pi_coll_creator(id), msg);
+    c4pi_send_to(rt, c4pi_coll_root(rt, id), msg);
 }
 
 /* ---- deletion --------------------------------------------------------------------------------- */

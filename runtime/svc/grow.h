@@ -37,6 +37,9 @@ bool c4pi_grow_dynamic(const c4pi_coll_t *coll);
 /* Root: now it is, or is about to be. */
 void c4pi_grow_set_dynamic(c4pi_coll_t *coll);
 
+/* Root, after a restart: its elements are all there, so many. known: their reductions are open. */
+void c4pi_grow_restored(c4pi_coll_t *coll, uint64_t count, bool known, bool dynamic);
+
 void c4pi_grow_free(c4pi_coll_t *coll);
 
 /* Delete a local element now: its death is a token of the reduction it owes, its home is told. */

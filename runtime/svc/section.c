@@ -216,7 +216,7 @@ away_new(c4p_rt_t *rt, c4p_coll_t section, c4p_ref_t self)
     ask->env.key = self.key;
     ask->env.reference = self.coll;
     ask->env.source = (uint32_t)rt->rank & 0xffffff;
-    c4pi_send_to(rt, c4pi_coll_creator(section), ask);
+    c4pi_send_to(rt, c4pi_coll_root(rt, section), ask);
     return away_find(rt, section, self);
 }
 
@@ -424,10 +424,9 @@ settle(c4p_rt_t *rt, c4p_coll_t id, const section_head_t *head, const uint8_t *p
     return section;
 }
 
-c4p_coll_t
-c4pi_section_create(c4p_rt_t *rt, c4pi_type_t *type, const c4p_ref_t *members, size_t n)
+static void
+create(c4p_rt_t *rt, c4p_coll_t id, const c4pi_type_t *type, const c4p_ref_t *members, size_t n)
 {
-    c4p_coll_t id = c4pi_coll_id(rt->rank, rt->next_coll++);
     c4p_ref_t *refs = need(rt, n * sizeof *refs);
     int *ranks = need(rt, n * sizeof *ranks);
     ref_table_t all;
@@ -446,7 +445,49 @@ c4pi_section_create(c4p_rt_t *rt, c4pi_type_t *type, const c4p_ref_t *members, s
     section->asked = n;
     section->all = all;
     c4pi_msg_drop(parts);
+}
+
+c4p_coll_t
+c4pi_section_create(c4p_rt_t *rt, c4pi_type_t *type, const c4p_ref_t *members, size_t n)
+{
+    c4p_coll_t id = c4pi_coll_id(rt->rank, rt->next_coll++);
+    create(rt, id, type, members, n);
     return id;
+}
+
+void
+c4pi_section_put(const c4pi_coll_t *coll, c4p_pup_t *p)
+{
+    const c4pi_section_t *section = coll->section;
+    c4p_put_u32(p, coll->type->id);
+    c4p_put_u64(p, section->num_members);
+    for (uint64_t i = 0; i < section->num_members; i++) {
+        c4p_put_u64(p, section->everyone[i].coll);
+        c4p_put_u64(p, section->everyone[i].key.w[0]);
+        c4p_put_u64(p, section->everyone[i].key.w[1]);
+    }
+}
+
+c4p_status_t
+c4pi_section_restore(c4p_rt_t *rt, c4p_coll_t id, c4p_pup_t *p)
+{
+    const c4pi_type_t *type = c4pi_registry_type(rt->registry, c4p_get_u32(p));
+    uint64_t n = c4p_get_u64(p);
+    if (!type || c4pi_pup_left(p) % 24 || c4pi_pup_left(p) / 24 != n || c4pi_coll_find(rt, id))
+        return C4P_ERR_DATA;
+    c4p_ref_t *members = need(rt, n * sizeof *members);
+    c4p_status_t st = C4P_OK;
+    for (uint64_t i = 0; i < n; i++) {
+        members[i].coll = c4p_get_u64(p);
+        members[i].key.w[0] = c4p_get_u64(p);
+        members[i].key.w[1] = c4p_get_u64(p);
+        if (!c4pi_coll_find(rt, members[i].coll))
+            st = C4P_ERR_DATA;
+    }
+    if (st == C4P_OK)
+        create(rt, id, type, members, n);
+    c4pi_free(rt->port, members, n ? n * sizeof *members : 1);
+    return st;
 }
 
 static void

@@ -17,6 +17,7 @@
 #include <c4p/section.h>
 
 #include "core/collection.h"
+#include "msg/pup.h"
 
 void c4pi_section_init(c4p_rt_t *rt);
 void c4pi_section_fini(c4p_rt_t *rt);
@@ -24,6 +25,11 @@ void c4pi_section_free(c4pi_coll_t *coll); /* what coll->section points to; NULL
 
 /* Make it and tell the ranks of the members. Arguments are checked. Dies when out of memory. */
 c4p_coll_t c4pi_section_create(c4p_rt_t *rt, c4pi_type_t *type, const c4p_ref_t *members, size_t n);
+
+/* For a checkpoint, at its root: what it is; and make it again, on the rank that is its root now.
+ * C4P_ERR_DATA if these bytes are none. */
+void c4pi_section_put(const c4pi_coll_t *coll, c4p_pup_t *p);
+c4p_status_t c4pi_section_restore(c4p_rt_t *rt, c4p_coll_t id, c4p_pup_t *p);
 
 /* Records for the members that are duties of this rank. */
 void c4pi_section_add_members(c4pi_coll_t *coll);

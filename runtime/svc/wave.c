@@ -5,6 +5,7 @@
 
 #include "core/pump.h"
 #include "core/route.h"
+#include "svc/checkpoint.h"
 #include "svc/reduce.h"
 #include "svc/stall.h"
 
@@ -20,6 +21,7 @@ typedef struct sums {
 typedef struct request {
     struct request *next;
     c4p_target_t target;
+    void (*fn)(c4p_rt_t *rt, uint64_t created); /* instead of a target */
     bool fresh; /* came after the first of the present pair of waves began */
 } request_t;
 
@@ -95,7 +97,7 @@ static uint64_t
 count_to_come(c4p_rt_t *rt)
 {
     bool outside = rt->hooks.outside && rt->hooks.outside(rt, rt->hooks.ctx);
-    return c4pi_timers_pending(rt) + rt->waves->exit_asked + outside;
+    return c4pi_timers_pending(rt) + rt->waves->exit_asked + outside + c4pi_ckpt_busy(rt);
 }
 
 /* Answer if the children have and this rank has no work. */
@@ -147,14 +149,21 @@ on_wave(c4p_rt_t *rt, c4p_msg_t *msg)
 
 /* ---- rank 0 decides --------------------------------------------------------------------------- */
 
+/* May this one be told? A checkpoint that was asked for is part of the work; only it may go on. */
+static bool
+is_due(c4p_rt_t *rt, const request_t *request)
+{
+    return !request->fresh && (request->fn || !c4pi_ckpt_pending(rt));
+}
+
 static void
-tell_requests(c4p_rt_t *rt)
+tell_requests(c4p_rt_t *rt, uint64_t created)
 {
     c4pi_waves_t *w = rt->waves;
     request_t **at = &w->requests, *due = NULL, **due_end = &due;
     while (*at) {
         request_t *request = *at;
-        if (request->fresh) {
+        if (!is_due(rt, request)) {
             at = &request->next;
             continue;
         }
@@ -166,7 +175,10 @@ tell_requests(c4p_rt_t *rt)
     while (due) {
         request_t *request = due;
         due = request->next;
-        c4pi_target_deliver(rt, &request->target, NULL);
+        if (!request->fn)
+            c4pi_target_deliver(rt, &request->target, NULL);
+        else
+            request->fn(rt, created);
         c4pi_free(rt->port, request, sizeof *request);
     }
 }
@@ -233,9 +245,9 @@ decided(c4p_rt_t *rt, const sums_t *sum)
     }
     bool asked = false;
     for (request_t *request = w->requests; request; request = request->next)
-        asked |= !request->fresh;
+        asked |= is_due(rt, request);
     if (asked) {
-        tell_requests(rt);
+        tell_requests(rt, sum->created);
         return;
     }
     judge(rt, sum);
@@ -322,22 +334,36 @@ c4pi_waves_idle(c4p_rt_t *rt, uint64_t now)
 
 /* ---- quiescence ------------------------------------------------------------------------------- */
 
-static void
-on_ask(c4p_rt_t *rt, c4p_msg_t *msg)
+static request_t *
+add_request(c4p_rt_t *rt)
 {
-    request_t *request = c4pi_alloc(rt->port, sizeof *request);
-    if (!request || msg->env.len != sizeof request->target)
-        c4pi_die(rt, request ? C4P_ERR_DATA : C4P_ERR_NOMEM, "a request for quiescence is lost");
-    memcpy(&request->target, c4pi_msg_payload(msg), sizeof request->target);
+    request_t *request = c4pi_calloc(rt->port, sizeof *request);
+    if (!request)
+        c4pi_die(rt, C4P_ERR_NOMEM, "a request for quiescence is lost");
     request->fresh = true;
-    request->next = NULL;
     request_t **at = &rt->waves->requests;
     while (*at)
         at = &(*at)->next;
     *at = request;
     rt->waves->next_ns = 0;
+    return request;
+}
+
+static void
+on_ask(c4p_rt_t *rt, c4p_msg_t *msg)
+{
+    request_t *request = add_request(rt);
+    if (msg->env.len != sizeof request->target)
+        c4pi_die(rt, C4P_ERR_DATA, "a request for quiescence is lost");
+    memcpy(&request->target, c4pi_msg_payload(msg), sizeof request->target);
     c4pi_msg_drop(msg);
     c4pi_count_processed(rt);
+}
+
+void
+c4pi_wave_call(c4p_rt_t *rt, void (*fn)(c4p_rt_t *rt, uint64_t created))
+{
+    add_request(rt)->fn = fn;
 }
 
 void

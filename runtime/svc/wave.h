@@ -21,6 +21,9 @@ void c4pi_waves_free(c4p_rt_t *rt);
 /* Tell `target` at the next quiescence. */
 void c4pi_wave_request(c4p_rt_t *rt, const c4p_target_t *target);
 
+/* Rank 0: call fn at the next quiescence, with how much work had been created in all. */
+void c4pi_wave_call(c4p_rt_t *rt, void (*fn)(c4p_rt_t *rt, uint64_t created));
+
 /* Ask rank 0 to end the job. */
 void c4pi_exit_ask(c4p_rt_t *rt, int code);
 

@@ -5,6 +5,7 @@
 
 #include <c4p/balance.h>
 #include <c4p/chare.h>
+#include <c4p/checkpoint.h>
 #include <c4p/collective.h>
 #include <c4p/future.h>
 #include <c4p/msg.h>

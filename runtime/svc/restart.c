@@ -1,0 +1,506 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* restart.c: see checkpoint.h. */
+#include <stdio.h>
+#include <string.h>
+
+#include "core/dispatch.h"
+#include "core/route.h"
+#include "svc/bcast.h"
+#include "svc/checkpoint.h"
+#include "svc/future.h"
+#include "svc/grow.h"
+#include "svc/reduce.h"
+#include "svc/section.h"
+#include "svc/sync.h"
+#include "svc/wave.h"
+
+/* What is sent to where it belongs, one after the other. */
+enum { SPREAD_ELEMENTS, SPREAD_MAPPED, SPREAD_SECTIONS, NUM_SPREADS };
+/* In env.entry of RESTORE. */
+enum { IS_ELEMENT, IS_SECTION, IS_COUNT };
+
+/* ---- reading ---------------------------------------------------------------------------------- */
+
+/* Rank 0: the manifest, for all. */
+static c4p_status_t
+read_manifest(c4p_rt_t *rt, const char *dir, c4pi_setfile_t *seg, char *why, size_t size)
+{
+    char path[C4PI_PATH_MAX];
+    c4pi_body_t body = {0};
+    c4pi_manifest_path(dir, false, path, sizeof path);
+    c4p_status_t st = c4pi_setfile_load(rt->port, path, seg, why, size);
+    if (st != C4P_OK)
+        return st;
+    if (seg->count == 1)
+        c4pi_setfile_body(seg, 0, &body);
+    if (seg->head.kind == C4PI_SETFILE_MANIFEST && body.sort == C4PI_BODY_MANIFEST)
+        return C4P_OK;
+    snprintf(why, size, "%s: is no manifest", path);
+    c4pi_setfile_unload(seg);
+    return C4P_ERR_DATA;
+}
+
+void
+c4pi_restart_begin(c4p_rt_t *rt, const char *dir)
+{
+    c4pi_ckpt_t *ckpt = c4pi_ckpt_need(rt);
+    char why[C4PI_WHY_MAX] = "";
+    c4pi_setfile_t seg = {0};
+    c4pi_body_t body = {0};
+    c4p_pup_t p;
+    ckpt->restarting = true;
+    if (rt->rank != 0)
+        return;
+    c4p_status_t st = read_manifest(rt, dir, &seg, why, sizeof why);
+    if (st == C4P_OK)
+        c4pi_setfile_body(&seg, 0, &body);
+    c4pi_pup_pack_init(&p, &rt->msgs);
+    c4p_put_u32(&p, (uint32_t)st);
+    c4p_put_blob(&p, why, st == C4P_OK ? 0 : strlen(why));
+    c4p_put_blob(&p, dir, strlen(dir) + 1);
+    c4p_put_u64(&p, seg.head.generation);
+    c4p_put_u32(&p, seg.head.num_ranks);
+    c4p_put_blob(&p, body.data, (size_t)body.len);
+    c4pi_setfile_unload(&seg);
+    c4pi_round_begin(rt, C4PI_ORDER_LOAD, &p);
+}
+
+static bool
+body_is_sound(const c4pi_manifest_t *m, const c4pi_body_t *body)
+{
+    if (body->sort == C4PI_BODY_SECTION)
+        return body->coll && (uint32_t)c4pi_coll_creator(body->coll) < m->num_creators;
+    const c4pi_coll_desc_t *desc =
+        body->sort == C4PI_BODY_ELEMENT ? c4pi_manifest_find(m, body->coll) : NULL;
+    if (!desc || body->len < 6)
+        return false;
+    uint64_t limit = desc->kind == C4P_KIND_GROUP ? (uint64_t)m->num_ranks : 1;
+    return desc->kind == C4P_KIND_ARRAY || (body->key.w[0] < limit && !body->key.w[1]);
+}
+
+/* One file: what it must be by the manifest, and that each body has its place. */
+static c4p_status_t
+load_file(c4p_rt_t *rt, int rank, c4pi_setfile_t *seg, char *why, size_t size)
+{
+    const c4pi_manifest_t *m = &rt->ckpt->manifest;
+    const c4pi_setfile_sum_t *want = &m->files[rank];
+    char path[C4PI_PATH_MAX];
+    c4pi_setfile_path(rt->ckpt->dir, m->generation, rank, path, sizeof path);
+    c4p_status_t st = c4pi_setfile_load(rt->port, path, seg, why, size);
+    if (st != C4P_OK)
+        return st;
+    if (seg->head.kind != C4PI_SETFILE_ELEMENTS || (int)seg->head.rank != rank ||
+        (int)seg->head.num_ranks != m->num_ranks || seg->head.generation != m->generation ||
+        seg->len != want->len || seg->crc != want->crc || seg->count != want->count) {
+        snprintf(why, size, "%s: is not the file of the set that the manifest means", path);
+        return C4P_ERR_DATA;
+    }
+    for (uint64_t i = 0; i < seg->count; i++) {
+        c4pi_body_t body;
+        c4pi_setfile_body(seg, i, &body);
+        if (!body_is_sound(m, &body)) {
+            snprintf(why, size, "%s: its body %llu makes no sense", path, (unsigned long long)i);
+            return C4P_ERR_DATA;
+        }
+    }
+    return C4P_OK;
+}
+
+/* Every num_ranks-th file is this rank's to read. */
+static c4p_status_t
+load_share(c4p_rt_t *rt, char *why, size_t size)
+{
+    c4pi_ckpt_t *ckpt = rt->ckpt;
+    int share = (ckpt->manifest.num_ranks - rt->rank + rt->num_ranks - 1) / rt->num_ranks;
+    c4p_status_t st = C4P_OK;
+    if (share <= 0)
+        return C4P_OK;
+    ckpt->files = c4pi_calloc(rt->port, (size_t)share * sizeof *ckpt->files);
+    if (!ckpt->files) {
+        snprintf(why, size, "no memory to read the checkpoint");
+        return C4P_ERR_NOMEM;
+    }
+    ckpt->num_files = share;
+    for (int i = 0; st == C4P_OK && i < share; i++)
+        st = load_file(rt, rt->rank + i * rt->num_ranks, &ckpt->files[i], why, size);
+    return st;
+}
+
+static c4p_status_t
+take_manifest(c4p_rt_t *rt, c4p_pup_t *order, char *why, size_t size)
+{
+    c4pi_ckpt_t *ckpt = rt->ckpt;
+    c4pi_setfile_head_t head = {.generation = c4p_get_u64(order)};
+    char path[C4PI_PATH_MAX], reason[240];
+    size_t len;
+    head.num_ranks = c4p_get_u32(order);
+    const void *bytes = c4p_get_blob(order, &len);
+    ckpt->manifest_bytes = c4pi_msg_or_die(rt, len);
+    if (len)
+        memcpy(c4pi_msg_payload(ckpt->manifest_bytes), bytes, len);
+    c4p_status_t st = c4pi_manifest_parse(rt, &head, c4pi_msg_payload(ckpt->manifest_bytes), len,
+                                          &ckpt->manifest, reason, sizeof reason);
+    if (st != C4P_OK) {
+        c4pi_manifest_path(ckpt->dir, false, path, sizeof path);
+        snprintf(why, size, "%s: %s", path, reason);
+    }
+    return st;
+}
+
+void
+c4pi_restart_load(c4p_rt_t *rt, c4p_pup_t *order, c4pi_outcome_t *outcome)
+{
+    c4pi_ckpt_t *ckpt = rt->ckpt;
+    char why[C4PI_WHY_MAX] = "";
+    size_t len;
+    c4p_status_t st = (c4p_status_t)c4p_get_u32(order);
+    const char *text = c4p_get_blob(order, &len);
+    snprintf(why, sizeof why, "%.*s", (int)len, text ? text : "");
+    const char *dir = c4p_get_blob(order, &len);
+    snprintf(ckpt->dir, sizeof ckpt->dir, "%s", dir ? dir : "");
+    ckpt->restarting = true;
+    if (st == C4P_OK)
+        st = take_manifest(rt, order, why, sizeof why);
+    if (st == C4P_OK)
+        st = load_share(rt, why, sizeof why);
+    if (st != C4P_OK)
+        c4pi_outcome_fail(rt, outcome, st, "%s", why);
+}
+
+/* ---- making the collections ------------------------------------------------------------------- */
+
+static void
+make_coll(c4p_rt_t *rt, const c4pi_coll_desc_t *desc)
+{
+    c4pi_coll_t *coll;
+    c4pi_coll_t proto = {.id = desc->id,
+                         .kind = desc->kind,
+                         .type = c4pi_registry_type(rt->registry, desc->type),
+                         .ndims = desc->ndims,
+                         .dense = desc->dense,
+                         .map = desc->map,
+                         .map_arg = desc->map_arg,
+                         .tag = desc->tag,
+                         .at_sync = desc->at_sync,
+                         .chare_rank = desc->chare_rank % rt->num_ranks,
+                         .restored = true};
+    memcpy(proto.dims, desc->dims, sizeof proto.dims);
+    if (desc->kind == C4P_KIND_GROUP)
+        proto.dims[0] = rt->num_ranks;
+    if (c4pi_grow_make(rt, &proto, NULL, 0, &coll) != C4P_OK)
+        c4pi_die(rt, C4P_ERR_NOMEM, "no memory for a collection of %s",
+                 c4pi_type_shown(proto.type));
+}
+
+void
+c4pi_restart_make(c4p_rt_t *rt, c4p_pup_t *order, c4pi_outcome_t *outcome)
+{
+    c4pi_ckpt_t *ckpt = rt->ckpt;
+    const c4pi_manifest_t *m = &ckpt->manifest;
+    (void)order;
+    if (m->num_creators > (uint32_t)rt->num_creators)
+        rt->num_creators = (int)m->num_creators;
+    if (m->next_coll > rt->next_coll)
+        rt->next_coll = m->next_coll;
+    c4pi_futures_skip(rt, m->next_future);
+    for (uint64_t i = 0; i < m->num_colls; i++)
+        make_coll(rt, &m->colls[i]);
+    if (!ckpt->hooks.unpack)
+        return;
+    c4p_pup_t p;
+    c4pi_pup_unpack_init(&p, m->language, m->language_len);
+    c4p_status_t st = ckpt->hooks.unpack(rt, &p, ckpt->hooks.ctx);
+    if (st != C4P_OK || (st = c4p_pup_status(&p)) != C4P_OK)
+        c4pi_outcome_fail(rt, outcome, st, "%s/manifest: %s", ckpt->dir,
+                          p.why[0] ? p.why : c4p_strerror(st));
+    c4pi_pup_fini(&p);
+}
+
+/* ---- sending ---------------------------------------------------------------------------------- */
+
+static void
+send_body(c4p_rt_t *rt, int rank, const c4pi_body_t *body, c4p_key_t key, uint16_t entry)
+{
+    c4p_msg_t *msg = c4pi_msg_or_die(rt, (size_t)body->len);
+    memcpy(c4pi_msg_payload(msg), body->data, (size_t)body->len);
+    msg->env.kind = C4PI_RESTORE;
+    msg->env.entry = entry;
+    msg->env.coll = body->coll;
+    msg->env.key = key;
+    msg->env.source = (uint32_t)rt->rank & 0xffffff;
+    c4pi_send_to(rt, rank, msg);
+}
+
+/* On another number of ranks there is no telling which state is whose. */
+static void
+send_group(c4p_rt_t *rt, const c4pi_coll_t *coll, const c4pi_body_t *body)
+{
+    int former = rt->ckpt->manifest.num_ranks;
+    if (former == rt->num_ranks) {
+        send_body(rt, (int)body->key.w[0], body, body->key, IS_ELEMENT);
+        return;
+    }
+    if (body->key.w[0] != 0)
+        return;
+    c4pi_log(rt->port, C4P_LOG_WARN,
+             "group %s was written by %d ranks: on each of the %d ranks it goes on with the state "
+             "of its element 0",
+             c4pi_coll_label(coll), former, rt->num_ranks);
+    for (int rank = 0; rank < rt->num_ranks; rank++)
+        send_body(rt, rank, body, (c4p_key_t){{(uint64_t)rank, 0}}, IS_ELEMENT);
+}
+
+static void
+count(c4p_rt_t *rt, c4pi_map_t *counts, c4p_coll_t id, uint64_t more)
+{
+    uintptr_t n = (uintptr_t)c4pi_map_get(counts, id) + (uintptr_t)more;
+    if (c4pi_map_put(counts, id, (void *)n) != C4P_OK)
+        c4pi_die(rt, C4P_ERR_NOMEM, "no memory to restart");
+}
+
+/* If it is of the sort that is sent now. */
+static void
+spread_body(c4p_rt_t *rt, uint32_t step, const c4pi_body_t *body)
+{
+    if (body->sort == C4PI_BODY_SECTION) {
+        if (step == SPREAD_SECTIONS)
+            send_body(rt, c4pi_coll_root(rt, body->coll), body, body->key, IS_SECTION);
+        return;
+    }
+    c4pi_coll_t *coll = c4pi_coll_find(rt, body->coll);
+    if (step != (coll->map ? (uint32_t)SPREAD_MAPPED : (uint32_t)SPREAD_ELEMENTS))
+        return;
+    if (coll->kind == C4P_KIND_GROUP) {
+        send_group(rt, coll, body);
+        return;
+    }
+    count(rt, &rt->ckpt->sent, coll->id, 1);
+    send_body(rt, c4pi_home_or_die(coll, body->key), body, body->key, IS_ELEMENT);
+}
+
+/* How many of each collection this rank has sent: its root adds up. */
+static void
+send_counts(c4p_rt_t *rt)
+{
+    size_t at = 0;
+    uint64_t id;
+    void *n;
+    while (c4pi_map_next(&rt->ckpt->sent, &at, &id, &n)) {
+        c4p_msg_t *msg = c4pi_msg_or_die(rt, 0);
+        msg->env.kind = C4PI_RESTORE;
+        msg->env.entry = IS_COUNT;
+        msg->env.coll = id;
+        msg->env.reference = (uintptr_t)n;
+        msg->env.source = (uint32_t)rt->rank & 0xffffff;
+        c4pi_send_to(rt, c4pi_coll_root(rt, id), msg);
+    }
+}
+
+void
+c4pi_restart_spread(c4p_rt_t *rt, c4p_pup_t *order, c4pi_outcome_t *outcome)
+{
+    c4pi_ckpt_t *ckpt = rt->ckpt;
+    uint32_t step = c4p_get_u32(order);
+    (void)outcome;
+    if (step == SPREAD_SECTIONS)
+        send_counts(rt);
+    for (int i = 0; i < ckpt->num_files; i++)
+        for (uint64_t k = 0; k < ckpt->files[i].count; k++) {
+            c4pi_body_t body;
+            c4pi_setfile_body(&ckpt->files[i], k, &body);
+            spread_body(rt, step, &body);
+        }
+}
+
+/* ---- arriving --------------------------------------------------------------------------------- */
+
+static void
+wake_sync(c4pi_elem_t *elem, bool takes_part, bool waits, c4p_entry_t entry)
+{
+    if (takes_part)
+        c4pi_sync_join(elem);
+    if (takes_part && waits)
+        (void)c4pi_sync_wait(elem, entry);
+}
+
+static void
+restore_element(c4pi_coll_t *coll, c4p_msg_t *msg)
+{
+    c4p_rt_t *rt = coll->rt;
+    const c4p_type_desc_t *desc = &coll->type->desc;
+    c4p_key_t key = msg->env.key;
+    c4p_pup_t p;
+    char who[160];
+    c4pi_pup_unpack_init(&p, c4pi_msg_payload(msg), (size_t)msg->env.len);
+    uint8_t flags = c4p_get_u8(&p);
+    bool waits = c4p_get_u8(&p);
+    c4p_entry_t entry = (c4p_entry_t)c4p_get_u32(&p);
+    c4pi_elem_t *elem = c4pi_elem_add(coll, key, (c4pi_version_t){coll->first_nonce, 0});
+    elem->bcast_next = c4pi_bcast_first(coll);
+    elem->redn_next = c4pi_reduce_first(coll);
+    elem->flags = flags & C4PI_ELEM_INSERTED;
+    c4pi_reduce_arrived(elem);
+    c4p_status_t st = desc->unpack
+                          ? desc->unpack(rt, c4pi_elem_ref(elem), &p, desc->ctx, &elem->object)
+                          : C4P_ERR_TYPE;
+    if (st == C4P_OK)
+        st = c4p_pup_status(&p);
+    if (st != C4P_OK)
+        c4pi_die(rt, C4P_ERR_DATA, "%s cannot be made again from checkpoint %s: %s",
+                 c4pi_ref_text(coll, key, who, sizeof who), rt->ckpt->dir,
+                 p.why[0] ? p.why : c4p_strerror(st));
+    c4pi_pup_fini(&p);
+    elem->state = C4PI_ELEM_LIVE;
+    wake_sync(elem, flags & C4PI_ELEM_SYNC, waits, entry);
+    c4pi_release_held(coll, key);
+    if ((elem = c4pi_elem_find(coll, key)) != NULL)
+        c4pi_bcast_catch_up(elem);
+    c4pi_reduce_settle(coll);
+}
+
+void
+c4pi_restart_on_element(c4p_rt_t *rt, c4p_msg_t *msg)
+{
+    c4pi_coll_t *coll = c4pi_coll_find(rt, msg->env.coll);
+    bool sound = rt->ckpt && rt->ckpt->restarting;
+    if (sound && msg->env.entry == IS_COUNT) {
+        count(rt, &rt->ckpt->counts, msg->env.coll, msg->env.reference);
+    } else if (sound && msg->env.entry == IS_SECTION) {
+        c4p_pup_t p;
+        c4pi_pup_unpack_init(&p, c4pi_msg_payload(msg), (size_t)msg->env.len);
+        sound = c4pi_section_restore(rt, msg->env.coll, &p) == C4P_OK;
+        c4pi_pup_fini(&p);
+    } else if (sound && coll && !c4pi_elem_find(coll, msg->env.key)) {
+        restore_element(coll, msg);
+    } else {
+        sound = false;
+    }
+    if (!sound)
+        c4pi_die(rt, C4P_ERR_DATA, "checkpoint %s: a chare or section of it makes no sense",
+                 rt->ckpt ? rt->ckpt->dir : "");
+    c4pi_msg_drop(msg);
+    c4pi_count_processed(rt);
+}
+
+/* ---- the end ---------------------------------------------------------------------------------- */
+
+void
+c4pi_restart_forget(c4p_rt_t *rt)
+{
+    c4pi_ckpt_t *ckpt = rt->ckpt;
+    for (int i = 0; i < ckpt->num_files; i++)
+        c4pi_setfile_unload(&ckpt->files[i]);
+    c4pi_free(rt->port, ckpt->files, (size_t)ckpt->num_files * sizeof *ckpt->files);
+    ckpt->files = NULL;
+    ckpt->num_files = 0;
+    c4pi_manifest_fini(rt, &ckpt->manifest);
+    c4p_msg_free(ckpt->manifest_bytes);
+    ckpt->manifest_bytes = NULL;
+}
+
+static void
+over(c4p_rt_t *rt, c4p_status_t result)
+{
+    c4pi_ckpt_t *ckpt = rt->ckpt;
+    c4pi_restart_forget(rt);
+    c4pi_map_fini(&ckpt->sent);
+    c4pi_map_fini(&ckpt->counts);
+    ckpt->result = result;
+    ckpt->restarting = false;
+    ckpt->over = true;
+    rt->stop = true;
+}
+
+static void
+open_coll(c4p_rt_t *rt, const c4pi_coll_desc_t *desc)
+{
+    c4pi_coll_t *coll = c4pi_coll_find(rt, desc->id);
+    uint64_t count = (uintptr_t)c4pi_map_get(&rt->ckpt->counts, desc->id);
+    bool group = desc->kind == C4P_KIND_GROUP, chare = desc->kind == C4P_KIND_CHARE;
+    if ((group && coll->count != 1) || (chare && coll->root == rt->rank && count != 1))
+        c4pi_die(rt, C4P_ERR_DATA, "checkpoint %s has no chare of %s for rank %d", rt->ckpt->dir,
+                 c4pi_coll_label(coll), rt->rank);
+    if (coll->root == rt->rank)
+        c4pi_grow_restored(coll, group ? (uint64_t)rt->num_ranks : count, desc->known,
+                           desc->dynamic);
+}
+
+void
+c4pi_restart_open(c4p_rt_t *rt, c4p_pup_t *order, c4pi_outcome_t *outcome)
+{
+    const c4pi_manifest_t *m = &rt->ckpt->manifest;
+    (void)order, (void)outcome;
+    for (uint64_t i = 0; i < m->num_colls; i++)
+        open_coll(rt, &m->colls[i]);
+    if (rt->rank != 0)
+        over(rt, C4P_OK);
+}
+
+void
+c4pi_restart_opened(c4p_rt_t *rt, c4pi_outcome_t *outcome)
+{
+    (void)outcome;
+    over(rt, C4P_OK);
+}
+
+void
+c4pi_restart_stop(c4p_rt_t *rt, c4p_pup_t *order, c4pi_outcome_t *outcome)
+{
+    (void)outcome;
+    rt->phase = C4PI_PHASE_ENDED;
+    over(rt, (c4p_status_t)c4p_get_u32(order));
+}
+
+/* ---- rank 0 goes from step to step ------------------------------------------------------------ */
+
+static void
+stop(c4p_rt_t *rt, const c4pi_outcome_t *outcome)
+{
+    c4p_pup_t p;
+    c4pi_log(rt->port, C4P_LOG_ERROR,
+             "error[C4P-E%d] cannot go on from the checkpoint: rank %d: %s", (int)outcome->status,
+             outcome->rank, outcome->why);
+    c4pi_pup_pack_init(&p, &rt->msgs);
+    c4p_put_u32(&p, (uint32_t)outcome->status);
+    c4pi_round_begin(rt, C4PI_ORDER_STOP, &p);
+}
+
+static void
+next_step(c4p_rt_t *rt, uint64_t created)
+{
+    c4pi_ckpt_t *ckpt = rt->ckpt;
+    c4p_pup_t p;
+    (void)created;
+    c4pi_pup_pack_init(&p, &rt->msgs);
+    c4p_put_u32(&p, ckpt->step);
+    if (ckpt->step < NUM_SPREADS) {
+        c4pi_round_begin(rt, C4PI_ORDER_SPREAD, &p);
+    } else {
+        c4pi_round_begin(rt, C4PI_ORDER_OPEN, &p);
+    }
+}
+
+void
+c4pi_restart_step_over(c4p_rt_t *rt, c4pi_outcome_t *outcome)
+{
+    c4pi_ckpt_t *ckpt = rt->ckpt;
+    c4p_pup_t p;
+    if (outcome->status != C4P_OK) {
+        stop(rt, outcome);
+        return;
+    }
+    switch (ckpt->rounds.order) {
+    case C4PI_ORDER_LOAD:
+        c4pi_pup_pack_init(&p, &rt->msgs);
+        c4p_put_u8(&p, 0);
+        c4pi_round_begin(rt, C4PI_ORDER_MAKE, &p);
+        break;
+    case C4PI_ORDER_MAKE:
+        ckpt->step = 0;
+        next_step(rt, 0);
+        break;
+    default:
+        ckpt->step++;
+        c4pi_wave_call(rt, next_step);
+    }
+}
