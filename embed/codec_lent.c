@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* codec_lent.c: references to stored objects that leave in messages. Each is counted when it is
  * packed; what is packed twice, because the first way failed, or never sent is counted back. */
+#include "checkpoint.h"
 #include "codec_int.h"
 
 static int
@@ -19,6 +20,8 @@ static PyObject *
 lend(c4pe_state_t *st, PyObject *ref, uint32_t num_copies, bool packing)
 {
     PyObject *hook = PyDict_GetItemString(st->hooks, "ref_leaves"); /* borrowed */
+    if (c4pe_checkpoint_check(st, "a reference to a stored object") < 0)
+        return NULL;
     PyObject *copies = hook ? PyLong_FromUnsignedLong(num_copies) : NULL;
     PyObject *token = copies ? PyObject_CallFunctionObjArgs(hook, ref, copies, NULL) : NULL;
     if (token && packing && note(st->codec, ref, copies) < 0)

@@ -87,6 +87,8 @@ coll_new(c4pe_state_t *st, c4p_coll_t id, c4pe_class_t *cls, const c4p_coll_info
     coll->some_ranks = some_ranks;
     coll->kind = info->kind == C4P_KIND_GROUP || some_ranks ? C4PE_KIND_GROUP : C4PE_KIND_ARRAY;
     if (st->making_main)
+        st->main_coll = id;
+    if (id == st->main_coll)
         coll->kind = C4PE_KIND_MAIN;
     c4p_ref_t ref = {.coll = id};
     c4p_index_t zero = {.ndims = 1};

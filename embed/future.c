@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* future.c: futures as Python objects. */
 #include "codec.h"
+#include "checkpoint.h"
 #include "future_int.h"
 
 /* ---- making -------------------------------------------------------------------------------------- */
@@ -326,6 +327,8 @@ c4pe_future_send(c4pe_state_t *st, PyObject *future, PyObject *value)
 static int
 note_export(c4pe_future_t *f)
 {
+    if (c4pe_checkpoint_check(f->st, "a future") < 0)
+        return -1;
     if ((f->flags & C4PE_FUTURE_LOCAL) != 0) {
         PyErr_Format(PyExc_TypeError,
                      "a %s cannot be sent: it belongs to the coroutines of one rank",

@@ -3,6 +3,7 @@
 #include "life.h"
 
 #include "channel.h"
+#include "checkpoint.h"
 #include "codec.h"
 #include "collections.h"
 #include "coroutine.h"
@@ -219,7 +220,7 @@ attach(c4pe_state_t *st)
         c4pe_raise_status(st, status, "init()");
         return -1;
     }
-    if (c4pe_colls_attach(st) < 0 || c4pe_reduce_attach(st) < 0)
+    if (c4pe_checkpoint_attach(st) < 0 || c4pe_colls_attach(st) < 0 || c4pe_reduce_attach(st) < 0)
         return -1;
     if (c4pe_coroutine_attach(st) < 0 || c4pe_future_attach(st) < 0 || c4pe_channel_attach(st) < 0)
         return -1;

@@ -6,6 +6,7 @@
 #include "balancing.h"
 #include "bound.h"
 #include "channel.h"
+#include "checkpoint.h"
 #include "codec.h"
 #include "collections.h"
 #include "coroutine.h"
@@ -495,6 +496,9 @@ static PyMethodDef module_methods[] = {
     {"init", FN(c4pe_life_init), VARKW, NULL},
     {"start", c4pe_life_start, METH_NOARGS, NULL},
     {"run", c4pe_life_run, METH_VARARGS, NULL},
+    {"restart", c4pe_checkpoint_restart, METH_VARARGS, NULL},
+    {"checkpoint", c4pe_checkpoint_ask, METH_O, NULL},
+    {"main_chare", c4pe_checkpoint_main_chare, METH_NOARGS, NULL},
     {"finish", c4pe_life_finish, METH_NOARGS, NULL},
     {"exit", c4pe_life_exit, METH_VARARGS, NULL},
     {"abort", c4pe_life_abort, METH_VARARGS, NULL},
@@ -669,6 +673,7 @@ static const size_t owned_objects[] = {
     AT(empty_tuple),
     AT(reducers),
     AT(on_snapshot),
+    AT(asked),
     AT(timers),
     AT(outside_func),
     AT(shared_args),

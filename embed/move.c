@@ -36,8 +36,8 @@ get_state(c4pe_chare_t *chare)
     return PyObject_CallOneArg(func, (PyObject *)chare);
 }
 
-static int
-put_value(c4pe_state_t *st, c4p_pup_t *p, PyObject *value)
+int
+c4pe_move_put(c4pe_state_t *st, c4p_pup_t *p, PyObject *value)
 {
     c4p_msg_t *msg;
     if (c4pe_codec_pack_value(st, value, C4PE_PACK_FLAT, &msg) < 0)
@@ -55,7 +55,7 @@ put_parts(c4pe_chare_t *chare, c4p_pup_t *p)
     PyObject *parts =
         calls ? PyTuple_Pack(3, channels, calls, chare->subscribers ? chare->subscribers : Py_None)
               : NULL;
-    int result = parts ? put_value(chare->state, p, parts) : -1;
+    int result = parts ? c4pe_move_put(chare->state, p, parts) : -1;
     Py_XDECREF(channels);
     Py_XDECREF(calls);
     Py_XDECREF(parts);
@@ -70,7 +70,7 @@ put_state(c4pe_chare_t *chare, c4p_pup_t *p)
     if (state == NULL)
         return -1;
     st->moving = chare;
-    int result = put_value(st, p, state);
+    int result = c4pe_move_put(st, p, state);
     st->moving = NULL;
     Py_DECREF(state);
     return result;
@@ -88,9 +88,8 @@ put_chare(c4pe_chare_t *chare, c4p_pup_t *p)
     return put_state(chare, p);
 }
 
-/* The exception that is set is why the chare cannot travel. */
-static c4p_status_t
-fail(c4pe_state_t *st, c4p_pup_t *p)
+c4p_status_t
+c4pe_move_fail(c4pe_state_t *st, c4p_pup_t *p)
 {
     PyObject *type, *value, *tb;
     PyErr_Fetch(&type, &value, &tb);
@@ -133,7 +132,7 @@ c4pe_move_pack(c4p_rt_t *Py_UNUSED(rt), void *object, c4p_pup_t *p, void *Py_UNU
     PyObject *type, *value, *tb;
     PyErr_Fetch(&type, &value, &tb); /* moved by code that is handling an exception */
     c4pe_chare_t *before = enter(st, chare);
-    c4p_status_t status = put_chare(chare, p) < 0 ? fail(st, p) : c4p_pup_status(p);
+    c4p_status_t status = put_chare(chare, p) < 0 ? c4pe_move_fail(st, p) : c4p_pup_status(p);
     leave(st, before);
     PyErr_Restore(type, value, tb);
     return status;
@@ -141,8 +140,8 @@ c4pe_move_pack(c4p_rt_t *Py_UNUSED(rt), void *object, c4p_pup_t *p, void *Py_UNU
 
 /* ---- arriving ------------------------------------------------------------------------------------ */
 
-static PyObject *
-get_value(c4pe_state_t *st, c4p_pup_t *p)
+PyObject *
+c4pe_move_get(c4pe_state_t *st, c4p_pup_t *p)
 {
     size_t len;
     const void *data = c4p_get_blob(p, &len);
@@ -154,7 +153,7 @@ get_value(c4pe_state_t *st, c4p_pup_t *p)
 static int
 get_parts(c4pe_chare_t *chare, c4p_pup_t *p)
 {
-    PyObject *channels, *calls, *subscribers, *parts = get_value(chare->state, p);
+    PyObject *channels, *calls, *subscribers, *parts = c4pe_move_get(chare->state, p);
     int result = -1;
     if (parts && PyArg_ParseTuple(parts, "OOO", &channels, &calls, &subscribers) &&
         c4pe_channel_unpack(chare, channels) == 0)
@@ -201,7 +200,7 @@ get_state_of(c4pe_chare_t *chare, c4p_pup_t *p)
 {
     c4pe_state_t *st = chare->state;
     st->arriving = chare;
-    PyObject *state = get_value(st, p);
+    PyObject *state = c4pe_move_get(st, p);
     st->arriving = NULL;
     int result = state ? set_state(chare, state) : -1;
     Py_XDECREF(state);
@@ -237,7 +236,7 @@ c4pe_move_unpack(c4p_rt_t *Py_UNUSED(rt), c4p_ref_t self, c4p_pup_t *p, void *ct
         chare->key = self.key;
     }
     if (!chare || get_chare(chare, p) < 0) {
-        status = fail(st, p);
+        status = c4pe_move_fail(st, p);
         Py_CLEAR(chare);
     }
     leave(st, before);

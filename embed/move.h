@@ -14,6 +14,12 @@ c4p_status_t
 c4pe_move_unpack(c4p_rt_t *rt, c4p_ref_t self, c4p_pup_t *p, void *ctx, void **object_out);
 void c4pe_move_arrived(c4p_rt_t *rt, void *object, void *ctx);
 
+/* A value into a pup, and back: -1, or NULL, with an exception. */
+int c4pe_move_put(c4pe_state_t *st, c4p_pup_t *p, PyObject *value);
+PyObject *c4pe_move_get(c4pe_state_t *st, c4p_pup_t *p);
+/* The exception that is set is why packing or unpacking has failed. Always C4P_ERR_USER. */
+c4p_status_t c4pe_move_fail(c4pe_state_t *st, c4p_pup_t *p);
+
 /* c4p_entry_fn_t of the entry method `migrate`: whoever waits for the call waits for the arrival.
  */
 void c4pe_move_on_request(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx);

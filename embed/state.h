@@ -258,6 +258,10 @@ struct c4pe_state {
     uint32_t custom_reducer; /* the one runtime reducer behind all that are written in Python */
     c4p_map_t python_map;    /* the one runtime map behind all ArrayMaps */
     c4p_handler_t handler_snapshot;
+    c4p_handler_t handler_checkpoint;
+    PyObject *asked;      /* list of the futures, by number, that wait for checkpoints; NULL none */
+    uint64_t free_asks;   /* how many of these are waited for by coroutines of no chare */
+    c4p_coll_t main_coll; /* of the main chare; 0 none */
     PyObject *on_snapshot;
     c4p_msg_t *early_snapshot;
     PyObject *timers;       /* timer.c */

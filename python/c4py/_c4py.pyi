@@ -61,6 +61,8 @@ def bind(**hooks: Any) -> None:
     ``format_exception(exc)`` gives the traceback text, without frames of the package itself.
     ``describe_exception(exc)`` gives plain data that stands for that text, ``RemoteStacktrace(rank, data)`` the pair (rank, text) made of it.
     ``substitute(type_name, text, why, rank, trace)`` makes what a waiter gets instead of an exception that cannot be pickled.
+    ``safe_loads(data, *, buffers=None)`` reads the pickles of a checkpoint, ``checkpoint_state()`` gives what rank 0 keeps for
+    all ranks, ``restore_state(obj)`` is called with it on each.
     ``dumps_writable(obj, protocol=, buffer_callback=)`` pickles what holds read-only arrays so that they arrive writable.
     """
 
@@ -75,6 +77,16 @@ def init(
 
 def start() -> None:
     """Check that all ranks registered the same. Collective."""
+
+def restart(directory: str, trust: bool, /) -> None:
+    """Make the chares of a checkpoint again. Collective; after start(), in place of creating. Pickles are read by the hook
+    ``safe_loads`` unless trust is true. SystemExit with the status of the failure, which has been logged."""
+
+def checkpoint(directory: Any, /) -> Any:
+    """Ask for a checkpoint; a future of (generation, chares, bytes)."""
+
+def main_chare() -> Any:
+    """The main chare if it lives on this rank, else None."""
 
 def run(
     main: Callable[[], Any] | None,

@@ -24,7 +24,7 @@ _WITH_VALUE = """
     +checkpoint ++numHosts ++processPerHost ++runscript ++debug-commands
 """
 _WITHOUT_VALUE = """
-    ++local ++verbose ++mpiexec ++interactive ++auto-provision ++quiet ++server ++debug ++debug-no-pause ++scalable-start
+    ++trust-checkpoint ++local ++verbose ++mpiexec ++interactive ++auto-provision ++quiet ++server ++debug ++debug-no-pause ++scalable-start
     ++autoProvision ++usehostname +setcpuaffinity +showcpuaffinity +oneWthPerCore +oneWthPerPU +oneWthPerSocket
     +oneWthPerHost +LBOff +LBCommOff +LBCommOn +LBObjOnly +LBSyncResume +LBTestPESpeed +LBSameCpus +LBLoop
     +LBPrintSummary +LBShowDecisions +LBNoBackground +LBPredictor +LBSimDumpOnly +LBStatsOn +LBNodesize +MetaLB
@@ -66,7 +66,7 @@ _TABLE = _make_table()
 #: Flags that do what they say, or that are judged below; and those that were meant for whoever started the job. The
 #: others are accepted, so that programs and scripts written for the reference run, but nothing comes of them.
 _WITH_EFFECT = frozenset(
-    "++quiet +p +ppn ++ppn +restart +libcharm_interface +balancer +LBDebug +LBOff +traceoff ++local ++verbose ++mpiexec ++batch"
+    "++quiet +p +ppn ++ppn +restart ++trust-checkpoint +libcharm_interface +balancer +LBDebug +LBOff +traceoff ++local ++verbose ++mpiexec ++batch"
     " ++scalable-start ++server ++server-port ++server-auth ++server-host ++server-limit".split()
 )
 
@@ -94,6 +94,7 @@ class Parsed:
     notes: the same, but dispensable: not to be printed when the user wants quiet.
     errors: mistakes that make the run impossible, in the order found.
     server: the server for clients; None if none is wanted.
+    restart: the directory of the checkpoint to go on from; None: a new run.
     """
 
     args: list[str] = field(default_factory=list)
@@ -102,6 +103,7 @@ class Parsed:
     notes: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     server: ServerFlags | None = None
+    restart: str | None = None
 
     def has(self, flag: str) -> bool:
         """True if the flag was given."""
@@ -197,8 +199,7 @@ def _check(out: Parsed, num_ranks: int) -> None:
         out.notes.append(
             f"{', '.join(idle)}: accepted, but {'has' if len(idle) == 1 else 'have'} no effect"
         )
-    if out.has("+restart"):
-        out.errors.append("'+restart' needs checkpoints, which this version does not have")
+    out.restart = out.last("+restart")
 
 
 def _check_server(out: Parsed) -> None:

@@ -65,6 +65,8 @@ class Options(_Bag):
         with commas between (used in turn, the last one for all further rounds), a function of a
         `c4py.balance.View` that returns a rank for each object, or a list of such. None: nothing
         moves. ``+balancer NAME`` on the command line and the launcher's ``--balancer`` go before it.
+    checkpoint_classes: classes, besides those of chares, whose objects a restart may make from a
+        checkpoint. Default none.
     """
 
     def __init__(self) -> None:
@@ -77,6 +79,7 @@ class Options(_Bag):
         self.remote_exec = False
         self.interactive = InteractiveOptions()
         self.balancer: Any = None
+        self.checkpoint_classes: list[type] = []
 
     def _check(self) -> None:
         """Raise Charm4PyError for values that would strike later, in the middle of the run."""

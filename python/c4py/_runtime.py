@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
-from . import _balancing, _c4py, _cli, _console, _profile, _progress, _sections, _trees
+from . import _balancing, _c4py, _checkpoint, _cli, _console, _profile, _progress, _sections, _trees
 from ._c4py import Chare
 from ._ccs import CcsAgent, CcsToken, ccs
 from ._ccs_server import Limits
@@ -280,6 +280,7 @@ class Charm:
         classes: Sequence[type] = (),
         modules: Sequence[str] = (),
         interactive: bool = False,
+        restarted: Any = None,
     ) -> NoReturn:
         """Start the program: to be called once, on every rank, at the end of the script. Does not return.
 
@@ -287,7 +288,9 @@ class Charm:
         command-line words.
         classes: chare classes to register besides those of the script. modules: names of modules
         whose chare classes are registered. interactive: run the shell on rank 0 instead of an entry
-        point, see ``c4py.interactive``.
+        point, see ``c4py.interactive``. restarted: a function that is called, as entry would be, when
+        the program goes on from a checkpoint (``+restart DIR``); without it the main chare's method
+        ``restarted(args)`` is.
 
         The program runs until ``charm.exit()`` or ``exit()`` is called on any rank; then buffers
         are flushed, atexit handlers run, and the process ends with that status. Raises
@@ -301,6 +304,8 @@ class Charm:
         if interactive:
             entry = _console.prepare()
         _check_entry(entry)
+        if restarted is not None and not callable(restarted):
+            raise AssertionError(f"charm.start(restarted=…) needs a function, not {restarted!r}")
         for cls in classes:
             check_chare_class(cls, "charm.start(classes=…)")
         used = [
@@ -325,10 +330,13 @@ class Charm:
         add_classes(prepared)
         _c4py.start()
         self._choose_balancer()
+        begin = self._make_main(entry, args)
+        if self._flags.restart is not None:
+            begin = self._go_on(self._flags.restart, entry, restarted, args)
         if _c4py.rank() == 0:
             self._print_banner()
             self._listen()
-            code = _c4py.run(self._make_main(entry, args), self._snapshot, self._receive)
+            code = _c4py.run(begin, self._snapshot, self._receive)
         else:
             code = _c4py.run(None, None, self._receive)
         _leave(code)
@@ -396,6 +404,46 @@ class Charm:
         begin.__name__ = getattr(entry, "__name__", "entry")
         begin.__qualname__ = getattr(entry, "__qualname__", begin.__name__)
         return begin
+
+    def _go_on(self, path: str, entry: Any, restarted: Any, args: list[str]) -> Callable[[], Any]:
+        """All ranks: the chares of a checkpoint are there again; what rank 0 runs then."""
+        by_method = isinstance(entry, type) and hasattr(entry, "restarted")
+        if restarted is None and not by_method:
+            if _c4py.rank() == 0:
+                _c4py.abort(
+                    "'+restart': the program does not say what is to be done then: give charm.start() a function "
+                    "restarted=…, or the main chare a method restarted(self, args)",
+                    2,
+                )
+        _c4py.restart(path, self._flags.has("++trust-checkpoint"))
+
+        def begin() -> Any:
+            if ccs.address is not None:
+                ccs.attach(_c4py.group_new(CcsAgent, (), False))
+            main = _c4py.main_chare()
+            if restarted is None:
+                main.thisProxy.restarted(args)
+                return None
+            if is_async(restarted):
+                _c4py.spawn(restarted, (args,))
+                return None
+            return restarted(args)
+
+        begin.__name__ = getattr(restarted, "__name__", "restarted")
+        begin.__qualname__ = getattr(restarted, "__qualname__", begin.__name__)
+        return begin
+
+    def checkpoint(self, path: Any) -> Any:
+        """Write the state of all chares into the directory path, for ``+restart path``: a future.
+
+        Its value is (generation, chares, bytes); ``get()`` or ``await`` it before you go on. The files
+        are written when the whole job is quiet, while no method runs anywhere. Chares travel as when
+        they move; readonlies and the main chare are kept, futures, timers and coroutines are not. Call
+        it in a coroutine, on any rank. If a coroutine waits in another chare, a reduction lacks
+        contributions, a chare cannot be pickled or the disk is full, the future raises Charm4PyError
+        with the reason, the checkpoint before stays what it was, and the program goes on. See docs/checkpoint.md.
+        """
+        return _c4py.checkpoint(path)
 
     def _snapshot(self) -> Any:
         """What the other ranks must know before chares run there."""
@@ -886,6 +934,9 @@ _c4py.bind(
     RemoteStacktrace=RemoteStacktrace,
     substitute=substitute,
     dumps_writable=dumps_writable,
+    safe_loads=_checkpoint.safe_loads,
+    checkpoint_state=charm._snapshot,
+    restore_state=charm._receive,
 )
 _cli.strip_import_flags(sys.argv)
 atexit.register(_say_if_never_started)

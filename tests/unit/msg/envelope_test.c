@@ -39,13 +39,14 @@ the_wire_format_is_64_bytes_with_fixed_places(void)
 static void
 bookkeeping_kinds_are_not_counted(void)
 {
-    static const c4pi_kind_t uncounted[] = {C4PI_NONE,     C4PI_BATCH, C4PI_WAVE,  C4PI_CREDIT,
-                                            C4PI_EXIT_ASK, C4PI_EXIT,  C4PI_STALL, C4PI_START};
+    static const c4pi_kind_t uncounted[] = {C4PI_NONE,   C4PI_BATCH,    C4PI_WAVE,
+                                            C4PI_CREDIT, C4PI_EXIT_ASK, C4PI_EXIT,
+                                            C4PI_STALL,  C4PI_START,    C4PI_CHECKPOINT};
     int count = 0;
     for (int kind = 0; kind < C4PI_NUM_KINDS; kind++)
         count += !c4pi_kind_counted((c4pi_kind_t)kind);
-    CHECK_EQ(8, count);
-    for (int i = 0; i < 8; i++)
+    CHECK_EQ(9, count);
+    for (int i = 0; i < 9; i++)
         CHECK(!c4pi_kind_counted(uncounted[i]));
     CHECK(c4pi_kind_counted(C4PI_USER));
     CHECK(c4pi_kind_counted(C4PI_MIGRATE));

@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Programs that go on from checkpoints. Runs in an ordinary Python and starts itself as a program under MPI, many times.
+
+Usage: checkpointing.py LAUNCHER MPIEXEC [CASE]; as a program: checkpointing.py STEPS DIR EVERY.
+
+The program is an array of cells in which sums go around, a sparse array, a single chare and a group, with numpy arrays, deques,
+channels and waiting calls in their state; it prints one number at its end, which must be the same however often it was
+interrupted, and on whatever number of ranks it went on.
+"""
+
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+DRIVER = len(sys.argv) >= 3 and os.path.exists(sys.argv[1]) and os.access(sys.argv[1], os.X_OK)
+
+if not DRIVER:
+    import hashlib
+    from collections import deque
+
+    import numpy as np
+
+    from charm4py import *
+
+    CELLS = 12
+
+    class Cell(Chare):
+        def __init__(self):
+            i = self.thisIndex[0]
+            self.x = i * 7919 + 13
+            self.field = np.arange(50, dtype=np.int64) * (i + 1)
+            self.past = deque(maxlen=4)
+            self.steps = 0
+            self.got = []
+
+        def step(self, done):
+            self.x = (
+                self.x * 6364136223846793005 + 1442695040888963407 + int(self.field.sum())
+            ) % 2**61
+            self.field = (self.field * 31 + self.x) % 10007
+            self.past.append(self.x)
+            self.steps += 1
+            self.reduce(done, self.x % 1000003, Reducer.sum)
+
+        @when("self.steps >= n")
+        def late(self, n, value):
+            """Waits in the chare for two steps more."""
+            self.got.append(value)
+
+        def digest(self):
+            return (self.x, int(self.field.sum()), list(self.past), self.steps, sorted(self.got))
+
+        def is_writable(self):
+            self.field[0] += 0
+            return self.field.flags.writeable
+
+    class Thing(Chare):
+        def __init__(self):
+            self.numbers = {"index": self.thisIndex, "all": [1, 2.5, None, "x", b"y", {3, 4}]}
+
+        def look(self):
+            return (self.numbers["index"], self.numbers["all"])
+
+    class Keeper(Chare):
+        """Remembers how far the program is, and knows the others."""
+
+        def __init__(self, cells, things):
+            self.cells, self.things = cells, things
+            self.total = 0
+            self.step = 0
+
+        def add(self, value):
+            self.total = (self.total * 31 + value) % (2**61 - 1)
+            self.step += 1
+            return self.step
+
+        def where(self):
+            return self.cells, self.things, self.step
+
+        def sum(self):
+            return self.total
+
+    class PerRank(Chare):
+        def __init__(self):
+            self.made_on = charm.myPe()
+
+        def who(self):
+            return self.made_on
+
+    def go_on(cells, things, first):
+        steps, folder, every = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+        for step in range(first, steps):
+            done = charm.Future()
+            if step % 5 == 0:
+                cells.late(step + 3, step)
+            cells.step(done)
+            readonlies.keeper.add(done.get(), ret=True).get()
+            if every and step % every == every - 1:
+                generation, chares, size = charm.checkpoint(folder).get()
+                assert chares >= CELLS + 5 + 1 and size > CELLS * 400, (chares, size)
+                print(f"written {generation}", flush=True)
+        digests = [cells[i].digest(ret=True).get() for i in range(CELLS)]
+        assert all(cells[i].is_writable(ret=True).get() for i in range(CELLS))
+        looks = [things[i * 100, -i].look(ret=True).get() for i in range(5)]
+        text = repr((readonlies.keeper.sum(ret=True).get(), digests, looks))
+        print("DIGEST", hashlib.sha256(text.encode()).hexdigest()[:16], flush=True)
+        exit()
+
+    def main(args):
+        cells = Array(Cell, CELLS)
+        things = Array(Thing, ndims=2)
+        for i in range(5):
+            things.ckInsert((i * 100, -i))
+        things.ckDoneInserting()
+        readonlies.answer = 42
+        readonlies.keeper = Chare(Keeper, args=[cells, things])
+        readonlies.group = Group(PerRank)
+        charm.awaitCreation(cells, readonlies.keeper, readonlies.group)
+        go_on(cells, things, 0)
+
+    def restarted(args):
+        assert readonlies.answer == 42
+        cells, things, step = readonlies.keeper.where(ret=True).get()
+        who = readonlies.group.who(ret=True).get()
+        assert len(who) == charm.numPes()
+        print("goes on after step", step, flush=True)
+        go_on(cells, things, step)
+
+    class Main(Chare):
+        """The same with a main chare: it is kept, and its method says how to go on."""
+
+        def __init__(self, args):
+            self.cells = Array(Cell, CELLS)
+            self.sums = []
+            self.run(0)
+
+        def run(self, first):
+            steps, folder, every = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+            for step in range(first, steps):
+                done = charm.Future()
+                self.cells.step(done)
+                self.sums.append(done.get())
+                if every and step % every == every - 1:
+                    charm.checkpoint(folder).get()
+            text = repr((self.sums, [self.cells[i].digest(ret=True).get() for i in range(CELLS)]))
+            print("DIGEST", hashlib.sha256(text.encode()).hexdigest()[:16], flush=True)
+            exit()
+
+        @coro
+        def restarted(self, args):
+            assert charm.numPes() < 2 or self.thisProxy is not None
+            self.run(len(self.sums))
+
+    if len(sys.argv) > 4 and sys.argv[4] == "main_chare":
+        charm.start(Main)
+    else:
+        charm.start(main, restarted=restarted)
+
+else:
+    launcher, mpiexec = sys.argv[1:3]
+    ENV = dict(
+        os.environ,
+        OMPI_ALLOW_RUN_AS_ROOT="1",
+        OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1",
+        OMPI_MCA_rmaps_base_oversubscribe="1",
+        C4PY_QUIET="1",
+    )
+    checks = 0
+
+    def check(good, what):
+        global checks
+        checks += 1
+        if not good:
+            raise SystemExit(f"checkpointing: FAILED: {what}")
+
+    def command(ranks, words):
+        return [mpiexec, "-n", str(ranks), launcher, os.path.abspath(__file__), *map(str, words)]
+
+    def run(ranks, *words):
+        out = subprocess.run(
+            command(ranks, words),
+            env=ENV,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=60,
+        )
+        return out.returncode, out.stdout
+
+    def digest(ranks, *words):
+        status, text = run(ranks, *words)
+        found = re.search(r"^DIGEST (\w+)$", text, re.M)
+        check(status == 0 and found, f"{ranks} ranks, {words}: status {status}\n{text}")
+        return found.group(1)
+
+    def any_number_of_ranks(folder):
+        want = digest(2, 12, folder, 0)
+        check(digest(4, 7, folder, 7), "a run that writes")
+        for ranks in (1, 2, 3, 4, 7):
+            check(
+                digest(ranks, 12, folder, 0, "+restart", folder) == want,
+                f"restart on {ranks} ranks",
+            )
+
+    def killed(folder, times=4):
+        """A program that is killed goes on from the last checkpoint; sooner or later it is through."""
+        want = digest(2, 30, folder, 0)
+        rng = random.Random(7)
+        for i in range(times):
+            shutil.rmtree(folder)
+            os.mkdir(folder)
+            job = subprocess.Popen(
+                command(3, (30, folder, 2)),
+                env=ENV,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+            seen = 0
+            for line in job.stdout:
+                seen += line.startswith("written")
+                if seen > rng.randrange(1, 9):
+                    break
+            end = time.monotonic() + rng.random() * 0.02
+            while time.monotonic() < end:
+                pass
+            found = subprocess.run(
+                ["pgrep", "-P", str(job.pid)], stdout=subprocess.PIPE, text=True
+            ).stdout.split()
+            if found:
+                try:
+                    os.kill(int(rng.choice(found)), signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            job.communicate(timeout=60)
+            if os.path.exists(os.path.join(folder, "manifest")):
+                got = digest(rng.choice((1, 2, 4)), 30, folder, 3, "+restart", folder)
+                check(got == want, f"killed for the {i}-th time: {got} instead of {want}")
+
+    def by_method(folder):
+        want = digest(2, 9, folder, 0, "main_chare")
+        digest(3, 5, folder, 5, "main_chare")
+        for ranks in (1, 2, 4):
+            check(
+                digest(ranks, 9, folder, 0, "main_chare", "+restart", folder) == want,
+                f"on {ranks} ranks",
+            )
+
+    def refused(folder):
+        status, text = run(2, 5, folder, 0, "+restart", folder)
+        check(status == 66 and "manifest: No such file" in text, f"no checkpoint: {status}\n{text}")
+        check(digest(2, 5, folder, 5), "a run that writes")
+        name = os.path.join(folder, "set1.rank1")
+        with open(name, "r+b") as f:
+            f.seek(200)
+            byte = f.read(1)
+            f.seek(200)
+            f.write(bytes([byte[0] ^ 1]))
+        status, text = run(2, 5, folder, 0, "+restart", folder)
+        check(
+            status == 65 and "set1.rank1: is damaged" in text, f"a damaged file: {status}\n{text}"
+        )
+        check("Traceback" not in text, text)
+        with open(name, "r+b") as f:
+            f.seek(200)
+            f.write(byte)
+        check("DIGEST" in run(2, 5, folder, 0, "+restart", folder)[1], "as it was")
+        shutil.copytree(folder, folder + "/copy")
+        os.chmod(folder + "/copy/manifest", 0o666)
+        status, text = run(2, 5, folder, 0, "+restart", folder + "/copy")
+        check(
+            status == 65 and "that nobody else may write to" in text,
+            f"permissions: {status}\n{text}",
+        )
+
+    CASES = {f.__name__: f for f in (any_number_of_ranks, killed, refused, by_method)}
+    for name in sys.argv[3:] or CASES:
+        with tempfile.TemporaryDirectory() as folder:
+            CASES[name](folder)
+    print(f"{checks} checks passed")
