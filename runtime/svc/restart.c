@@ -242,10 +242,11 @@ send_group(c4p_rt_t *rt, const c4pi_coll_t *coll, const c4pi_body_t *body)
     }
     if (body->key.w[0] != 0)
         return;
-    c4pi_log(rt->port, C4P_LOG_WARN,
-             "group %s was written by %d ranks: on each of the %d ranks it goes on with the state "
-             "of its element 0",
-             c4pi_coll_label(coll), former, rt->num_ranks);
+    if (!coll->type->desc.alike)
+        c4pi_log(rt->port, C4P_LOG_WARN,
+                 "group %s was written by %d ranks: on each of the %d ranks it goes on with the "
+                 "state of its element 0",
+                 c4pi_coll_label(coll), former, rt->num_ranks);
     for (int rank = 0; rank < rt->num_ranks; rank++)
         send_body(rt, rank, body, (c4p_key_t){{(uint64_t)rank, 0}}, IS_ELEMENT);
 }

@@ -38,6 +38,9 @@ typedef struct c4p_type_desc {
     /** NULL, or: the object has moved here and lives. Runs like an entry method, before any other.
      */
     void (*arrived)(c4p_rt_t *rt, void *object, void *ctx);
+    /** Groups of it may restart on another number of ranks without a warning: the elements are
+     * alike. */
+    bool alike;
 } c4p_type_desc_t;
 
 C4P_API c4p_status_t c4p_type_add(c4p_rt_t *rt, const c4p_type_desc_t *desc, c4p_type_t *type_out);
