@@ -85,6 +85,14 @@ def read_proc(pid, name):
         return b""
 
 
+def made_since(path, time_s):
+    """Whether a file is there and was made after this time, allowing for a coarse clock."""
+    try:
+        return os.stat(path).st_ctime >= time_s - 0.1
+    except OSError:
+        return False
+
+
 def stay_on_one_core():
     """This process and all that it starts from now on."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
@@ -110,6 +118,7 @@ class Job:
         self.seen = {}  # pid -> command line
         self.identified = set()
         self.start = time.monotonic()
+        self.start_time_s = time.time()
         self.process = subprocess.Popen(
             command,
             env=env,
@@ -188,16 +197,21 @@ class Job:
         return left
 
     def shared_files(self):
-        """Files of this job in /dev/shm; those of other jobs do not concern us."""
+        """Files of this job in /dev/shm; those of other jobs do not concern us.
+
+        Open MPI's job numbers have 16 bits of their own: an earlier job that was killed may have left
+        files with ours.
+        """
         try:
             names = os.listdir("/dev/shm")
         except OSError:
             return []
-        return [
+        paths = [
             os.path.join("/dev/shm", name)
             for name in names
             if self.job_ids.intersection(re.split(r"[._-]", name))
         ]
+        return [path for path in paths if made_since(path, self.start_time_s)]
 
     def text(self):
         self.output.seek(0)
