@@ -719,10 +719,8 @@ c4pi_section_run(c4pi_elem_t *record, uint64_t number, c4p_msg_t *msg, const c4p
         return;
     }
     c4p_entry_t entry = translate(coll, theirs->type, msg->env.entry);
-    bool ahead = elem->extra->ahead.count > 0;
     c4pi_run_entry(elem, c4pi_type_entry(theirs->type, entry), msg, reply);
-    if (ahead)
-        hear_ahead(theirs, member.key);
+    /* what came too early comes after something that is still on its way: not after this */
 }
 
 /* ---- reductions ------------------------------------------------------------------------------- */

@@ -187,7 +187,7 @@ wave_over(c4p_rt_t *rt)
     sync->asked = true;
     sync->told_members = sync->sum_members > 0;
     bool again = !sync->all_ready || hint_came(sync);
-    sync->hinted = !again && sync->told_members; /* said it with this answer */
+    sync->hinted = !again; /* said it with this answer */
     if (rt->rank == 0) {
         uint64_t wave = sync->wave;
         decide(rt);

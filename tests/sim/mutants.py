@@ -23,7 +23,7 @@ import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-# (name, file under runtime/, text, replacement[, scenarios to try first])
+# (name, file under runtime/, text, replacement[, scenarios to try first[, at least so many seeds]])
 MUTANTS = [
     # ---- location
     (
@@ -269,6 +269,179 @@ MUTANTS = [
         "    if (!rt->gate_closed || rt->phase >= C4PI_PHASE_EXITING) {",
         "    {",
     ),
+    # ---- sections
+    (
+        "section-number-unchecked",
+        "svc/section.c",
+        "    if (number > membership->heard && !elem->extra->reborn)\n        return false;",
+        "",
+        "choir",
+    ),
+    (
+        "section-inserted-hears-first",
+        "svc/section.c",
+        "&& !elem->extra->reborn)",
+        "&& !(elem->flags & C4PI_ELEM_INSERTED))",
+        "choir",
+    ),
+    ("section-reborn-waits", "svc/grow.c", "    body->reborn = coll->some_died;\n", "", "choir"),
+    (
+        "section-ahead-lost-at-departure",
+        "svc/migrate.c",
+        "        c4pi_count_created(rt);\n        c4pi_route(rt, early);",
+        "        c4pi_msg_drop(early);",
+        "choir",
+    ),
+    (
+        "section-contributions-as-they-come",
+        "svc/section.c",
+        "    if (token.number > given_by(record))",
+        "    if (false)",
+        "choir",
+    ),
+    (
+        "section-own-contribution-overtakes",
+        "svc/section.c",
+        "    if (record && number <= given_by(record)) {",
+        "    if (record) {",
+        "choir",
+    ),
+    (
+        "section-early-contributions-stay",
+        "svc/section.c",
+        "    c4pi_msg_drop(msg);\n    if (coll->section->early.head)\n        contribute_early(coll);",
+        "    c4pi_msg_drop(msg);",
+        "choir",
+    ),
+    (
+        "section-memberships-not-carried",
+        "svc/migrate.c",
+        "        *c4pi_elem_membership(elem, membership.section, NULL) = membership;",
+        "",
+        "choir",
+    ),
+    (
+        "section-ahead-not-run",
+        "svc/section.c",
+        "    c4pi_elem_release(elem);\n    hear_ahead(coll, key);",
+        "    c4pi_elem_release(elem);\n    (void)coll, (void)key, (void)hear_ahead;",
+        "choir",
+    ),
+    # ---- synchronization points
+    (
+        "sync-all-ready",
+        "svc/sync.c",
+        "    if (settled && sync->confirming && sync->last_left == sync->sum_left) {",
+        "    if (true) {",
+        "sync",
+    ),
+    (
+        "sync-one-wave",
+        "svc/sync.c",
+        "    if (settled && sync->confirming && sync->last_left == sync->sum_left) {",
+        "    if (settled) {",
+        "sync",
+    ),
+    (
+        "sync-newborns-not-counted",
+        "svc/sync.c",
+        "    rt->sync->left += count;",
+        "    (void)rt, (void)count;",
+        "sync",
+    ),
+    (
+        "sync-departures-not-counted",
+        "svc/sync.c",
+        "    sync->left += moves;",
+        "    sync->left += 0 * moves;",
+        "sync",
+    ),
+    ("sync-goes-on-twice", "svc/sync.c", "    elem->extra->sync_waits = false;\n", "", "sync"),
+    (
+        "sync-waiting-not-carried",
+        "svc/sync.c",
+        "    extra->sync_waits = c4p_get_u8(p);",
+        "    (void)c4p_get_u8(p);",
+        "sync",
+    ),
+    (
+        "sync-point-not-carried",
+        "svc/sync.c",
+        "    extra->sync_step = c4p_get_u64(p);",
+        "    extra->sync_step = (c4p_get_u64(p), elem->coll->rt->sync->step);",
+        "sync",
+    ),
+    (
+        "sync-arrives-too-late",
+        "svc/sync.c",
+        "    catch_up(elem); /* a",
+        "    sync->waiting += waits_for(elem, sync->step); /* a",
+        "sync",
+    ),
+    (
+        "sync-newcomers-go-on",
+        "svc/sync.c",
+        " && (int64_t)(extra->sync_since - sync->passed_wave) < 0)",
+        ")",
+        "sync",
+    ),
+    (
+        "sync-newcomers-left-behind",
+        "svc/sync.c",
+        "        extra->sync_step = sync->step;\n",
+        "",
+        "sync",
+    ),
+    (
+        "sync-empty-rank-says-nothing",
+        "svc/sync.c",
+        "    check(rt); /* also without",
+        "    if (sync->members)\n        check(rt); /* also without",
+        "sync",
+    ),
+    (
+        "sync-emptied-at-the-point",
+        "svc/sync.c",
+        "    sync->hinted = sync->told_members = true;",
+        "    sync->hinted = true;",
+        "sync",
+        20000,
+    ),
+    (
+        "sync-hint-not-passed-on",
+        "svc/sync.c",
+        "        sync->hinted = false; /* somebody has",
+        "        /* somebody has",
+        "sync",
+    ),
+    (
+        "sync-waves-without-pause",
+        "svc/sync.c",
+        "    if (sync->sum_left > sync->sum_arrived)",
+        "    if (false)",
+        "sync",
+    ),
+    ("sync-array-not-heard-of", "svc/grow.c", "coll ? 0 : MAYBE;", "0;", "sync", 20000),
+    (
+        "sync-dead-still-wait",
+        "svc/sync.c",
+        "    if (waits_for(elem, sync->step))\n        sync->waiting--;",
+        "",
+        "sync",
+    ),
+    (
+        "sync-turned-back-not-counted",
+        "svc/sync.c",
+        "    sync->arrived += takes_part;\n    sync->left += takes_part;",
+        "    sync->left += takes_part;",
+        "whole,sync",
+    ),
+    (
+        "turned-back-home-not-told",
+        "svc/migrate.c",
+        "    c4pi_tell_home(coll, key, elem->version, from, false);\n    c4pi_flow_take",
+        "    c4pi_flow_take",
+    ),
     # ---- transport
     (
         "shared-backlog",
@@ -383,14 +556,17 @@ def try_mutant(bench, mutant, args, scenarios):
     try:
         bench.make()
         with tempfile.TemporaryDirectory() as out:
-            found = kill(bench, name, args.seeds, scenarios, out)
+            first = mutant[4].split(",") if len(mutant) > 4 else []
+            order = first + [s for s in scenarios if s not in first]
+            seeds = max(args.seeds, mutant[5] if len(mutant) > 5 else 0)
+            found = kill(bench, name, seeds, order, out)
             if found and args.corpus:
                 keep_tape(bench, name, found[0], out, args.corpus)
     finally:
         with open(path, "w") as f:
             f.write(text)
     if not found:
-        print(f"{name:28} SURVIVED {args.seeds} seeds of each scenario", flush=True)
+        print(f"{name:28} SURVIVED {seeds} seeds of each scenario", flush=True)
         return 1
     print(f"{name:28} killed by {found[0]}: {found[1][:110]}", flush=True)
     return 0
