@@ -570,6 +570,7 @@ const c4p_type_desc_t c4pe_type_desc_profiled = {
     .pack = c4pe_move_pack,
     .unpack = c4pe_move_unpack,
     .arrived = c4pe_move_arrived,
+    .movable = c4pe_move_allowed,
 };
 
 const c4p_type_desc_t c4pe_type_desc = {
@@ -579,4 +580,5 @@ const c4p_type_desc_t c4pe_type_desc = {
     .pack = c4pe_move_pack,
     .unpack = c4pe_move_unpack,
     .arrived = c4pe_move_arrived,
+    .movable = c4pe_move_allowed,
 };

@@ -259,6 +259,14 @@ c4pe_move_arrived(c4p_rt_t *Py_UNUSED(rt), void *object, void *ctx)
     Py_DECREF(chare);
 }
 
+bool
+c4pe_move_allowed(c4p_rt_t *rt, void *object, void *ctx)
+{
+    const c4pe_chare_t *chare = object;
+    (void)rt, (void)ctx;
+    return chare->flags & C4PE_CHARE_MIGRATABLE;
+}
+
 /* ---- requests ------------------------------------------------------------------------------------ */
 
 static void

@@ -13,6 +13,8 @@ c4p_status_t c4pe_move_pack(c4p_rt_t *rt, void *object, c4p_pup_t *p, void *ctx)
 c4p_status_t
 c4pe_move_unpack(c4p_rt_t *rt, c4p_ref_t self, c4p_pup_t *p, void *ctx, void **object_out);
 void c4pe_move_arrived(c4p_rt_t *rt, void *object, void *ctx);
+/* Has the program left it to the runtime to move the chare? */
+bool c4pe_move_allowed(c4p_rt_t *rt, void *object, void *ctx);
 
 /* A value into a pup, and back: -1, or NULL, with an exception. */
 int c4pe_move_put(c4pe_state_t *st, c4p_pup_t *p, PyObject *value);

@@ -444,6 +444,7 @@ c4pe_when_pack(c4pe_chare_t *chare)
     for (item_t *item = chare->waitq->head; list && item; item = item->next) {
         if (item->wait)
             continue; /* a coroutine: the chare cannot move at all */
+        (void)c4p_reply_detach(chare->state->rt, &item->reply); /* of an awaited broadcast */
         PyObject *call = Py_BuildValue("(OOOy#)", item->entry->name, item->args,
                                        item->kwargs ? item->kwargs : Py_None,
                                        (const char *)&item->reply, (Py_ssize_t)sizeof(item->reply));

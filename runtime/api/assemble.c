@@ -21,6 +21,7 @@
 #include "svc/reduce.h"
 #include "svc/section.h"
 #include "svc/stall.h"
+#include "svc/chaos.h"
 #include "svc/sync.h"
 #include "svc/start.h"
 #include "svc/wave.h"
@@ -89,7 +90,7 @@ c4pi_rt_attach(c4p_rt_t *rt, c4pi_comm_t *comm)
     c4pi_flow_set_deliver(rt->flow, c4pi_pump_deliver, rt);
     c4pi_start_init(rt);
     c4pi_sync_attach(rt);
-    return C4P_OK;
+    return c4pi_chaos_init(rt);
 }
 
 static void
@@ -164,7 +165,7 @@ enum { EXIT_USAGE = 2 };
 void
 c4pi_die(c4p_rt_t *rt, c4p_status_t status, const char *fmt, ...)
 {
-    char text[700], report[900];
+    char text[700], report[1200];
     va_list args;
     va_start(args, fmt);
     vsnprintf(text, sizeof text, fmt, args);
@@ -174,10 +175,10 @@ c4pi_die(c4p_rt_t *rt, c4p_status_t status, const char *fmt, ...)
         rt->phase != C4PI_PHASE_STARTING)
         exit_status = c4p_exit_status(C4P_ERR_USER); /* a mistake of a program that runs already */
     int n = snprintf(report, sizeof report,
-                     "c4py: error[C4P-E%d] rank %d/%d t=%.3fs\n  %s\n  cause: %s\n"
+                     "c4py: error[C4P-E%d] rank %d/%d t=%.3fs\n  %s\n  cause: %s\n%s"
                      "c4py: exit %d\n",
                      (int)status, rt->rank, rt->num_ranks, c4p_time_s(rt), text,
-                     c4p_strerror(status), exit_status);
+                     c4p_strerror(status), rt->chaos.said, exit_status);
     rt->end_status = status;
     rt->port->ops->write_report(rt->port, report,
                                 n < (int)sizeof report ? (size_t)n : sizeof report - 1);

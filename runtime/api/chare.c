@@ -361,6 +361,18 @@ c4p_reply_wants_value(const c4p_reply_t *reply)
 }
 
 c4p_status_t
+c4p_reply_detach(c4p_rt_t *rt, c4p_reply_t *reply)
+{
+    if (!rt || !reply || reply->kind > C4PI_REPLY_BCAST)
+        return C4P_ERR_ARG;
+    if (reply->kind == C4PI_REPLY_BCAST) {
+        reply->number = c4pi_bcast_hear(rt, reply);
+        reply->kind = C4PI_REPLY_FUTURE;
+    }
+    return C4P_OK;
+}
+
+c4p_status_t
 c4p_reply_send(c4p_rt_t *rt, const c4p_reply_t *reply, c4p_msg_t *value, bool is_error)
 {
     if (!rt || !reply || reply->kind > C4PI_REPLY_BCAST) {

@@ -215,14 +215,15 @@ c4p_exiting(const c4p_rt_t *rt)
 static void
 write_abort_report(c4p_rt_t *rt, int exit_status, const char *text)
 {
-    size_t size = strlen(text) + 160;
+    size_t size = strlen(text) + sizeof rt->chaos.said + 160;
     char small[1000], *report = c4pi_calloc(rt->port, size);
     if (!report) {
         report = small;
         size = sizeof small;
     }
-    int n = snprintf(report, size, "c4py: error[C4P-E%d] rank %d/%d t=%.3fs\n  %s\nc4py: exit %d\n",
-                     C4P_ERR_USER, rt->rank, rt->num_ranks, c4p_time_s(rt), text, exit_status);
+    int n = snprintf(
+        report, size, "c4py: error[C4P-E%d] rank %d/%d t=%.3fs\n  %s\n%sc4py: exit %d\n",
+        C4P_ERR_USER, rt->rank, rt->num_ranks, c4p_time_s(rt), text, rt->chaos.said, exit_status);
     rt->port->ops->write_report(rt->port, report, n < (int)size ? (size_t)n : size - 1);
 }
 

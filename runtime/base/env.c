@@ -45,6 +45,8 @@ static const c4pi_setting_t settings[] = {
      FIELD(test_hosts), 0, UINT64_MAX},
     {"C4PY_SEED", "number", "", "seed of the runtime's random numbers; random by default", NO_FIELD,
      0, UINT64_MAX},
+    {"C4PY_CHAOS", "text", "", "rare behaviour from a seed, for tests: see docs/testing.md",
+     NO_FIELD, 0, 0},
     {"C4PY_FAIL_ALLOC", "number", "0", "let this allocation of each rank fail, for tests; 0: none",
      NO_FIELD, 0, UINT64_MAX},
     {"C4PY_QUIET", "0|1", "0", "no banner at start", NO_FIELD, 0, 0},

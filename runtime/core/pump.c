@@ -42,7 +42,7 @@ c4pi_pump_turn(c4p_rt_t *rt, uint32_t max_msgs)
     c4pi_flow_set_busy(rt->flow, did != 0 || c4pi_queue_count(&rt->queue) != 0);
     if (!rt->gate_closed || rt->phase >= C4PI_PHASE_EXITING) {
         for (uint32_t n = 0; n < max_msgs && !rt->stop; n++) {
-            c4p_msg_t *msg = c4pi_queue_pop(&rt->queue);
+            c4p_msg_t *msg = rt->take ? rt->take(rt) : c4pi_queue_pop(&rt->queue);
             if (!msg)
                 break;
             /* What one entry method sent does not wait for the next, which may compute for long or

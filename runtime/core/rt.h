@@ -38,10 +38,23 @@ typedef enum c4pi_phase {
  * is called by whoever finishes it). */
 typedef void (*c4pi_kind_fn_t)(c4p_rt_t *rt, c4p_msg_t *msg);
 
-/* Legal but rare behaviour on demand, for tests: each is a chance in 1/65536, drawn from the port's
- * random numbers; all 0 in production. */
+typedef enum c4pi_chaos_queue {
+    C4PI_CHAOS_FIFO,
+    C4PI_CHAOS_RANDOM,
+    C4PI_CHAOS_LIFO
+} c4pi_chaos_queue_t;
+
+/* Legal but rare behaviour on demand, for tests: each is a chance in 1/65536. All 0 in production,
+ * unless C4PY_CHAOS says otherwise. */
 typedef struct c4pi_chaos {
     bool on;
+    uint64_t seed, state; /* of C4PY_CHAOS; state 0: drawn from the port's random numbers */
+    uint32_t migrate;     /* after an entry method its element moves */
+    uint32_t delay;       /* this rank stands still for a while, */
+    uint64_t delay_ns;    /* up to this */
+    c4pi_chaos_queue_t queue;
+    c4p_ref_t ran;         /* by the message that was taken last */
+    char said[240];        /* for reports: a line, or nothing */
     uint32_t forget_cache; /* drop a location cache entry when it is looked at */
     uint32_t flush_early;  /* send a partial reduction before it is complete */
     uint32_t wave_now;     /* start a release wave of a broadcast log */
@@ -83,6 +96,8 @@ struct c4p_rt {
     /* An element that load balancing moves has come; or stays instead of going to a rank. */
     void (*on_balanced_comes)(c4p_rt_t *rt);
     void (*on_balanced_stays)(c4p_rt_t *rt, int rank);
+    /* The next message to run. NULL: the first in the queue. */
+    c4p_msg_t *(*take)(c4p_rt_t *rt);
     c4pi_registry_t *registry;
     c4pi_timers_t *timers;
 
@@ -156,7 +171,11 @@ c4p_msg_t *c4pi_msg_or_die(c4p_rt_t *rt, size_t payload_len);
 static inline bool
 c4pi_chaos(c4p_rt_t *rt, uint32_t p)
 {
-    return rt->chaos.on && p && (rt->port->ops->random_u64(rt->port) & 0xffff) < p;
+    if (!rt->chaos.on || !p)
+        return false;
+    uint64_t number =
+        rt->chaos.state ? c4pi_hash_u64(rt->chaos.state++) : rt->port->ops->random_u64(rt->port);
+    return (number & 0xffff) < p;
 }
 
 #endif

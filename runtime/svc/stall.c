@@ -132,13 +132,15 @@ print_and_end(c4p_rt_t *rt, c4p_msg_t *text)
     bool abort = rt->opts.stall == C4P_STALL_ABORT;
     const char *tail = abort ? tail_abort : tail_warn;
     size_t len = (size_t)text->env.len, head_len = sizeof head - 1, tail_len = strlen(tail);
-    char *all = c4pi_alloc(rt->port, head_len + len + tail_len);
+    size_t said_len = strlen(rt->chaos.said), all_len = head_len + len + said_len + tail_len;
+    char *all = c4pi_alloc(rt->port, all_len);
     if (all) {
         memcpy(all, head, head_len);
         memcpy(all + head_len, c4pi_msg_payload(text), len);
-        memcpy(all + head_len + len, tail, tail_len);
-        rt->port->ops->write_report(rt->port, all, head_len + len + tail_len);
-        c4pi_free(rt->port, all, head_len + len + tail_len);
+        memcpy(all + head_len + len, rt->chaos.said, said_len);
+        memcpy(all + head_len + len + said_len, tail, tail_len);
+        rt->port->ops->write_report(rt->port, all, all_len);
+        c4pi_free(rt->port, all, all_len);
     }
     c4pi_msg_drop(text);
     if (abort) {

@@ -256,6 +256,19 @@ def check_conditions():
     equal(gates[1].get_passed(ret=True).get(), list(range(6)), "in order")
     del futures
 
+    gates = Array(Gate, 2 * p)
+    both = [gates.enter(3, ret=True), gates.enter(3, awaitable=True)]
+    charm.waitQD()
+    for i in range(2 * p):
+        gates[i].migrate((i + 1) % p, awaitable=True).get()
+    check(not any(future.ready() for future in both), "the conditions are false")
+    gates.unlock(3)
+    equal(
+        [future.get() for future in both],
+        [[9] * (2 * p), None],
+        "awaited broadcasts that waited and moved",
+    )
+
 
 def check_channels():
     p = charm.numPes()

@@ -41,6 +41,8 @@ typedef struct c4p_type_desc {
     /** Groups of it may restart on another number of ranks without a warning: the elements are
      * alike. */
     bool alike;
+    /** NULL: always, or: may the runtime move the object of its own accord? */
+    bool (*movable)(c4p_rt_t *rt, void *object, void *ctx);
 } c4p_type_desc_t;
 
 C4P_API c4p_status_t c4p_type_add(c4p_rt_t *rt, const c4p_type_desc_t *desc, c4p_type_t *type_out);
@@ -91,6 +93,8 @@ C4P_API c4p_status_t c4p_reply_take(c4p_rt_t *rt, const c4p_msg_t *msg, c4p_repl
 /** True if the caller asked for the values and not only for completion: a broadcast then collects
  * them in index order. */
 C4P_API bool c4p_reply_wants_value(const c4p_reply_t *reply);
+/** Make a reply that was taken on this rank valid on all, so that whoever owes it can move. */
+C4P_API c4p_status_t c4p_reply_detach(c4p_rt_t *rt, c4p_reply_t *reply);
 /** Answer, once. `value` may be NULL (no value); is_error marks it for the waiter. Ownership: the
  * runtime owns value in every case. */
 C4P_API c4p_status_t c4p_reply_send(c4p_rt_t *rt, const c4p_reply_t *reply, c4p_msg_t *value,
