@@ -32,6 +32,13 @@ NEVER_MADE = "!(making)"
 TO_ITSELF = "kr!=x"
 TOO_EARLY = "queued[i]==0"
 NEVER_DONE = "done=="
+NOT_READY = "waits[e2]"
+FORGOTTEN = "next[e]=="
+CLOSED_EARLY = ">=done"
+LEFT_OPEN = "flying[r]==0"
+AFTER_END = "phase[r]!=2"
+NOT_QUIET = "violated (((((((flying"
+NEVER_EQUAL = "violated ( !("
 MEANINGS = {
     LOST: "a message is held for ever",
     CIRCLES: "a message is sent too often",
@@ -41,6 +48,13 @@ MEANINGS = {
     TO_ITSELF: "a message is sent to the rank where it is",
     TOO_EARLY: "the end is announced while there is work",
     NEVER_DONE: "a reduction does not complete",
+    NOT_READY: "a synchronization point is passed without somebody who is not ready",
+    FORGOTTEN: "somebody waits for a point that was passed",
+    CLOSED_EARLY: "a reduction is closed without somebody who owes it",
+    LEFT_OPEN: "the job ends with a message on its way",
+    AFTER_END: "a rank that has ended is sent something",
+    NOT_QUIET: "quiescence is announced while something is on its way or held",
+    NEVER_EQUAL: "nothing is left, and it is not announced",
 }
 
 # A line of each model's final checks, which a passing search must have reached.
@@ -48,6 +62,10 @@ FINAL = {
     "location": "assert(!making &&",
     "qd": "assert(!busy)",
     "reduction": "assert(done == NRED)",
+    "population": "assert(done == NRED)",
+    "sync": "assert(where[e] == UNMADE || next[e] == NP)",
+    "exit": "assert(flying[r] == 0 && phase[r] == ENDED",
+    "quiet": "assert(NOTHING_LEFT) }",
 }
 
 
@@ -100,6 +118,30 @@ VARIANTS = [
     Variant("qd.processed-only", "-DVARIANT=2", TOO_EARLY),
     Variant("reduction.by-debtors", "-DGATE=2 -DNE=4"),
     Variant("reduction.by-members", "-DGATE=1", NEVER_DONE),
+    Variant("population.as-built"),
+    Variant("population.three-rounds", "-DNE=3 -DNRED=3"),
+    Variant("population.no-inserted", "-DNO_INSERTED", CLOSED_EARLY),
+    Variant("population.no-births", "-DNO_BIRTHS", CLOSED_EARLY),
+    Variant("population.born-tells", "-DBORN_TELLS", NEVER_DONE),
+    Variant("population.late-maker", "-DLATE_MAKER", NEVER_DONE),
+    Variant("population.no-death", "-DNO_DEATH", NEVER_DONE),
+    Variant("sync.two-points"),
+    Variant("sync.more-moves", "-DNE=2 -DNG=4 -DNP=1"),
+    Variant("sync.inserts", "-DINSERTS -DNP=1"),
+    Variant("sync.all-ready", "-DRULE=1", NOT_READY),
+    Variant("sync.one-wave", "-DRULE=2", NOT_READY),
+    Variant("sync.any-two-waves", "-DRULE=3 -DNE=2 -DNG=4 -DNP=1", NOT_READY),
+    Variant("sync.no-made", "-DINSERTS -DNP=1 -DNO_MADE", NOT_READY),
+    Variant("sync.no-catch-up", "-DNO_CATCH_UP", FORGOTTEN),
+    Variant("exit.three-ask"),
+    Variant("exit.no-drain", "-DNO_DRAIN", LEFT_OPEN),
+    Variant("exit.early-answers", "-DEARLY", AFTER_END),
+    Variant("exit.last-code", "-DLAST_CODE", AFTER_END),
+    Variant("quiet.as-built", "-DNM=4 -DNG=4"),
+    Variant("quiet.free-moves", "-DFREE_MOVES", NOT_QUIET),
+    Variant("quiet.held-done", "-DHELD_DONE", NOT_QUIET),
+    Variant("quiet.forward-new", "-DFORWARD_NEW", NEVER_EQUAL),
+    Variant("quiet.release-new", "-DRELEASE_NEW", NEVER_EQUAL),
 ]
 
 
