@@ -70,6 +70,11 @@ encode_result(c4pe_state_t *st, const c4p_checkpoint_result_t *result)
         c4pe_raise(st, "no checkpoint was written: %s", result->why);
         return NULL;
     }
+    PyObject *hook = PyDict_GetItemString(st->hooks, "checkpoint_written"); /* borrowed */
+    PyObject *heard = hook ? PyObject_CallNoArgs(hook) : Py_NewRef(Py_None);
+    if (heard == NULL)
+        return NULL;
+    Py_DECREF(heard);
     PyObject *value =
         Py_BuildValue("(KKK)", (unsigned long long)result->generation,
                       (unsigned long long)result->elements, (unsigned long long)result->bytes);

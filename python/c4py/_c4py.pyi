@@ -62,7 +62,7 @@ def bind(**hooks: Any) -> None:
     ``describe_exception(exc)`` gives plain data that stands for that text, ``RemoteStacktrace(rank, data)`` the pair (rank, text) made of it.
     ``substitute(type_name, text, why, rank, trace)`` makes what a waiter gets instead of an exception that cannot be pickled.
     ``safe_loads(data, *, buffers=None)`` reads the pickles of a checkpoint, ``checkpoint_state()`` gives what rank 0 keeps for
-    all ranks, ``restore_state(obj)`` is called with it on each.
+    all ranks, ``restore_state(obj)`` is called with it on each. ``checkpoint_written()`` is called on the rank that asked.
     ``dumps_writable(obj, protocol=, buffer_callback=)`` pickles what holds read-only arrays so that they arrive writable.
     """
 

@@ -1,16 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading the pickles of a checkpoint: only what is known to do no harm is looked up, so that a file cannot run code.
+"""When a checkpoint is due, and reading the pickles of one.
 
-What is allowed: registered chare classes, the classes of ``charm.options.checkpoint_classes``, and the names below.
+Only what is known to do no harm is looked up in them, so that a file cannot run code: registered chare classes, the classes of
+``charm.options.checkpoint_classes``, and the names below.
 """
 
 from __future__ import annotations
 
 import io
+import os
 import pickle
-from collections.abc import Iterable
+import re
+import signal
+import time
+from collections.abc import Callable, Iterable
 from typing import Any
 
+from . import _c4py
 from ._chare import registered
 from ._errors import Charm4PyError
 
@@ -64,3 +70,85 @@ def _own_classes() -> Iterable[type]:
 def safe_loads(data: Any, *, buffers: Any = None) -> Any:
     """As ``pickle.loads``, but it finds only what is safe."""
     return _Unpickler(io.BytesIO(data), buffers=buffers).load()
+
+
+#: Exit status of a run that has written a checkpoint and is to be started again.
+REQUEUE = 85
+
+_TIME = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?")
+
+
+def seconds(text: str, setting: str) -> float:
+    """A time as 90s, 10m, 1h30m or a number of seconds. Raises Charm4PyError that names the setting."""
+    found = _TIME.fullmatch(text)
+    if not text or not found or not any(found.groups()):
+        raise Charm4PyError(f"{setting}={text}: write a time as 90s, 10m or 1h30m")
+    hours, minutes, rest = found.groups()
+    return 3600 * int(hours or 0) + 60 * int(minutes or 0) + float(rest or 0)
+
+
+class Schedule:
+    """Where this run writes its checkpoints, and when one is due. From the launcher's options, see docs/checkpoint.md.
+
+    folder: "" for none. every: seconds, 0 for never. walltime: seconds from the start, 0 for no end.
+    """
+
+    def __init__(
+        self, environ: Any = os.environ, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._now = now
+        self.folder = environ.get("C4PY_CHECKPOINT", "")
+        self.every = (
+            seconds(environ["C4PY_EVERY"], "C4PY_EVERY") if environ.get("C4PY_EVERY") else 0.0
+        )
+        self.walltime = (
+            seconds(environ["C4PY_WALLTIME"], "C4PY_WALLTIME")
+            if environ.get("C4PY_WALLTIME")
+            else 0.0
+        )
+        self._stay = environ.get("C4PY_USR2", "exit") == "go-on"
+        self._restart = environ.get("C4PY_RESTART", "")
+        self.trust = environ.get("C4PY_TRUST_CHECKPOINT", "0") == "1"
+        self._begun = self._last = now()
+        self._signalled = False
+        if not self.folder and (self.every or self.walltime):
+            raise Charm4PyError(
+                "C4PY_EVERY and C4PY_WALLTIME need a directory: C4PY_CHECKPOINT, or --checkpoint DIR"
+            )
+
+    def restart_from(self, flag: str | None) -> str | None:
+        """The directory of the checkpoint to go on from. flag: the value of ``+restart``."""
+        wanted = flag or self._restart
+        if wanted != "auto":
+            return wanted or None
+        if not self.folder:
+            raise Charm4PyError(
+                "restart auto needs the directory of this run's checkpoints: --checkpoint DIR"
+            )
+        return self.folder if os.path.exists(os.path.join(self.folder, "manifest")) else None
+
+    def signalled(self, *_: Any) -> None:
+        """SIGUSR2 has come."""
+        self._signalled = True
+
+    def listen(self, forward: Callable[[], None]) -> None:
+        """Take SIGUSR2 from now on. forward: what other ranks than 0 do with it."""
+        if self.folder:
+            signal.signal(
+                signal.SIGUSR2, self.signalled if _c4py.rank() == 0 else lambda *_: forward()
+            )
+
+    def _late(self) -> bool:
+        return self.walltime > 0 and self._now() - self._begun >= self.walltime
+
+    def due(self) -> bool:
+        """Is it time for a checkpoint?"""
+        passed = self.every > 0 and self._now() - self._last >= self.every
+        return self._signalled or passed or self._late()
+
+    def written(self) -> bool:
+        """There is one. True if the run is to end now."""
+        leave = self._late() or (self._signalled and not self._stay)
+        self._last = self._now()
+        self._signalled = False
+        return leave

@@ -171,6 +171,9 @@ class CharmRemote(Chare):
         if _c4py.rank() != caller:
             exec(source, vars(sys.modules["__main__"]))
 
+    def _checkpoint_signalled(self) -> None:
+        charm._schedule.signalled()
+
     def _num_timers(self) -> int:
         return _c4py.num_timers()
 
@@ -317,6 +320,7 @@ class Charm:
             *_module_classes(modules),
         ]
         prepared = prepare_classes(used)
+        self._schedule = _checkpoint.Schedule()
         self._begun = True
         args = self._parse_command_line()
         # The shell deals with stalls itself: what is typed in wrongly must not end the session.
@@ -331,8 +335,10 @@ class Charm:
         _c4py.start()
         self._choose_balancer()
         begin = self._make_main(entry, args)
-        if self._flags.restart is not None:
-            begin = self._go_on(self._flags.restart, entry, restarted, args)
+        folder = self._schedule.restart_from(self._flags.restart)
+        if folder is not None:
+            begin = self._go_on(folder, entry, restarted, args)
+        self._schedule.listen(self._forward_signal)
         if _c4py.rank() == 0:
             self._print_banner()
             self._listen()
@@ -415,7 +421,7 @@ class Charm:
                     "restarted=…, or the main chare a method restarted(self, args)",
                     2,
                 )
-        _c4py.restart(path, self._flags.has("++trust-checkpoint"))
+        _c4py.restart(path, self._schedule.trust or self._flags.has("++trust-checkpoint"))
 
         def begin() -> Any:
             if ccs.address is not None:
@@ -433,17 +439,45 @@ class Charm:
         begin.__qualname__ = getattr(restarted, "__qualname__", begin.__name__)
         return begin
 
-    def checkpoint(self, path: Any) -> Any:
-        """Write the state of all chares into the directory path, for ``+restart path``: a future.
+    def checkpoint(self, path: Any = None) -> Any:
+        """Write the state of all chares, for ``+restart path``: a future.
 
-        Its value is (generation, chares, bytes); ``get()`` or ``await`` it before you go on. The files
+        path: the directory; None: that of the launcher's ``--checkpoint``. The future's value is
+        (generation, chares, bytes); ``get()`` or ``await`` it before you go on. The files
         are written when the whole job is quiet, while no method runs anywhere. Chares travel as when
         they move; readonlies and the main chare are kept, futures, timers and coroutines are not. Call
         it in a coroutine, on any rank. If a coroutine waits in another chare, a reduction lacks
         contributions, a chare cannot be pickled or the disk is full, the future raises Charm4PyError
-        with the reason, the checkpoint before stays what it was, and the program goes on. See docs/checkpoint.md.
+        with the reason, the checkpoint before stays what it was, and the program goes on. After a
+        checkpoint that was due because of SIGUSR2 or ``--walltime`` the run ends with status 85. See
+        docs/checkpoint.md.
         """
+        self._need_start("charm.checkpoint()")
+        path = path or self._schedule.folder
+        if not path:
+            raise Charm4PyError(
+                "charm.checkpoint() needs a directory: give it one, or start with --checkpoint DIR"
+            )
         return _c4py.checkpoint(path)
+
+    def checkpointDue(self) -> bool:
+        """Is it time for a checkpoint? On rank 0, between two steps: ``if charm.checkpointDue(): charm.checkpoint().get()``.
+
+        True when ``--every`` has passed since the last one or since the start, when ``--walltime`` is
+        over, or when SIGUSR2 has come. Does not block; any context; False on other ranks.
+        """
+        self._need_start("charm.checkpointDue()")
+        return _c4py.rank() == 0 and self._schedule.due()
+
+    def _forward_signal(self) -> None:
+        if self.thisProxy is not None:
+            self.thisProxy[0]._checkpoint_signalled()
+
+    def _checkpoint_written(self) -> None:
+        """Called on the rank that asked, before whoever waits goes on."""
+        if _c4py.rank() == 0 and self._schedule.written():
+            print("c4py: checkpoint written; the run ends, to be started again", flush=True)
+            _c4py.exit(_checkpoint.REQUEUE)
 
     def _snapshot(self) -> Any:
         """What the other ranks must know before chares run there."""
@@ -937,6 +971,7 @@ _c4py.bind(
     safe_loads=_checkpoint.safe_loads,
     checkpoint_state=charm._snapshot,
     restore_state=charm._receive,
+    checkpoint_written=charm._checkpoint_written,
 )
 _cli.strip_import_flags(sys.argv)
 atexit.register(_say_if_never_started)

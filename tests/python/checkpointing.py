@@ -105,6 +105,10 @@ if not DRIVER:
                 generation, chares, size = charm.checkpoint(folder).get()
                 assert chares >= CELLS + 5 + 1 and size > CELLS * 400, (chares, size)
                 print(f"written {generation}", flush=True)
+            if step == 20:
+                print("at work", flush=True)
+            if charm.checkpointDue():
+                charm.checkpoint().get()
         digests = [cells[i].digest(ret=True).get() for i in range(CELLS)]
         assert all(cells[i].is_writable(ret=True).get() for i in range(CELLS))
         looks = [things[i * 100, -i].look(ret=True).get() for i in range(5)]
@@ -179,12 +183,13 @@ else:
         if not good:
             raise SystemExit(f"checkpointing: FAILED: {what}")
 
-    def command(ranks, words):
-        return [mpiexec, "-n", str(ranks), launcher, os.path.abspath(__file__), *map(str, words)]
+    def command(ranks, words, options=()):
+        program = [launcher, *map(str, options), os.path.abspath(__file__)]
+        return [mpiexec, "-n", str(ranks), *program, *map(str, words)]
 
-    def run(ranks, *words):
+    def run(ranks, *words, options=()):
         out = subprocess.run(
-            command(ranks, words),
+            command(ranks, words, options),
             env=ENV,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -243,6 +248,53 @@ else:
                 got = digest(rng.choice((1, 2, 4)), 30, folder, 3, "+restart", folder)
                 check(got == want, f"killed for the {i}-th time: {got} instead of {want}")
 
+    def chain(folder):
+        """Runs that end with 85 when their time is over or on a signal, and one command line for all."""
+        want = digest(2, 400, folder, 0)
+        options = [
+            "--checkpoint",
+            folder + "/c",
+            "--walltime",
+            "0.3s",
+            "--every",
+            "1h",
+            "--restart",
+            "auto",
+        ]
+        statuses = []
+        while len(statuses) < 30 and 0 not in statuses:
+            status, text = run(len(statuses) % 2 + 2, 400, folder, 0, options=options)
+            statuses.append(status)
+            check(status in (0, 85), f"status {status}\n{text}")
+        check(statuses.count(85) >= 1 and f"DIGEST {want}" in text, f"{statuses}\n{text}")
+        shutil.rmtree(folder + "/c")
+
+        options = ["--checkpoint", folder + "/c", "--restart=auto"]
+        job = subprocess.Popen(
+            command(2, (400, folder, 0), options),
+            env=ENV,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for line in job.stdout:
+            if line.startswith("at work"):
+                job.send_signal(signal.SIGUSR2)
+                break
+        text = job.communicate(timeout=60)[0]
+        check(job.returncode == 85 and "DIGEST" not in text, f"signal: {job.returncode}\n{text}")
+        check(digest(3, 400, folder, 0, "+restart", folder + "/c") == want, "after the signal")
+        for bad, words in (
+            (["--walltime=1m"], "need a directory"),
+            (
+                ["--checkpoint", folder, "--every=soon"],
+                "C4PY_EVERY=soon: write a time as 90s, 10m or 1h30m",
+            ),
+            (["--restart", "auto"], "needs the directory"),
+        ):
+            status, text = run(1, 5, folder, 0, options=bad)
+            check(status == 1 and words in text, f"{bad}: {status}\n{text}")
+
     def by_method(folder):
         want = digest(2, 9, folder, 0, "main_chare")
         digest(3, 5, folder, 5, "main_chare")
@@ -279,7 +331,7 @@ else:
             f"permissions: {status}\n{text}",
         )
 
-    CASES = {f.__name__: f for f in (any_number_of_ranks, killed, refused, by_method)}
+    CASES = {f.__name__: f for f in (any_number_of_ranks, killed, refused, by_method, chain)}
     for name in sys.argv[3:] or CASES:
         with tempfile.TemporaryDirectory() as folder:
             CASES[name](folder)
