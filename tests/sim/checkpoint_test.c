@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* checkpoint_test.c: a job that writes checkpoints while its elements move dies before each
+ * operation on the disk in turn, or the operation fails; what is left is a whole checkpoint, not
+ * older than the last one that was reported, and a job on another number of ranks goes on from it.
+ * Every run has its own schedule. P11 of the protocols. */
+#include "sim/sim_driver.h"
+#include "support/test.h"
+#include "svc/checkpoint.h"
+
+enum { ELEMENTS = 13, WRITERS = 3, READERS = 2, ROUNDS = 3 };
+
+typedef struct cell {
+    uint64_t value;
+} cell_t;
+
+typedef struct world {
+    sim_job_t *job;
+    c4p_type_t type;
+    c4p_entry_t inc;
+    c4p_coll_t coll;
+    int round;
+    bool writing, checked;
+} world_t;
+
+/* From one job to the next. */
+static struct {
+    c4pi_simdisk_t disk;
+    uint64_t crash_op, fail_op;
+    uint64_t ops;  /* that the writers tried */
+    int written;   /* rounds whose checkpoint was reported as written */
+    int refused;   /* or as failed */
+    uint64_t seen; /* the value that the readers found; 0: no checkpoint */
+} hand;
+
+/* ---- chares ----------------------------------------------------------------------------------- */
+
+static c4p_status_t
+construct(c4p_rt_t *rt, c4p_ref_t self, c4p_msg_t *args, void *ctx, void **object_out)
+{
+    world_t *w = ctx;
+    (void)rt, (void)self, (void)args;
+    *object_out = sim_memory(w->job, sizeof(cell_t));
+    return C4P_OK;
+}
+
+static c4p_status_t
+pack(c4p_rt_t *rt, void *object, c4p_pup_t *p, void *ctx)
+{
+    (void)rt, (void)ctx;
+    c4p_put_u64(p, ((cell_t *)object)->value);
+    return C4P_OK;
+}
+
+static c4p_status_t
+unpack(c4p_rt_t *rt, c4p_ref_t self, c4p_pup_t *p, void *ctx, void **object_out)
+{
+    c4p_status_t st = construct(rt, self, NULL, ctx, object_out);
+    ((cell_t *)*object_out)->value = c4p_get_u64(p);
+    return st;
+}
+
+static void
+inc(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
+{
+    world_t *w = ctx;
+    (void)msg;
+    ((cell_t *)object)->value++;
+    if (sim_chance(w->job, 64))
+        sim_ok(
+            w->job, rt,
+            c4p_migrate(rt, c4p_self(rt), (int)sim_choose(w->job, (uint32_t)w->job->ranks), NULL),
+            "c4p_migrate");
+}
+
+static void
+add(sim_job_t *job, c4p_rt_t *rt)
+{
+    world_t *w = job->world;
+    if (!w) {
+        w = job->world = sim_memory(job, sizeof *w);
+        w->job = job;
+    }
+    c4p_type_desc_t type = {.struct_size = sizeof type,
+                            .name = "Cell",
+                            .construct = construct,
+                            .pack = pack,
+                            .unpack = unpack,
+                            .ctx = w};
+    sim_ok(job, rt, c4p_type_add(rt, &type, &w->type), "c4p_type_add");
+    sim_ok(job, rt, c4p_entry_add(rt, w->type, "inc", inc, w, &w->inc), "c4p_entry_add");
+}
+
+/* ---- writing ---------------------------------------------------------------------------------- */
+
+static void
+came(c4p_rt_t *rt, c4p_future_t id, c4p_msg_t *msg, bool is_error, bool is_last, void *ctx);
+
+static c4p_future_t
+future(world_t *w, c4p_rt_t *rt)
+{
+    c4p_future_t id = 0;
+    sim_ok(w->job, rt, c4p_future_new(rt, 1, came, w, &id), "c4p_future_new");
+    return id;
+}
+
+static void
+came(c4p_rt_t *rt, c4p_future_t id, c4p_msg_t *msg, bool is_error, bool is_last, void *ctx)
+{
+    world_t *w = ctx;
+    c4p_checkpoint_result_t result;
+    (void)id, (void)is_error, (void)is_last;
+    if (w->writing) {
+        SIM_CHECK(w->job, "P11", c4p_checkpoint_result(msg, &result) == C4P_OK, "no result");
+        SIM_CHECK(w->job, "P11", result.status == C4P_OK || hand.fail_op, "refused: %s",
+                  result.why);
+        hand.refused += result.status != C4P_OK;
+        if (result.status == C4P_OK)
+            hand.written = w->round;
+        w->writing = false;
+    } else if (w->round > 0) {
+        const c4p_target_t done = {.kind = C4P_TARGET_FUTURE, .number = future(w, rt)};
+        w->writing = true;
+        sim_ok(w->job, rt, c4p_checkpoint(rt, "d", (c4p_ref_t){0}, &done), "c4p_checkpoint");
+        return;
+    }
+    if (w->round++ == ROUNDS) {
+        sim_ok(w->job, rt, c4p_exit(rt, 0), "c4p_exit");
+        return;
+    }
+    c4p_msg_t *none;
+    sim_ok(w->job, rt, c4p_msg_new(rt, 0, &none), "c4p_msg_new");
+    sim_ok(w->job, rt, c4p_bcast(rt, w->coll, w->inc, none, C4P_BCAST_DONE, future(w, rt)),
+           "c4p_bcast");
+}
+
+static void
+begin_writing(sim_job_t *job)
+{
+    world_t *w = job->world;
+    c4pi_simdisk_t *disk = &c4pi_simnet_world(job->net)->disk;
+    c4p_array_opts_t opts = C4P_ARRAY_OPTS_INIT;
+    disk->crash_op = hand.crash_op;
+    disk->fail_op = hand.fail_op;
+    job->expect_status = hand.crash_op ? 137 : 0;
+    opts.ndims = 1;
+    opts.dense = true;
+    opts.dims[0] = ELEMENTS;
+    opts.created = future(w, job->rts[0]);
+    sim_ok(job, job->rts[0], c4p_array_new(job->rts[0], w->type, &opts, NULL, &w->coll), "array");
+}
+
+static void
+keep_disk(sim_job_t *job)
+{
+    c4pi_simdisk_t *disk = &c4pi_simnet_world(job->net)->disk;
+    hand.ops = disk->ops;
+    hand.disk = *disk;
+    *disk = (c4pi_simdisk_t){0};
+}
+
+static const sim_scenario_t writers = {.name = "checkpoint",
+                                       .what = "write checkpoints",
+                                       .min_ranks = WRITERS,
+                                       .max_ranks = WRITERS,
+                                       .add = add,
+                                       .begin = begin_writing,
+                                       .end = keep_disk,
+                                       .aborted = keep_disk};
+
+/* ---- reading ---------------------------------------------------------------------------------- */
+
+static void
+begin_reading(sim_job_t *job)
+{
+    c4pi_simnet_world(job->net)->disk = hand.disk;
+    hand.disk = (c4pi_simdisk_t){0};
+    hand.seen = 0;
+    for (int rank = job->ranks - 1; rank >= 0; rank--)
+        c4pi_restart_begin(job->rts[rank], "d");
+}
+
+/* All elements are there, once, and as old as each other. */
+static void
+check_elements(sim_job_t *job)
+{
+    uint64_t count = 0;
+    for (int rank = 0; rank < job->ranks; rank++) {
+        size_t at = 0;
+        uint64_t id;
+        void *value;
+        while (c4pi_map_next(&job->rts[rank]->colls, &at, &id, &value)) {
+            const c4pi_coll_t *coll = value;
+            for (uint32_t i = 0; i < coll->count; i++, count++) {
+                uint64_t got = ((cell_t *)coll->vec[i]->object)->value;
+                SIM_CHECK(job, "P11", !hand.seen || hand.seen == got,
+                          "elements of different ages: %d and %d", (int)hand.seen, (int)got);
+                hand.seen = got;
+            }
+        }
+    }
+    SIM_CHECK(job, "P11", count == ELEMENTS, "%d elements", (int)count);
+}
+
+static void
+turn_reading(sim_job_t *job, c4p_rt_t *rt)
+{
+    world_t *w = job->world;
+    (void)rt;
+    for (int rank = 0; rank < job->ranks; rank++)
+        if (!job->rts[rank]->ckpt || !job->rts[rank]->ckpt->over ||
+            job->rts[rank]->ckpt->result != C4P_OK)
+            return;
+    if (w->checked)
+        return;
+    w->checked = true;
+    check_elements(job);
+    sim_ok(job, job->rts[0], c4p_exit(job->rts[0], 0), "c4p_exit");
+}
+
+static void
+end_reading(sim_job_t *job)
+{
+    const world_t *w = job->world;
+    c4p_status_t st = job->rts[0]->ckpt->result;
+    SIM_CHECK(job, "P11", w->checked || st == C4P_ERR_NO_INPUT, "the restart ended with %s",
+              c4p_status_name(st));
+}
+
+static const sim_scenario_t readers = {.name = "restart",
+                                       .what = "go on from a checkpoint",
+                                       .min_ranks = READERS,
+                                       .max_ranks = READERS,
+                                       .add = add,
+                                       .begin = begin_reading,
+                                       .turn = turn_reading,
+                                       .end = end_reading};
+
+/* ---- cases ------------------------------------------------------------------------------------ */
+
+static void
+play(const sim_scenario_t *scenario, uint64_t seed)
+{
+    sim_config_t config = {.scenario = scenario, .seed = seed, .mode = -1};
+    sim_outcome_t outcome;
+    sim_run(&config, &outcome);
+    if (outcome.failed)
+        fprintf(stderr, "seed %d, crash %d, failure %d: %s: %s\n%s", (int)seed, (int)hand.crash_op,
+                (int)hand.fail_op, outcome.property, outcome.text, outcome.log ? outcome.log : "");
+    bool failed = outcome.failed;
+    sim_outcome_fini(&outcome);
+    CHECK(!failed);
+}
+
+/* A writer's life, then what a reader finds. */
+static void
+write_and_read(uint64_t seed, uint64_t crash_op, uint64_t fail_op, bool newer)
+{
+    hand.crash_op = crash_op;
+    hand.fail_op = fail_op;
+    hand.written = hand.refused = 0;
+    play(&writers, seed);
+    c4pi_simdisk_crash(&hand.disk, newer);
+    play(&readers, seed + 1);
+    CHECK(hand.seen >= (uint64_t)hand.written);
+    CHECK(hand.seen <= ROUNDS);
+}
+
+static void
+a_crash_before_any_operation_leaves_a_whole_checkpoint(void)
+{
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        write_and_read(seed, 0, 0, true);
+        CHECK_EQ(ROUNDS, hand.seen);
+        uint64_t ops = hand.ops;
+        CHECK(ops > ROUNDS * 10);
+        uint64_t found[ROUNDS + 1] = {0};
+        for (uint64_t n = 1; n <= ops; n++) {
+            write_and_read(seed, n, 0, false);
+            found[hand.seen]++;
+            write_and_read(seed, n, 0, true);
+            found[hand.seen]++;
+        }
+        for (int i = 0; i < ROUNDS; i++) /* crashes before each, and between */
+            CHECK(found[i] > 5);
+    }
+}
+
+static void
+an_operation_that_fails_costs_at_most_one_checkpoint(void)
+{
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        write_and_read(seed, 0, 0, true);
+        uint64_t ops = hand.ops, refused = 0;
+        for (uint64_t n = 1; n <= ops; n++) {
+            write_and_read(seed, 0, n, true);
+            CHECK(hand.refused <= 1);
+            CHECK(hand.seen == (uint64_t)hand.written);
+            CHECK(hand.written + (hand.refused > 0) >= ROUNDS);
+            refused += (uint64_t)hand.refused;
+        }
+        CHECK(refused > 15);
+    }
+}
+
+TEST_CASES(a_crash_before_any_operation_leaves_a_whole_checkpoint,
+           an_operation_that_fails_costs_at_most_one_checkpoint)
