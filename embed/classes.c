@@ -196,7 +196,6 @@ class_announce(c4pe_class_t *cls)
     c4p_type_desc_t desc = profiled ? c4pe_type_desc_profiled : c4pe_type_desc;
     c4p_entry_fn_t run = profiled ? c4pe_entry_run_profiled : c4pe_entry_run;
     desc.name = cls->name;
-    desc.alike = strncmp(cls->name, "c4py.", 5) == 0; /* the package's own */
     desc.ctx = cls;
     c4p_status_t status = c4p_type_add(rt, &desc, &cls->id);
     for (uint32_t i = 0; status == C4P_OK && i < cls->num_entries; i++) {

@@ -91,6 +91,7 @@ typedef struct c4pi_ckpt {
     uint32_t step;
     c4pi_map_t sent;   /* collection -> how many of its elements this rank has sent */
     c4pi_map_t counts; /* at its root: how many there are */
+    c4pi_map_t states; /* at a group's root: its elements' state, if one */
 } c4pi_ckpt_t;
 
 /* checkpoint.c */

@@ -166,6 +166,7 @@ c4pi_ckpt_need(c4p_rt_t *rt)
         c4pi_die(rt, C4P_ERR_NOMEM, "no memory for a checkpoint");
     c4pi_map_init(&rt->ckpt->sent, rt->port);
     c4pi_map_init(&rt->ckpt->counts, rt->port);
+    c4pi_map_init(&rt->ckpt->states, rt->port);
     return rt->ckpt;
 }
 
@@ -205,6 +206,7 @@ c4pi_ckpt_free(c4p_rt_t *rt)
     c4pi_restart_forget(rt);
     c4pi_map_fini(&ckpt->sent);
     c4pi_map_fini(&ckpt->counts);
+    c4pi_map_fini(&ckpt->states);
     c4pi_free(rt->port, ckpt, sizeof *ckpt);
     rt->ckpt = NULL;
 }

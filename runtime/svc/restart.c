@@ -17,7 +17,7 @@
 /* What is sent to where it belongs, one after the other. */
 enum { SPREAD_ELEMENTS, SPREAD_MAPPED, SPREAD_SECTIONS, NUM_SPREADS };
 /* In env.entry of RESTORE. */
-enum { IS_ELEMENT, IS_SECTION, IS_COUNT };
+enum { IS_ELEMENT, IS_SECTION, IS_COUNT, IS_STATE };
 
 /* ---- reading ---------------------------------------------------------------------------------- */
 
@@ -231,24 +231,51 @@ send_body(c4p_rt_t *rt, int rank, const c4pi_body_t *body, c4p_key_t key, uint16
     c4pi_send_to(rt, rank, msg);
 }
 
-/* On another number of ranks there is no telling which state is whose. */
+/* A number that stands for the state of a group's element, not 0. */
+static uint64_t
+state_of(const c4pi_body_t *body)
+{
+    c4pi_crc_t tables;
+    c4pi_crc_init(&tables);
+    uint64_t sum = c4pi_crc_add(&tables, 0, body->data, (size_t)body->len);
+    return (sum | body->len << 32) | 1;
+}
+
+/* On another number of ranks there is no telling which state is whose: all get the first one. The
+ * root looks whether that makes a difference. */
 static void
 send_group(c4p_rt_t *rt, const c4pi_coll_t *coll, const c4pi_body_t *body)
 {
-    int former = rt->ckpt->manifest.num_ranks;
-    if (former == rt->num_ranks) {
+    if (rt->ckpt->manifest.num_ranks == rt->num_ranks) {
         send_body(rt, (int)body->key.w[0], body, body->key, IS_ELEMENT);
         return;
     }
-    if (body->key.w[0] != 0)
-        return;
-    if (!coll->type->desc.alike)
-        c4pi_log(rt->port, C4P_LOG_WARN,
-                 "group %s was written by %d ranks: on each of the %d ranks it goes on with the "
-                 "state of its element 0",
-                 c4pi_coll_label(coll), former, rt->num_ranks);
-    for (int rank = 0; rank < rt->num_ranks; rank++)
+    c4p_msg_t *msg = c4pi_msg_or_die(rt, 0);
+    msg->env.kind = C4PI_RESTORE;
+    msg->env.entry = IS_STATE;
+    msg->env.coll = coll->id;
+    msg->env.reference = state_of(body);
+    msg->env.source = (uint32_t)rt->rank & 0xffffff;
+    c4pi_send_to(rt, coll->root, msg);
+    for (int rank = 0; body->key.w[0] == 0 && rank < rt->num_ranks; rank++)
         send_body(rt, rank, body, (c4p_key_t){{(uint64_t)rank, 0}}, IS_ELEMENT);
+}
+
+static void
+compare_states(c4p_rt_t *rt, const c4pi_coll_t *coll, uint64_t state)
+{
+    c4pi_map_t *states = &rt->ckpt->states;
+    uintptr_t known = (uintptr_t)c4pi_map_get(states, coll->id);
+    const uintptr_t several = 2; /* no state has this number */
+    if (known == several || known == (uintptr_t)state)
+        return;
+    if (known)
+        c4pi_log(rt->port, C4P_LOG_WARN,
+                 "group %s was written by %d ranks, in different states: on each of the %d ranks "
+                 "it goes on with that of its element 0",
+                 c4pi_coll_label(coll), rt->ckpt->manifest.num_ranks, rt->num_ranks);
+    if (c4pi_map_put(states, coll->id, (void *)(known ? several : (uintptr_t)state)) != C4P_OK)
+        c4pi_die(rt, C4P_ERR_NOMEM, "no memory to restart");
 }
 
 static void
@@ -366,6 +393,8 @@ c4pi_restart_on_element(c4p_rt_t *rt, c4p_msg_t *msg)
     bool sound = rt->ckpt && rt->ckpt->restarting;
     if (sound && msg->env.entry == IS_COUNT) {
         count(rt, &rt->ckpt->counts, msg->env.coll, msg->env.reference);
+    } else if (sound && coll && msg->env.entry == IS_STATE) {
+        compare_states(rt, coll, msg->env.reference);
     } else if (sound && msg->env.entry == IS_SECTION) {
         c4p_pup_t p;
         c4pi_pup_unpack_init(&p, c4pi_msg_payload(msg), (size_t)msg->env.len);
@@ -406,6 +435,7 @@ over(c4p_rt_t *rt, c4p_status_t result)
     c4pi_restart_forget(rt);
     c4pi_map_fini(&ckpt->sent);
     c4pi_map_fini(&ckpt->counts);
+    c4pi_map_fini(&ckpt->states);
     ckpt->result = result;
     ckpt->restarting = false;
     ckpt->over = true;

@@ -384,6 +384,7 @@ begin_exit(c4p_rt_t *rt, int code)
     if (rt->phase >= C4PI_PHASE_EXITING)
         return;
     rt->phase = C4PI_PHASE_EXITING;
+    rt->frozen = false; /* a checkpoint that is being written is given up */
     rt->exit_code = code;
     rt->waves->open = false; /* a wave in progress is void: its answers would count other things */
     rt->waves->have_previous = false;

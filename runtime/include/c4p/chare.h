@@ -38,9 +38,6 @@ typedef struct c4p_type_desc {
     /** NULL, or: the object has moved here and lives. Runs like an entry method, before any other.
      */
     void (*arrived)(c4p_rt_t *rt, void *object, void *ctx);
-    /** Groups of it may restart on another number of ranks without a warning: the elements are
-     * alike. */
-    bool alike;
     /** NULL: always, or: may the runtime move the object of its own accord? */
     bool (*movable)(c4p_rt_t *rt, void *object, void *ctx);
 } c4p_type_desc_t;
