@@ -5,7 +5,9 @@
  * Every run has its own schedule. P11 of the protocols. */
 #include "sim/sim_driver.h"
 #include "support/test.h"
+#include "support/prng.h"
 #include "svc/checkpoint.h"
+#include "svc/setfile_format.h"
 
 enum { ELEMENTS = 13, WRITERS = 3, READERS = 2, ROUNDS = 3 };
 
@@ -31,6 +33,8 @@ static struct {
     int refused;   /* or as failed */
     uint64_t seen; /* the value that the readers found; 0: no checkpoint */
 } hand;
+
+static bool lies; /* what is read was falsified */
 
 /* ---- chares ----------------------------------------------------------------------------------- */
 
@@ -222,7 +226,7 @@ end_reading(sim_job_t *job)
 {
     const world_t *w = job->world;
     c4p_status_t st = job->rts[0]->ckpt->result;
-    SIM_CHECK(job, "P11", w->checked || st == C4P_ERR_NO_INPUT, "the restart ended with %s",
+    SIM_CHECK(job, "P11", w->checked || lies || st == C4P_ERR_NO_INPUT, "the restart ended with %s",
               c4p_status_name(st));
 }
 
@@ -302,5 +306,60 @@ an_operation_that_fails_costs_at_most_one_checkpoint(void)
     }
 }
 
+/* Change the manifest's text, and make all checksums fit. */
+static void
+falsify(prng_t *prng)
+{
+    size_t len;
+    uint8_t *data = c4pi_simdisk_bytes(&hand.disk, "d/manifest", &len);
+    CHECK(data != NULL);
+    size_t index = (size_t)get64(data + len - FOOTER_LEN + AT_INDEX);
+    uint8_t *entry = data + index;
+    size_t body_len = (size_t)get64(entry + AT_LEN);
+    for (uint64_t n = 1 + prng_below(prng, 3); n > 0; n--) {
+        size_t at = HEAD_LEN + (size_t)prng_below(prng, body_len);
+        if (prng_below(prng, 2)) /* the last part has the numbers */
+            at =
+                HEAD_LEN + body_len - 1 - (size_t)prng_below(prng, body_len < 200 ? body_len : 200);
+        data[at] = prng_below(prng, 3) ? (uint8_t)prng_next(prng) : 0xff;
+    }
+    c4pi_crc_t tables;
+    c4pi_crc_init(&tables);
+    uint32_t crc = c4pi_crc_add(&tables, 0, entry, AT_BODY_CRC);
+    put32(entry + AT_BODY_CRC, c4pi_crc_add(&tables, crc, data + HEAD_LEN, body_len));
+    size_t file_crc = len - FOOTER_LEN + AT_FILE_CRC;
+    put32(data + file_crc, c4pi_crc_add(&tables, 0, data, file_crc));
+}
+
+static void
+a_manifest_that_lies_is_refused_or_read(void)
+{
+    prng_t prng = {11};
+    int refused = 0, read = 0;
+    for (int i = 0; i < 500; i++) {
+        hand.crash_op = hand.fail_op = 0;
+        hand.written = 0;
+        play(&writers, (uint64_t)i);
+        falsify(&prng);
+        sim_config_t config = {.scenario = &readers, .seed = (uint64_t)i, .mode = -1};
+        sim_outcome_t outcome;
+        lies = true;
+        sim_run(&config, &outcome);
+        lies = false;
+        bool good = !outcome.failed || outcome.exit_status == 65;
+        if (!good)
+            fprintf(stderr, "%d: %s: %s\n%s", i, outcome.property, outcome.text,
+                    outcome.log ? outcome.log : "");
+        refused += hand.seen == 0;
+        read += hand.seen != 0;
+        sim_outcome_fini(&outcome);
+        c4pi_simdisk_fini(&hand.disk);
+        CHECK(good);
+    }
+    CHECK(refused > 200);
+    CHECK(read > 5);
+}
+
 TEST_CASES(a_crash_before_any_operation_leaves_a_whole_checkpoint,
-           an_operation_that_fails_costs_at_most_one_checkpoint)
+           an_operation_that_fails_costs_at_most_one_checkpoint,
+           a_manifest_that_lies_is_refused_or_read)
