@@ -5,7 +5,34 @@
 #include "sim/sim_driver.h"
 #include "support/test.h"
 
-typedef enum step { CREATE, SHOUT, REDUCE, AWAIT, QUIET, NUM_STEPS } step_t;
+/* FIND: a message to an element that has moved, from a rank that does not know, and the next one.
+ */
+typedef enum step {
+    CREATE,
+    SHOUT,
+    REDUCE,
+    AWAIT,
+    QUIET,
+    SETUP,
+    FIRST,
+    SYNC,
+    MOVE,
+    FIND,
+    FOUND,
+    NUM_STEPS
+} step_t;
+
+static const char *const step_names[NUM_STEPS] = {"creation",
+                                                  "broadcast",
+                                                  "reduction",
+                                                  "awaited broadcast",
+                                                  "quiescence",
+                                                  NULL,
+                                                  "first synchronization point",
+                                                  "each further one",
+                                                  "migration",
+                                                  "message to who moved",
+                                                  "the next one"};
 
 typedef struct cost {
     uint64_t messages; /* of all ranks */
@@ -15,10 +42,11 @@ typedef struct cost {
 typedef struct scale {
     sim_job_t *job;
     c4p_type_t type;
-    c4p_entry_t on_run, on_give;
-    c4p_coll_t group;
+    c4p_entry_t on_run, on_give, on_sync;
+    c4p_coll_t group, array;
     step_t step;
     uint32_t ran;
+    uint32_t calm;    /* turns since nothing is on its way */
     uint64_t *before; /* messages sent by each rank */
     cost_t costs[NUM_STEPS];
     uint64_t bytes_per_rank;
@@ -59,8 +87,11 @@ end_step(scale_t *s)
 static c4p_status_t
 construct(c4p_rt_t *rt, c4p_ref_t self, c4p_msg_t *args, void *ctx, void **object_out)
 {
-    (void)rt, (void)self, (void)args;
+    scale_t *s = ctx;
+    (void)args;
     *object_out = ctx;
+    if (s->step == CREATE)
+        sim_ok(s->job, rt, c4p_sync_join(rt, self), "c4p_sync_join");
     return C4P_OK;
 }
 
@@ -70,6 +101,32 @@ run(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
     scale_t *s = ctx;
     (void)rt, (void)object, (void)msg;
     s->ran++;
+}
+
+static c4p_status_t
+pack(c4p_rt_t *rt, void *object, c4p_pup_t *p, void *ctx)
+{
+    (void)rt, (void)object, (void)ctx;
+    return c4p_pup_status(p);
+}
+
+static c4p_status_t
+unpack(c4p_rt_t *rt, c4p_ref_t self, c4p_pup_t *p, void *ctx, void **object_out)
+{
+    scale_t *s = ctx;
+    (void)rt, (void)self;
+    s->ran++;
+    *object_out = ctx;
+    return c4p_pup_status(p);
+}
+
+/* All are ready for a synchronization point, and go on. */
+static void
+get_ready(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
+{
+    scale_t *s = ctx;
+    (void)object, (void)msg;
+    sim_ok(s->job, rt, c4p_sync(rt, c4p_self(rt), s->on_run), "c4p_sync");
 }
 
 static void
@@ -127,8 +184,16 @@ turn(sim_job_t *job, c4p_rt_t *rt)
 {
     scale_t *s = job->world;
     (void)rt;
-    if (s->step != SHOUT || s->ran < (uint32_t)job->ranks)
+    c4pi_simnet_stats_t stats;
+    uint32_t all =
+        s->step == SHOUT || s->step == FIRST || s->step == SYNC ? (uint32_t)job->ranks : 1;
+    if ((s->step != SHOUT && s->step < SETUP) || s->step == NUM_STEPS || s->ran < all)
         return;
+    c4pi_simnet_stats(job->net, &stats);
+    s->calm = stats.in_flight ? 0 : s->calm + 1;
+    if (s->step > QUIET && s->calm < 2 * (uint32_t)job->ranks) /* a correction may follow */
+        return;
+    s->calm = 0;
     end_step(s);
     s->step++;
     next(s, job->rts[0]);
@@ -139,7 +204,11 @@ next(scale_t *s, c4p_rt_t *rt)
 {
     sim_job_t *job = s->job;
     c4p_target_t target = {.kind = C4P_TARGET_FUTURE};
+    c4p_ref_t one = {.coll = s->array};
+    c4p_rt_t *far = job->rts[job->ranks / 2];
     begin_step(s);
+    if (s->step > QUIET)
+        s->ran = s->step == SETUP;
     switch (s->step) {
     case CREATE:
         sim_ok(job, rt, c4p_group_new(rt, s->type, NULL, future(s, rt), &s->group), "group");
@@ -159,6 +228,28 @@ next(scale_t *s, c4p_rt_t *rt)
     case QUIET:
         target.number = future(s, rt);
         sim_ok(job, rt, c4p_detect_quiescence(rt, &target), "c4p_detect_quiescence");
+        break;
+    case SETUP: {
+        c4p_array_opts_t opts = C4P_ARRAY_OPTS_INIT;
+        opts.ndims = 1;
+        opts.dense = true;
+        opts.dims[0] = 1;
+        sim_ok(job, rt, c4p_array_new(rt, s->type, &opts, NULL, &s->array), "array");
+        c4pi_flow_flush(rt->flow);
+        break;
+    }
+    case FIRST:
+    case SYNC:
+        sim_ok(job, rt, c4p_bcast(rt, s->group, s->on_sync, message(s, rt, 0), 0, 0), "c4p_bcast");
+        break;
+    case MOVE: /* the element of rank 0, to the last */
+        sim_ok(job, rt, c4p_migrate(rt, one, job->ranks - 1, NULL), "c4p_migrate");
+        c4pi_flow_flush(rt->flow);
+        break;
+    case FIND: /* by a rank that does not know */
+    case FOUND:
+        sim_ok(job, far, c4p_send(far, one, s->on_run, message(s, far, 0)), "c4p_send");
+        c4pi_flow_flush(far->flow);
         break;
     case NUM_STEPS:
         s->bytes_per_rank = c4pi_simnet_world(job->net)->live_bytes / (uint64_t)job->ranks;
@@ -183,11 +274,16 @@ add(sim_job_t *job, c4p_rt_t *rt)
         s->job = job;
         s->before = sim_memory(job, (size_t)job->ranks * 8);
     }
-    c4p_type_desc_t type = {
-        .struct_size = sizeof type, .name = "Cell", .construct = construct, .ctx = s};
+    c4p_type_desc_t type = {.struct_size = sizeof type,
+                            .name = "Cell",
+                            .construct = construct,
+                            .pack = pack,
+                            .unpack = unpack,
+                            .ctx = s};
     sim_ok(job, rt, c4p_type_add(rt, &type, &s->type), "c4p_type_add");
     sim_ok(job, rt, c4p_entry_add(rt, s->type, "run", run, s, &s->on_run), "c4p_entry_add");
     sim_ok(job, rt, c4p_entry_add(rt, s->type, "give", give, s, &s->on_give), "c4p_entry_add");
+    sim_ok(job, rt, c4p_entry_add(rt, s->type, "get ready", get_ready, s, &s->on_sync), "entry");
 }
 
 static void
@@ -215,6 +311,33 @@ static const sim_scenario_t scenario = {.name = "scale",
                                         .turn = turn,
                                         .end = end};
 
+/* The way from the deepest rank to rank 0. */
+static uint64_t
+tree_depth(int ranks)
+{
+    uint64_t depth = 0;
+    for (int rank = ranks - 1; rank != 0; rank = c4pi_tree_parent(rank, 0, ranks))
+        depth++;
+    return depth;
+}
+
+/* A row of the table in docs/testing.md. */
+static void
+show(int ranks)
+{
+    static const int sweeps[NUM_STEPS] = {2, 1, 2, 2, 0, 0, 10, 7};
+    for (int step = 0; step < NUM_STEPS; step++) {
+        if (!step_names[step])
+            continue;
+        uint64_t way = step > SYNC ? costs[step].messages
+                       : step == QUIET
+                           ? costs[step].messages / ((uint64_t)ranks - 1) * tree_depth(ranks)
+                           : (uint64_t)sweeps[step] * tree_depth(ranks);
+        printf("| %s | %d | %" PRIu64 " | %" PRIu64 " | %" PRIu64 " |\n", step_names[step], ranks,
+               costs[step].messages, costs[step].busiest, way);
+    }
+}
+
 static void
 measure(int ranks)
 {
@@ -232,6 +355,7 @@ measure(int ranks)
     CHECK(!failed);
     uint64_t p = (uint64_t)ranks;
     printf("%5d ranks: %" PRIu64 " bytes a rank\n", ranks, bytes_per_rank);
+    show(ranks);
     /* down the tree to all others, and an answer of each */
     CHECK_EQ(2 * (p - 1), costs[CREATE].messages);
     CHECK_EQ(p - 1, costs[SHOUT].messages);
@@ -240,6 +364,16 @@ measure(int ranks)
     /* each wave goes down and up; at least two are needed, and one more may come too early */
     CHECK(costs[QUIET].messages >= 4 * (p - 1));
     CHECK(costs[QUIET].messages <= 6 * (p - 1));
+    /* the broadcast that says so, a hint from each rank, two waves, and the way down to go on */
+    CHECK_EQ(7 * (p - 1), costs[SYNC].messages);
+    CHECK(costs[FIRST].messages <= 10 * (p - 1)); /* a wave comes too early */
+    /* itself, the news to its home, that these have arrived (not here: it was at home); and, up the
+     * tree, that a part without elements has one now */
+    CHECK(costs[MOVE].messages <= 3 + tree_depth(ranks));
+    /* by way of the home, and a correction; then straight */
+    CHECK(costs[FIND].messages <= 3);
+    CHECK_EQ(1, costs[FOUND].messages);
+    CHECK(costs[SYNC].busiest <= 19); /* 4 down, 1 up, twice 4 down and 1 up, 4 down */
     /* nobody talks to more than four children and a parent */
     CHECK(costs[CREATE].busiest <= 5);
     CHECK(costs[SHOUT].busiest <= 4);
