@@ -248,7 +248,7 @@ free_record(c4pi_elem_t *elem)
         c4p_msg_free(elem->extra->args);
         for (c4p_msg_t *msg; (msg = c4pi_fifo_pop(&elem->extra->ahead)) != NULL;)
             c4pi_msg_drop(msg);
-        if (elem->extra->memberships)
+        if (elem->extra->memberships != &elem->extra->one_membership)
             c4pi_free(rt->port, elem->extra->memberships,
                       elem->extra->cap_memberships * sizeof *elem->extra->memberships);
         c4pi_free(rt->port, elem->extra, sizeof *elem->extra);
@@ -285,21 +285,25 @@ c4pi_elem_release(c4pi_elem_t *elem)
 static void
 membership_add(c4p_rt_t *rt, c4pi_elem_extra_t *extra, c4p_coll_t section)
 {
-    if (extra->num_memberships == extra->cap_memberships) {
-        uint32_t cap = extra->cap_memberships ? 2 * extra->cap_memberships : 1;
-        void *grown = c4pi_regrow(rt->port, extra->memberships,
-                                  extra->cap_memberships * sizeof *extra->memberships,
-                                  cap * sizeof *extra->memberships);
-        if (!grown)
+    if (!extra->cap_memberships) {
+        extra->memberships = &extra->one_membership;
+        extra->cap_memberships = 1;
+    } else if (extra->num_memberships == extra->cap_memberships) {
+        uint32_t old = extra->cap_memberships, cap = 2 * old;
+        c4pi_membership_t *more = c4pi_alloc(rt->port, cap * sizeof *more);
+        if (!more)
             c4pi_die(rt, C4P_ERR_NOMEM, "no memory for one more section of an element");
-        extra->memberships = grown;
+        memcpy(more, extra->memberships, old * sizeof *more);
+        if (extra->memberships != &extra->one_membership)
+            c4pi_free(rt->port, extra->memberships, old * sizeof *more);
+        extra->memberships = more;
         extra->cap_memberships = cap;
     }
     extra->memberships[extra->num_memberships++] = (c4pi_membership_t){.section = section};
 }
 
 c4pi_membership_t *
-c4pi_elem_membership(c4pi_elem_t *elem, c4p_coll_t section, bool *new_out)
+c4pi_elem_membership_slow(c4pi_elem_t *elem, c4p_coll_t section, bool *new_out)
 {
     c4pi_elem_extra_t *extra = c4pi_elem_need_extra(elem);
     c4pi_membership_t *all = extra->memberships;

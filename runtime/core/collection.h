@@ -65,19 +65,20 @@ typedef struct c4pi_membership {
 
 /* What few elements have. */
 typedef struct c4pi_elem_extra {
-    c4pi_fifo_t early; /* messages that came before the constructor had run */
-    c4p_msg_t *args;   /* constructor message of an inserted element */
-    int leaving_to;
-    c4p_reply_t leaving_answer;     /* who waits for that */
-    uint64_t load_ns;               /* processor time since it was asked for last, see load.h */
-    uint64_t packed_bytes;          /* what it was packed into when it moved last; 0: never */
-    bool fixed;                     /* load balancing does not move it */
-    bool leaving_balanced;          /* load balancing moves it now */
-    int corrected_rank;             /* who was told last where this element is */
     c4pi_membership_t *memberships; /* the one asked for last is first */
     uint32_t num_memberships, cap_memberships;
-    c4pi_fifo_t ahead;      /* broadcasts of sections that overtook others */
-    bool reborn;            /* it may not be the first of its index */
+    c4pi_membership_t one_membership; /* while there is only one: where they are */
+    c4pi_fifo_t ahead;                /* broadcasts of sections that overtook others */
+    c4pi_fifo_t early;                /* messages that came before the constructor had run */
+    c4p_msg_t *args;                  /* constructor message of an inserted element */
+    int leaving_to;
+    c4p_reply_t leaving_answer; /* who waits for that */
+    uint64_t load_ns;           /* processor time since it was asked for last, see load.h */
+    uint64_t packed_bytes;      /* what it was packed into when it moved last; 0: never */
+    bool fixed;                 /* load balancing does not move it */
+    bool leaving_balanced;      /* load balancing moves it now */
+    int corrected_rank;         /* who was told last where this element is */
+    bool reborn;                /* it may not be the first of its index */
     uint64_t sync_step;     /* participants: the synchronization point that comes next for it, */
     uint64_t sync_since;    /* the last wave that was over here when it began to take part, */
     bool sync_waits;        /* whether it waits for the point, */
@@ -244,7 +245,19 @@ c4pi_elem_extra_t *c4pi_elem_need_extra(c4pi_elem_t *elem); /* dies when out of 
 
 /* How far an element is in a section; made if need be, then 0 and 0 (*new_out, which may be NULL,
  * says so). The pointer holds until the next call. Dies when out of memory. */
-c4pi_membership_t *c4pi_elem_membership(c4pi_elem_t *elem, c4p_coll_t section, bool *new_out);
+c4pi_membership_t *c4pi_elem_membership_slow(c4pi_elem_t *elem, c4p_coll_t section, bool *new_out);
+
+/* The same, for the one asked for last at once. */
+static inline c4pi_membership_t *
+c4pi_elem_membership(c4pi_elem_t *elem, c4p_coll_t section, bool *new_out)
+{
+    const c4pi_elem_extra_t *extra = elem->extra;
+    if (!extra || !extra->num_memberships || extra->memberships[0].section != section)
+        return c4pi_elem_membership_slow(elem, section, new_out);
+    if (new_out)
+        *new_out = false;
+    return extra->memberships;
+}
 
 static inline c4pi_elem_t *
 c4pi_elem_find(const c4pi_coll_t *coll, c4p_key_t key)
