@@ -93,8 +93,7 @@ static const char *const keys[NUM_KEYS + 1] = {"seed",      "migrate", "queue", 
 static const char *const values[NUM_KEYS] = {"a number",
                                              "a chance from 0 to 1",
                                              "fifo, random or lifo",
-                                             "a chance, as 0.01 or "
-                                             "0.01:500us (at most 1s)",
+                                             "a chance, as 0.01, 0.01:500us (1s at most)",
                                              "a chance from 0 to 1",
                                              "a chance from 0 to 1",
                                              "a chance from 0 to 1"};

@@ -535,8 +535,8 @@ bad_files_are_refused_on_all_ranks(void)
     (void)write_one(WRITERS);
     for (int what = 0; what < 4; what++) {
         static const char *const damage[] = {
-            "cp %s/set1.rank2 kept; printf X | dd of=%s/set1.rank2 bs=1 seek=300 conv=notrunc "
-            "2>/dev/null",
+            ("cp %s/set1.rank2 kept; printf X | dd of=%s/set1.rank2 bs=1 seek=300 conv=notrunc "
+             "2>/dev/null"),
             "truncate -s 400 %s/set1.rank2 # %s", "cp %s/set1.rank1 %s/set1.rank2",
             "chmod g+w %s/set1.rank2 # %s"};
         MPI_Barrier(MPI_COMM_WORLD);
