@@ -31,7 +31,7 @@ get_state(c4pe_chare_t *chare)
 {
     c4pe_state_t *st = chare->state;
     PyObject *func = PyDict_GetItemString(st->hooks, "get_state"); /* borrowed */
-    if (chare->coll->cls->plain_state || func == NULL)
+    if (chare->coll->cls->plain_state)
         return PyObject_GenericGetDict((PyObject *)chare, NULL);
     return PyObject_CallOneArg(func, (PyObject *)chare);
 }
@@ -188,7 +188,7 @@ static int
 set_state(c4pe_chare_t *chare, PyObject *state)
 {
     PyObject *func = PyDict_GetItemString(chare->state->hooks, "set_state"); /* borrowed */
-    if ((chare->coll->cls->plain_state || func == NULL) && PyDict_CheckExact(state))
+    if (chare->coll->cls->plain_state && PyDict_CheckExact(state))
         return set_attributes(chare, state);
     PyObject *done = PyObject_CallFunctionObjArgs(func, chare, state, NULL);
     Py_XDECREF(done);

@@ -31,8 +31,7 @@ c4p_lb_measure(c4p_rt_t *rt, bool on)
 c4p_status_t
 c4p_set_movable(c4p_rt_t *rt, c4p_ref_t self, bool movable)
 {
-    c4pi_coll_t *coll = rt ? c4pi_coll_find(rt, self.coll) : NULL;
-    c4pi_elem_t *elem = coll && !coll->section ? c4pi_elem_find(coll, self.key) : NULL;
+    c4pi_elem_t *elem = rt ? c4pi_elem_local(rt, self) : NULL;
     if (!elem)
         return C4P_ERR_NOT_FOUND;
     c4pi_elem_need_extra(elem)->fixed = !movable;

@@ -335,8 +335,8 @@ c4p_suspended(c4p_rt_t *rt, c4p_ref_t self, uint32_t count)
 c4p_status_t
 c4p_migrate(c4p_rt_t *rt, c4p_ref_t self, int rank, const c4p_reply_t *answer)
 {
-    c4pi_elem_t *elem = rt ? local_elem(rt, self) : NULL;
-    if (!elem || elem->coll->section)
+    c4pi_elem_t *elem = rt ? c4pi_elem_local(rt, self) : NULL;
+    if (!elem)
         return C4P_ERR_NOT_FOUND;
     return c4pi_migrate(elem, rank, answer);
 }

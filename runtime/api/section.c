@@ -55,8 +55,7 @@ c4p_section_contribute(c4p_rt_t *rt, c4p_coll_t section, c4p_ref_t self, const c
         return C4P_ERR_ARG;
     if (coll && c4pi_section_excludes(coll, self))
         return C4P_ERR_NOT_FOUND;
-    c4pi_coll_t *theirs = c4pi_coll_find(rt, self.coll);
-    c4pi_elem_t *elem = theirs ? c4pi_elem_find(theirs, self.key) : NULL;
+    c4pi_elem_t *elem = c4pi_elem_local(rt, self);
     if (!elem)
         return C4P_ERR_NOT_FOUND;
     c4pi_section_contribute(elem, section, how, data, len, target);

@@ -4,17 +4,10 @@
 
 #include "svc/sync.h"
 
-static c4pi_elem_t *
-local_elem(c4p_rt_t *rt, c4p_ref_t self)
-{
-    c4pi_coll_t *coll = rt ? c4pi_coll_find(rt, self.coll) : NULL;
-    return coll && !coll->section ? c4pi_elem_find(coll, self.key) : NULL;
-}
-
 c4p_status_t
 c4p_sync_join(c4p_rt_t *rt, c4p_ref_t self)
 {
-    c4pi_elem_t *elem = local_elem(rt, self);
+    c4pi_elem_t *elem = rt ? c4pi_elem_local(rt, self) : NULL;
     if (!elem)
         return C4P_ERR_NOT_FOUND;
     c4pi_sync_join(elem);
@@ -24,7 +17,7 @@ c4p_sync_join(c4p_rt_t *rt, c4p_ref_t self)
 c4p_status_t
 c4p_sync(c4p_rt_t *rt, c4p_ref_t self, c4p_entry_t entry)
 {
-    c4pi_elem_t *elem = local_elem(rt, self);
+    c4pi_elem_t *elem = rt ? c4pi_elem_local(rt, self) : NULL;
     if (!elem)
         return C4P_ERR_NOT_FOUND;
     return c4pi_type_entry(elem->coll->type, entry) ? c4pi_sync_wait(elem, entry) : C4P_ERR_ARG;

@@ -275,6 +275,17 @@ c4pi_elem_remove(c4pi_elem_t *elem)
         free_record(elem);
 }
 
+c4pi_fifo_t
+c4pi_elem_take_ahead(c4pi_elem_t *elem)
+{
+    c4pi_fifo_t ahead = {0};
+    if (elem->extra) {
+        ahead = elem->extra->ahead;
+        elem->extra->ahead = (c4pi_fifo_t){0};
+    }
+    return ahead;
+}
+
 void
 c4pi_elem_release(c4pi_elem_t *elem)
 {

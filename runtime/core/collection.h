@@ -239,6 +239,8 @@ c4pi_elem_t *c4pi_elem_add(c4pi_coll_t *coll, c4p_key_t key, c4pi_version_t vers
 /* Take it out of the collection: GONE, its object forgotten (not destroyed). The record is freed
  * now or with its last queued message. */
 void c4pi_elem_remove(c4pi_elem_t *elem);
+/* The broadcasts of sections that came too early, taken out: the element is about to be removed. */
+c4pi_fifo_t c4pi_elem_take_ahead(c4pi_elem_t *elem);
 /* One queued message fewer points to this record. */
 void c4pi_elem_release(c4pi_elem_t *elem);
 c4pi_elem_extra_t *c4pi_elem_need_extra(c4pi_elem_t *elem); /* dies when out of memory */
@@ -263,6 +265,14 @@ static inline c4pi_elem_t *
 c4pi_elem_find(const c4pi_coll_t *coll, c4p_key_t key)
 {
     return c4pi_keymap_get(&coll->elems, key);
+}
+
+/* The chare that a reference names, if it lives here; not a section's record. */
+static inline c4pi_elem_t *
+c4pi_elem_local(c4p_rt_t *rt, c4p_ref_t ref)
+{
+    const c4pi_coll_t *coll = c4pi_coll_find(rt, ref.coll);
+    return coll && !coll->section ? c4pi_elem_find(coll, ref.key) : NULL;
 }
 
 static inline c4p_ref_t

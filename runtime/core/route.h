@@ -15,6 +15,8 @@ void c4pi_route_init(c4p_rt_t *rt);
  * counted as created. On this rank its handler runs at once, so callers must be done with their own
  * state first. Takes over one owner. */
 void c4pi_send_to(c4p_rt_t *rt, int rank, c4p_msg_t *msg);
+/* A message of a protocol in stages, which stand in env.entry; msg NULL: one without payload. */
+void c4pi_send_stage(c4p_rt_t *rt, int rank, c4pi_kind_t kind, uint16_t stage, c4p_msg_t *msg);
 
 /* Put a message into this rank's queue; counted as created. For kinds with a run function
  * (dispatch.h). Takes over one owner. */

@@ -12,7 +12,8 @@ enum {
     NEEDS_COORDS = 1,
     NEEDS_EDGES = 2,
     NEEDS_BYTES = 4,
-    NEVER_WORSE = 8 /* a plan with a longer longest time than now is dropped */
+    JUST_MOVES = 16, /* promises nothing */
+    NEVER_WORSE = 8  /* a plan with a longer longest time than now is dropped */
 };
 
 struct c4pi_lb_builtin {
@@ -24,8 +25,9 @@ struct c4pi_lb_builtin {
 
 static const c4pi_lb_builtin_t builtins[] = {
     {"none", "move nothing", c4pi_lb_none, 0, " dummy null "},
-    {"rotate", "every object to the next rank; for tests", c4pi_lb_rotate, 0, " rotating "},
-    {"random", "every object to a random rank; for tests", c4pi_lb_random_places, 0,
+    {"rotate", "every object to the next rank; for tests", c4pi_lb_rotate, JUST_MOVES,
+     " rotating "},
+    {"random", "every object to a random rank; for tests", c4pi_lb_random_places, JUST_MOVES,
      " rand randcent randcentral "},
     {"greedy", "heaviest object first to the rank that is done earliest; moves nearly everything",
      c4pi_lb_greedy, 0, " greedycent greedycentral greedyagent lpt "},
@@ -105,6 +107,12 @@ const char *
 c4pi_lb_name(const c4pi_lb_builtin_t *strategy)
 {
     return strategy->name;
+}
+
+bool
+c4pi_lb_just_moves(const c4pi_lb_builtin_t *strategy)
+{
+    return strategy->flags & JUST_MOVES;
 }
 
 const char *

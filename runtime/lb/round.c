@@ -103,16 +103,6 @@ release(c4p_rt_t *rt, void *p, size_t count, size_t size)
     c4pi_free(rt->port, p, (count ? count : 1) * size);
 }
 
-static void
-send_stage(c4p_rt_t *rt, int rank, uint16_t stage, c4p_msg_t *msg)
-{
-    msg = msg ? msg : c4pi_msg_or_die(rt, 0);
-    msg->env.kind = C4PI_BALANCE;
-    msg->env.entry = stage;
-    msg->env.source = (uint32_t)rt->rank & 0xffffff;
-    c4pi_send_to(rt, rank, msg);
-}
-
 /* ---- gathering -------------------------------------------------------------------------------- */
 
 static bool
@@ -145,7 +135,7 @@ on_gather(c4p_rt_t *rt)
     int children[C4PI_TREE_ARITY];
     int num = c4pi_tree_children(rt->rank, 0, rt->num_ranks, children);
     for (int i = 0; i < num; i++)
-        send_stage(rt, children[i], STAGE_GATHER, NULL);
+        c4pi_send_stage(rt, children[i], C4PI_BALANCE, STAGE_GATHER, NULL);
     stats_head_t head = {0};
     size_t at = 0;
     uint64_t id;
@@ -160,7 +150,7 @@ on_gather(c4p_rt_t *rt)
     if (c4pi_pup_pack_finish(&p, &msg) != C4P_OK)
         die_nomem(rt);
     memcpy(c4pi_msg_payload(msg), &head, sizeof head);
-    send_stage(rt, 0, STAGE_STATS, msg);
+    c4pi_send_stage(rt, 0, C4PI_BALANCE, STAGE_STATS, msg);
 }
 
 static void
@@ -300,14 +290,20 @@ arrays_free(c4p_rt_t *rt, arrays_t *a)
     release(rt, a->coords, n * (size_t)a->num_coords, sizeof *a->coords);
 }
 
+/* Whose turn it is: the last one's for all further rounds. */
+static const use_t *
+use_now(const c4pi_round_t *round)
+{
+    uint64_t last = (uint64_t)round->num_uses - 1;
+    return &round->uses[round->number < last ? round->number : last];
+}
+
 /* The plan of the strategy whose turn it is; false, with a log line, if there is none to use. */
 static bool
 ask_strategy(c4p_rt_t *rt, const c4p_lb_view_t *view, int *plan)
 {
     c4pi_round_t *round = rt->round;
-    uint64_t turn =
-        round->number < (uint64_t)round->num_uses ? round->number : (uint64_t)round->num_uses - 1;
-    const use_t *use = &round->uses[turn];
+    const use_t *use = use_now(round);
     const char *why = NULL;
     c4p_status_t st = c4pi_lb_check(use->builtin, view, &why);
     round->report.strategy = use->own ? use->own->name : c4pi_lb_name(use->builtin);
@@ -328,10 +324,8 @@ static bool
 pays_back(const c4pi_round_t *round)
 {
     const c4p_lb_worth_t *worth = &round->report.worth;
-    const char *name = round->report.strategy;
-    uint64_t turn =
-        round->number < (uint64_t)round->num_uses ? round->number : (uint64_t)round->num_uses - 1;
-    if (round->uses[turn].own || strcmp(name, "rotate") == 0 || strcmp(name, "random") == 0)
+    const use_t *use = use_now(round);
+    if (use->own || c4pi_lb_just_moves(use->builtin))
         return true;
     double each = round->s_per_object > 0 ? round->s_per_object : GUESS_S_PER_OBJECT;
     double cost = (double)worth->moved * each + (double)worth->moved_bytes * GUESS_S_PER_BYTE;
@@ -365,7 +359,7 @@ send_plan(c4p_rt_t *rt, const arrays_t *a)
         memcpy(items + heads[a->rank[i]].count++ * sizeof item, &item, sizeof item);
     }
     for (int r = rt->num_ranks - 1; r >= 0; r--)
-        send_stage(rt, r, STAGE_PLAN, msgs[r]);
+        c4pi_send_stage(rt, r, C4PI_BALANCE, STAGE_PLAN, msgs[r]);
     release(rt, heads, p, sizeof *heads);
     release(rt, msgs, p, sizeof *msgs);
 }
@@ -444,7 +438,7 @@ check_done(c4p_rt_t *rt)
     msg->env.reference = round->refused;
     round->planned = false;
     round->came = round->expected = round->refused = 0;
-    send_stage(rt, 0, STAGE_DONE, msg);
+    c4pi_send_stage(rt, 0, C4PI_BALANCE, STAGE_DONE, msg);
 }
 
 /* An element of the plan does not go there. */
@@ -452,7 +446,7 @@ static void
 on_stays(c4p_rt_t *rt, int rank)
 {
     rt->round->refused++;
-    send_stage(rt, rank, STAGE_ABSENT, NULL);
+    c4pi_send_stage(rt, rank, C4PI_BALANCE, STAGE_ABSENT, NULL);
 }
 
 static void

@@ -830,9 +830,7 @@ c4pi_grow_destroy_now(c4pi_elem_t *elem)
     c4pi_reduce_death(elem);
     c4pi_sync_left(elem, false);
     elem->flags |= C4PI_ELEM_DEAD;
-    c4pi_fifo_t ahead = elem->extra ? elem->extra->ahead : (c4pi_fifo_t){0};
-    if (elem->extra)
-        elem->extra->ahead = (c4pi_fifo_t){0};
+    c4pi_fifo_t ahead = c4pi_elem_take_ahead(elem);
     c4pi_elem_remove(elem);
     for (c4p_msg_t *early; (early = c4pi_fifo_pop(&ahead)) != NULL;) {
         c4pi_count_created(rt);

@@ -69,9 +69,7 @@ depart(c4pi_elem_t *elem, int dest, c4p_msg_t *msg)
     c4pi_version_t version = {elem->version.nonce, elem->version.epoch + 1};
     c4p_key_t key = elem->key;
     bool dying = elem->flags & C4PI_ELEM_DYING;
-    c4pi_fifo_t ahead = elem->extra ? elem->extra->ahead : (c4pi_fifo_t){0};
-    if (elem->extra)
-        elem->extra->ahead = (c4pi_fifo_t){0};
+    c4pi_fifo_t ahead = c4pi_elem_take_ahead(elem);
     c4pi_bcast_departed(coll, key, version, elem->bcast_next);
     c4pi_reduce_leaving(elem);
     c4pi_elem_remove(elem);

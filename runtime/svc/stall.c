@@ -111,16 +111,6 @@ list_all(c4p_rt_t *rt, struct c4p_report *report)
 /* ---- collecting -------------------------------------------------------------------------------- */
 
 static void
-send_stage(c4p_rt_t *rt, int rank, uint16_t stage, c4p_msg_t *msg)
-{
-    msg = msg ? msg : c4pi_msg_or_die(rt, 0);
-    msg->env.kind = C4PI_STALL;
-    msg->env.entry = stage;
-    msg->env.source = (uint32_t)rt->rank & 0xffffff;
-    c4pi_send_to(rt, rank, msg);
-}
-
-static void
 print_and_end(c4p_rt_t *rt, c4p_msg_t *text)
 {
     static const char head[] = "c4py: error[C4P-E320] the job is stalled: every rank is idle, no "
@@ -162,7 +152,8 @@ finish(c4p_rt_t *rt)
     if (rt->rank == 0)
         print_and_end(rt, text);
     else
-        send_stage(rt, c4pi_tree_parent(rt->rank, 0, rt->num_ranks), STAGE_UP, text);
+        c4pi_send_stage(rt, c4pi_tree_parent(rt->rank, 0, rt->num_ranks), C4PI_STALL, STAGE_UP,
+                        text);
 }
 
 static void
@@ -179,7 +170,7 @@ begin(c4p_rt_t *rt)
     list_all(rt, &state->report);
     state->missing = c4pi_tree_children(rt->rank, 0, rt->num_ranks, children);
     for (int i = 0; i < state->missing; i++)
-        send_stage(rt, children[i], STAGE_DOWN, NULL);
+        c4pi_send_stage(rt, children[i], C4PI_STALL, STAGE_DOWN, NULL);
     if (state->missing == 0)
         finish(rt);
 }

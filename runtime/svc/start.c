@@ -68,15 +68,6 @@ first_difference(c4p_rt_t *rt, c4p_msg_t *theirs, c4p_msg_t *mine, char *out, si
 }
 
 static void
-send_stage(c4p_rt_t *rt, int rank, uint16_t stage, c4p_msg_t *msg)
-{
-    msg->env.kind = C4PI_START;
-    msg->env.entry = stage;
-    msg->env.source = (uint32_t)rt->rank & 0xffffff;
-    c4pi_send_to(rt, rank, msg);
-}
-
-static void
 conclude(c4p_rt_t *rt, c4p_status_t result)
 {
     int children[C4PI_TREE_ARITY];
@@ -84,7 +75,7 @@ conclude(c4p_rt_t *rt, c4p_status_t result)
     for (int i = 0; i < n; i++) {
         c4p_msg_t *msg = c4pi_msg_or_die(rt, 0);
         msg->env.reference = (uint64_t)result;
-        send_stage(rt, children[i], STAGE_DECISION, msg);
+        c4pi_send_stage(rt, children[i], C4PI_START, STAGE_DECISION, msg);
     }
     rt->starter->result = result;
     rt->phase = result == C4P_OK ? C4PI_PHASE_ACTIVE : C4PI_PHASE_ENDED;
@@ -108,7 +99,8 @@ verdict(c4p_rt_t *rt)
         c4p_msg_t *msg = c4pi_msg_or_die(rt, len);
         memcpy(c4pi_msg_payload(msg), s->text, len);
         msg->env.reference = (uint64_t)(int64_t)s->differs;
-        send_stage(rt, c4pi_tree_parent(rt->rank, 0, rt->num_ranks), STAGE_VERDICT, msg);
+        c4pi_send_stage(rt, c4pi_tree_parent(rt->rank, 0, rt->num_ranks), C4PI_START, STAGE_VERDICT,
+                        msg);
         return;
     }
     if (s->differs >= 0)
@@ -126,7 +118,7 @@ compare(c4p_rt_t *rt)
         c4p_msg_t *copy = c4pi_msg_copy(&rt->msgs, s->theirs);
         if (!copy)
             c4pi_die(rt, C4P_ERR_NOMEM, "no memory to compare tables");
-        send_stage(rt, children[i], STAGE_LIST, copy);
+        c4pi_send_stage(rt, children[i], C4PI_START, STAGE_LIST, copy);
     }
     char text[sizeof s->text] = ""; /* all of it travels */
     if (first_difference(rt, s->theirs, s->mine, text, sizeof text) &&

@@ -48,11 +48,8 @@ send_stage(c4p_rt_t *rt, int rank, uint16_t stage, uint64_t number, const sync_s
     c4p_msg_t *msg = c4pi_msg_or_die(rt, sums ? sizeof *sums : 0);
     if (sums)
         memcpy(c4pi_msg_payload(msg), sums, sizeof *sums);
-    msg->env.kind = C4PI_SYNC;
-    msg->env.entry = stage;
     msg->env.reference = number;
-    msg->env.source = (uint32_t)rt->rank & 0xffffff;
-    c4pi_send_to(rt, rank, msg);
+    c4pi_send_stage(rt, rank, C4PI_SYNC, stage, msg);
 }
 
 static int
