@@ -1,0 +1,174 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Compare LeanMD's energies with the reference numbers, in one process and on ranks.
+
+check.py --build DIR serial                  the kernels of all instruction sets
+check.py --build DIR parallel --np 4         also balanced, in a fixed order, and restarted on another number of ranks
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "..", "tests", "support"))
+from run import mpi_env  # noqa: E402
+
+RELATIVE = 1e-9
+EXACT = ("computes", "tests", "inside", "clamped")
+
+
+class Checks:
+    def __init__(self):
+        self.done, self.failed = 0, []
+
+    def near(self, what, found, wanted, relative=RELATIVE):
+        self.done += 1
+        if not abs(found - wanted) <= relative * abs(wanted):
+            self.failed.append(f"{what}: {found!r} instead of {wanted!r}")
+
+    def same(self, what, found, wanted):
+        self.done += 1
+        if found != wanted:
+            self.failed.append(f"{what}: {found!r} instead of {wanted!r}")
+
+    def end(self):
+        print(f"{self.done} numbers compared")
+        if self.failed:
+            sys.exit("FAILED\n" + "\n".join(self.failed))
+
+
+def reference():
+    with open(os.path.join(HERE, "reference.json"), encoding="utf-8") as file:
+        return json.load(file)["cases"]
+
+
+def runs(cases):
+    """The cases by what has to be run, with the number of steps it takes."""
+    grouped = {}
+    for case in cases:
+        grouped.setdefault((case["variant"], *case["grid"], *case["away"]), []).append(case)
+    return [(key, max(case["step"] for case in group), group) for key, group in grouped.items()]
+
+
+def compare(checks, what, case, found):
+    """found: what a run says of the case's step."""
+    for name, wanted in case.items():
+        if name in ("variant", "grid", "away", "step") or name not in found:
+            continue
+        label = f"{what}, {case['variant']} {case['grid']} step {case['step']}, {name}"
+        if name in EXACT:
+            checks.same(label, found[name], wanted)
+        else:
+            checks.near(label, found[name], wanted)
+
+
+# ---- one process ---------------------------------------------------------------------------------
+
+
+def serial(args, checks):
+    program = os.path.join(args.build, "bench", "leanmd", "leanmd_serial")
+    for isa in ("baseline", "avx2", "avx512"):
+        for (variant, x, y, z, kx, ky, kz), steps, group in runs(reference()):
+            command = [program, variant, *map(str, (x, y, z, steps, kx, ky, kz)), isa]
+            run = subprocess.run(command, capture_output=True, text=True, timeout=args.timeout)
+            if run.returncode == 77:
+                print(f"left out: {run.stderr.strip()}")
+                break
+            if run.returncode:
+                sys.exit(f"{' '.join(command)}: {run.stderr}")
+            steps = {line["step"]: line for line in map(json.loads, run.stdout.splitlines())}
+            for case in group:
+                compare(checks, isa, case, steps[case["step"]])
+
+
+# ---- ranks ---------------------------------------------------------------------------------------
+
+
+def leanmd(args, np, *words):
+    """Run it; the record and the status."""
+    command = [args.mpiexec, "-n", str(np), *args.program, *map(str, words), "--progress", "0", "--record", "-"]  # fmt: skip
+    run = subprocess.run(command, capture_output=True, text=True, timeout=args.timeout, env=mpi_env(os.environ))  # fmt: skip
+    records = [line for line in run.stdout.splitlines() if line.startswith("{")]
+    if run.returncode or not records:
+        sys.exit(f"{' '.join(command)} ended with {run.returncode}\n{run.stdout}{run.stderr}")
+    return json.loads(records[-1])
+
+
+def at_step(record, step):
+    """What a record says of one step; numbers that are the same in all, too."""
+    energies = {energy["step"]: energy for energy in record["energies"]}
+    found = dict(energies[step])
+    if step == 1:
+        found.update({name: record[name] for name in ("computes", "tests")})
+        if record["steps"] == 1:
+            found["inside"] = record["inside"]
+    return found
+
+
+def parallel(args, checks):
+    for (variant, x, y, z, kx, ky, kz), steps, group in runs(reference()):
+        words = [x, y, z, steps, "--variant", variant, "--away", f"{kx},{ky},{kz}"]
+        variants = [("as it stands", [])]
+        if (x, kx) == (3, 1):
+            variants.append(("in order", ["--ordered"]))
+            variants.append(("with barriers", ["--barrier"]))
+        if steps > 10 and args.np > 1:
+            variants.append(("balanced", ["--placement", "bad", "--balancer", "greedy-refine",
+                                          "--lb-first", 3, "--lb-period", 7]))  # fmt: skip
+        for what, more in variants:
+            record = leanmd(args, args.np, *words, *more)
+            if what == "balanced":
+                checks.same(f"rounds, {variant}", record["rounds"], 3)
+                checks.same(f"objects moved, {variant}", record["moved"] > 0, True)
+            for case in group:
+                compare(checks, what, case, at_step(record, case["step"]))
+    restarted(args, checks)
+
+
+def restarted(args, checks):
+    """A run that goes on from a checkpoint, on another number of ranks, has the same bits at its end as one that was never
+    interrupted; forces are added in a fixed order."""
+    words = [
+        4,
+        4,
+        2,
+        30,
+        "--variant",
+        "exact",
+        "--ordered",
+        "--exchange",
+        5,
+        "--particles",
+        "60,100",
+        "--energies",
+        10,
+    ]
+    whole = leanmd(args, args.np, *words)
+    with tempfile.TemporaryDirectory() as folder:
+        leanmd(args, args.np, *words, "--checkpoint", folder, "--checkpoint-period", 12)
+        rest = leanmd(args, args.np + 1, *words, "--restart", folder)
+    checks.same("energies after a restart", rest["energies"], whole["energies"])
+    first, last = whole["energies"][0], whole["energies"][-1]
+    checks.near("conserved energy", last["conserved"], first["conserved"], 1e-3)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser.add_argument("--build", required=True)
+    parser.add_argument("--mpiexec", default="mpiexec")
+    parser.add_argument("--np", type=int, default=2)
+    parser.add_argument("--timeout", type=float, default=100)
+    parser.add_argument("what", choices=("serial", "parallel"))
+    args = parser.parse_args()
+    args.program = [os.path.join(args.build, "bench", "leanmd", "leanmd")]
+    checks = Checks()
+    {"serial": serial, "parallel": parallel}[args.what](args, checks)
+    checks.end()
+
+
+if __name__ == "__main__":
+    main()
