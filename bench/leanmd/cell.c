@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* cell.c: a piece of the box and its particles. A step: positions to the computes, forces from
+ * them, motion, now and then particles to other cells. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* compute.c: the forces between the particles of two cells, or of one. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* director.c: rank 0's part: creation, energies, progress, checkpoints, the end. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
