@@ -250,6 +250,23 @@ given_by(const c4pi_elem_t *record)
     return record->redn_next - c4pi_reduce_first(record->coll);
 }
 
+/* A contribution as a message: head, data, what describes the data. */
+static c4p_msg_t *
+token_new(c4p_rt_t *rt, const token_t *token, const void *data, size_t len)
+{
+    const size_t meta_len = (size_t)token->how.meta_len;
+    c4p_msg_t *msg = c4pi_msg_or_die(rt, sizeof *token + len + meta_len);
+    uint8_t *at = c4pi_msg_payload(msg);
+    memcpy(at, token, sizeof *token);
+    if (len)
+        memcpy(at + sizeof *token, data, len);
+    if (meta_len)
+        memcpy(at + sizeof *token + len, token->how.meta, meta_len);
+    msg->env.kind = C4PI_SECTION_TOKEN;
+    msg->env.source = (uint32_t)rt->rank & 0xffffff;
+    return msg;
+}
+
 /* If it is the next one of its member: contribute, and true. */
 static bool
 contribute_next(c4pi_coll_t *coll, c4p_msg_t *msg)
@@ -263,8 +280,9 @@ contribute_next(c4pi_coll_t *coll, c4p_msg_t *msg)
                  c4pi_coll_label(coll));
     if (token.number > given_by(record)) /* less: one inserted again in the place of the member */
         return false;
-    c4pi_reduce_contribute(record, &token.how, at + sizeof token,
-                           (size_t)msg->env.len - sizeof token, &token.target);
+    const size_t len = (size_t)(msg->env.len - sizeof token - token.how.meta_len);
+    token.how.meta = at + sizeof token + len; /* the pointer that travelled is the sender's */
+    c4pi_reduce_contribute(record, &token.how, at + sizeof token, len, &token.target);
     return true;
 }
 
@@ -740,14 +758,9 @@ c4pi_section_contribute(c4pi_elem_t *elem, c4p_coll_t section, const c4p_reduce_
             contribute_early(coll);
         return;
     }
-    token_t token = {self, number, *how, *target};
-    c4p_msg_t *msg = c4pi_msg_or_die(rt, sizeof token + len);
-    memcpy(c4pi_msg_payload(msg), &token, sizeof token);
-    if (len)
-        memcpy((uint8_t *)c4pi_msg_payload(msg) + sizeof token, data, len);
-    msg->env.kind = C4PI_SECTION_TOKEN;
+    const token_t token = {self, number, *how, *target};
+    c4p_msg_t *msg = token_new(rt, &token, data, len);
     msg->env.coll = section;
-    msg->env.source = (uint32_t)rt->rank & 0xffffff;
     if (record) { /* an earlier one is on its way here */
         c4pi_fifo_push(&coll->section->early, msg);
         return;

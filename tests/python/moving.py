@@ -48,6 +48,10 @@ class Walker(Chare):
     def give_to(self, section, k, done):
         self.reduce(done, (k, self.thisIndex[0]), Reducer.gather, section=section)
 
+    def give_array(self, section, done):
+        i = self.thisIndex[0]
+        self.contribute(np.full((2, 3), i, dtype=np.int16), Reducer.sum, done, section)
+
     def hop_and_give(self, times, done):
         """A contribution from each of several places."""
         for k in range(times):
@@ -235,6 +239,11 @@ def check_sections(walkers):
     for k, future in enumerate(futures):
         got = future.get()
         equal([tuple(pair) for pair in got], [(k, i) for i in range(0, n, 2)], "in step")
+    whole = Future()
+    section.give_array(section, whole)
+    total = whole.get()
+    equal((total.shape, total.dtype), ((2, 3), np.int16), "what describes an array comes along")
+    equal(total.tolist(), [[n // 2 * (n // 2 - 1)] * 3] * 2, "0 + 2 + ... + n - 2")
     done = Future(5)
     walkers.hop_and_give(5, done)
     equal(sorted(done.get()), [k * n for k in range(5)], "five reductions, then a move")
