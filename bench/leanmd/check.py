@@ -4,6 +4,8 @@
 
 check.py --build DIR serial                  the kernels of all instruction sets
 check.py --build DIR parallel --np 4         also balanced, in a fixed order, and restarted on another number of ranks
+check.py --build DIR parallel --python       the same with the Python version; --kernel numba
+check.py --build DIR same --np 2             C and Python: the same bits with forces added in a fixed order
 """
 
 import argparse
@@ -88,10 +90,29 @@ def serial(args, checks):
 # ---- ranks ---------------------------------------------------------------------------------------
 
 
+def program(args, words):
+    """The command without mpiexec. What is an option of the program in C is one of the launcher in Python."""
+    folder = os.path.join(args.build, "bench", "leanmd")
+    if not args.python:
+        return [os.path.join(folder, "leanmd"), *words]
+    words, before = list(words), []
+    for option in ("--balancer", "--restart"):
+        if option in words:
+            at = words.index(option)
+            before += words[at : at + 2]
+            del words[at : at + 2]
+    launcher = os.path.join(args.build, "bin", "c4py_launcher")
+    return [launcher, *before, os.path.join(HERE, "leanmd.py"), *words, "--kernel", args.kernel]
+
+
 def leanmd(args, np, *words):
-    """Run it; the record and the status."""
-    command = [args.mpiexec, "-n", str(np), *args.program, *map(str, words), "--progress", "0", "--record", "-"]  # fmt: skip
-    run = subprocess.run(command, capture_output=True, text=True, timeout=args.timeout, env=mpi_env(os.environ))  # fmt: skip
+    """Run it; its record."""
+    env = mpi_env(os.environ)
+    env["PYTHONPATH"] = os.pathsep.join(
+        (os.path.join(args.build, "bench", "leanmd"), env.get("PYTHONPATH", ""))
+    )
+    command = [args.mpiexec, "-n", str(np), *program(args, [*map(str, words), "--progress", "0", "--record", "-"])]  # fmt: skip
+    run = subprocess.run(command, capture_output=True, text=True, timeout=args.timeout, env=env)  # fmt: skip
     records = [line for line in run.stdout.splitlines() if line.startswith("{")]
     if run.returncode or not records:
         sys.exit(f"{' '.join(command)} ended with {run.returncode}\n{run.stdout}{run.stderr}")
@@ -121,9 +142,9 @@ def parallel(args, checks):
                                           "--lb-first", 3, "--lb-period", 7]))  # fmt: skip
         for what, more in variants:
             record = leanmd(args, args.np, *words, *more)
-            if what == "balanced":
+            if what == "balanced" and not args.python:
                 checks.same(f"rounds, {variant}", record["rounds"], 3)
-                checks.same(f"objects moved, {variant}", record["moved"] > 0, True)
+                checks.same(f"computes moved, {variant}", record["moved"] > 0, True)
             for case in group:
                 compare(checks, what, case, at_step(record, case["step"]))
     restarted(args, checks)
@@ -156,17 +177,28 @@ def restarted(args, checks):
     checks.near("conserved energy", last["conserved"], first["conserved"], 1e-3)
 
 
+def same(args, checks):
+    words = [3, 3, 3, 10, "--away", "1,1,1", "--ordered", "--exchange", 4, "--energies", 1]
+    records = []
+    for args.python in (False, True):
+        records.append(leanmd(args, args.np, *words)["energies"])
+    for c, python in zip(*records, strict=True):
+        for name in ("kinetic", "potential", "abs_force", "v2"):
+            checks.same(f"step {c['step']}, {name}", python[name], c[name])
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     parser.add_argument("--build", required=True)
     parser.add_argument("--mpiexec", default="mpiexec")
     parser.add_argument("--np", type=int, default=2)
     parser.add_argument("--timeout", type=float, default=100)
-    parser.add_argument("what", choices=("serial", "parallel"))
+    parser.add_argument("--python", action="store_true")
+    parser.add_argument("--kernel", default="c")
+    parser.add_argument("what", choices=("serial", "parallel", "same"))
     args = parser.parse_args()
-    args.program = [os.path.join(args.build, "bench", "leanmd", "leanmd")]
     checks = Checks()
-    {"serial": serial, "parallel": parallel}[args.what](args, checks)
+    {"serial": serial, "parallel": parallel, "same": same}[args.what](args, checks)
     checks.end()
 
 
