@@ -14,6 +14,7 @@
 #include "base/map.h"
 
 static const size_t NOWHERE = SIZE_MAX;
+enum { MOST_CLOGGED = 8 };
 
 typedef struct actor {
     uint64_t key;     /* smaller is older */
@@ -47,6 +48,7 @@ typedef struct packets {
 typedef struct link {
     actor_t actor; /* first member */
     int source;
+    bool clogged;
     packets_t packets;
 } link_t;
 
@@ -87,6 +89,9 @@ struct c4pi_simnet {
     int frozen; /* rank, or -1 */
     uint64_t frozen_until;
     actor_t *burst;
+    link_t *clogged[MOST_CLOGGED];
+    uint32_t num_clogged;
+    bool opening; /* links are being opened, not clogged */
 };
 
 /* ---- actors ---------------------------------------------------------------------------------------- */
@@ -636,6 +641,55 @@ pick_in_bursts(c4pi_simnet_t *net)
     return net->burst;
 }
 
+static void
+open_link(c4pi_simnet_t *net, uint32_t i)
+{
+    net->clogged[i]->clogged = false;
+    net->clogged[i] = net->clogged[--net->num_clogged];
+}
+
+static void
+clog_or_open(c4pi_simnet_t *net)
+{
+    if (net->opening) {
+        open_link(net, c4pi_simnet_choose(net, net->num_clogged));
+        net->opening = net->num_clogged > 0;
+    } else if (net->busy_links.count) {
+        uint32_t i = c4pi_simnet_choose(net, (uint32_t)net->busy_links.count);
+        link_t *link = (link_t *)(void *)net->busy_links.items[i];
+        if (!link->clogged) {
+            link->clogged = true;
+            net->clogged[net->num_clogged++] = link;
+        }
+        net->opening = net->num_clogged == MOST_CLOGGED || c4pi_simnet_choose(net, 4) == 3;
+    }
+    net->opening &= net->num_clogged > 0;
+}
+
+static bool
+is_clogged(const actor_t *actor)
+{
+    return actor->is_link && ((const link_t *)(const void *)actor)->clogged;
+}
+
+static actor_t *
+pick_around_clogged(c4pi_simnet_t *net)
+{
+    size_t n = num_enabled(net);
+    if (c4pi_simnet_choose(net, 32) >= 30)
+        clog_or_open(net);
+    actor_t *actor = pick_any(net);
+    if (!actor || !is_clogged(actor))
+        return actor;
+    for (size_t i = 0; i < n; i++)
+        if (!is_clogged(enabled_at(net, i)))
+            return enabled_at(net, i);
+    while (net->num_clogged) /* nothing else can happen */
+        open_link(net, 0);
+    net->opening = false;
+    return actor;
+}
+
 static actor_t *
 pick(c4pi_simnet_t *net)
 {
@@ -646,7 +700,10 @@ pick(c4pi_simnet_t *net)
         return pick_around_frozen(net);
     case C4PI_SIM_BURST:
         return pick_in_bursts(net);
+    case C4PI_SIM_SWIZZLE:
+        return pick_around_clogged(net);
     case C4PI_SIM_RANDOM:
+    case C4PI_SIM_NUM_MODES:
         break;
     }
     return pick_any(net);

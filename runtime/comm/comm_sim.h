@@ -26,9 +26,11 @@ typedef enum c4pi_sim_mode {
     C4PI_SIM_RANDOM, /* any enabled event with the same probability */
     C4PI_SIM_PCT, /* links and ranks have random priorities; the highest enabled runs; `depth` - 1
                      times one of them falls to the bottom */
-    C4PI_SIM_STARVE, /* now and then one rank neither runs nor receives until nothing else can
-                        happen, or for a long while */
-    C4PI_SIM_BURST   /* the link or rank chosen last is likely to go on */
+    C4PI_SIM_STARVE,  /* now and then one rank neither runs nor receives until nothing else can
+                         happen, or for a long while */
+    C4PI_SIM_BURST,   /* the link or rank chosen last is likely to go on */
+    C4PI_SIM_SWIZZLE, /* links are clogged one after another, then opened in another order */
+    C4PI_SIM_NUM_MODES
 } c4pi_sim_mode_t;
 
 typedef struct c4pi_simnet_opts {

@@ -549,6 +549,15 @@ c4pi_flow_counts(const c4pi_flow_t *flow, c4pi_flow_counts_t *counts_out)
     *counts_out = flow->counts;
 }
 
+c4pi_flow_credit_t
+c4pi_flow_credit(const c4pi_flow_t *flow, int rank)
+{
+    const peer_t *peer = c4pi_map_get(&flow->peers, (uint64_t)rank);
+    uint64_t base = flow->counter_base;
+    return peer ? (c4pi_flow_credit_t){peer->sent, peer->acked, peer->taken, peer->told}
+                : (c4pi_flow_credit_t){base, base, base, base};
+}
+
 bool
 c4pi_flow_drained(const c4pi_flow_t *flow)
 {

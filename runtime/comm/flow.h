@@ -64,6 +64,13 @@ typedef struct c4pi_flow_counts {
 } c4pi_flow_counts_t;
 void c4pi_flow_counts(const c4pi_flow_t *flow, c4pi_flow_counts_t *counts_out);
 
+/* Bytes of credit exchanged with a rank: sent to it, and known to be taken there; taken from it,
+ * and told so. All start at opts.counter_base. */
+typedef struct c4pi_flow_credit {
+    uint64_t sent, acked, taken, told;
+} c4pi_flow_credit_t;
+c4pi_flow_credit_t c4pi_flow_credit(const c4pi_flow_t *flow, int rank);
+
 /* Everything handed to the back end and locally complete, nothing waiting. */
 bool c4pi_flow_drained(const c4pi_flow_t *flow);
 

@@ -16,9 +16,16 @@
 
 #define STATIC_SETS (1 << SET_DENSE | 1 << SET_GROUP | 1 << SET_CHARE)
 
-WORLD(storm, "messages to chares that move at random",
-      .weights = {[OP_SEND] = 10, [OP_CALL] = 3, [OP_MIGRATE] = 6}, .budget = 150,
-      .sets = STATIC_SETS | 1 << SET_MAPPED, .late = 40, .large = 60);
+WORLD(storm, "messages between chares that move, come, go and come again at random",
+      .weights = {[OP_SEND] = 12,
+                  [OP_CALL] = 3,
+                  [OP_MIGRATE] = 8,
+                  [OP_INSERT] = 2,
+                  [OP_DESTROY] = 2,
+                  [OP_REPLACE] = 1,
+                  [OP_DONE] = 1},
+      .budget = 150, .sets = STATIC_SETS | 1 << SET_MAPPED | 1 << SET_SPARSE, .late = 30,
+      .large = 40);
 WORLD(churn, "insert, delete and insert again, with messages under way",
       .weights = {[OP_SEND] = 10,
                   [OP_CALL] = 2,

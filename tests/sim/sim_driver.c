@@ -14,10 +14,8 @@
 enum { FAILED_STATUS = 255, DEFAULT_MAX_EVENTS = 200000, LOG_TAIL = 4000 };
 
 static const char *const mode_names[] = {
-    [C4PI_SIM_RANDOM] = "random",
-    [C4PI_SIM_PCT] = "pct",
-    [C4PI_SIM_STARVE] = "starve",
-    [C4PI_SIM_BURST] = "burst",
+    [C4PI_SIM_RANDOM] = "random", [C4PI_SIM_PCT] = "pct",         [C4PI_SIM_STARVE] = "starve",
+    [C4PI_SIM_BURST] = "burst",   [C4PI_SIM_SWIZZLE] = "swizzle",
 };
 
 const char *
@@ -376,10 +374,12 @@ choose_shape(sim_job_t *job)
 {
     const sim_scenario_t *s = job->scenario;
     uint64_t h = c4pi_hash_u64(job->config.seed * 2 + 1);
-    job->outcome->mode = (c4pi_sim_mode_t)(job->config.mode >= 0 ? job->config.mode : (int)(h % 4));
+    job->outcome->mode =
+        (c4pi_sim_mode_t)(job->config.mode >= 0 ? job->config.mode : (int)(h % C4PI_SIM_NUM_MODES));
     job->ranks = job->config.ranks;
     if (!job->ranks)
-        job->ranks = s->min_ranks + (int)(h / 4 % (uint64_t)(s->max_ranks - s->min_ranks + 1));
+        job->ranks = s->min_ranks +
+                     (int)(h / C4PI_SIM_NUM_MODES % (uint64_t)(s->max_ranks - s->min_ranks + 1));
     job->outcome->ranks = job->ranks;
 }
 

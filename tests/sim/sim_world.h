@@ -121,13 +121,15 @@ typedef struct slot {
     struct set *set;
     c4p_index_t index;
     c4p_key_t key;
-    member_t *now;                /* the incarnation that was constructed last */
-    member_t *coming;             /* inserted, not yet constructed; then its `after` */
-    uint32_t moves;               /* of all incarnations */
-    uint32_t destroys;            /* asked for, ever */
-    bool pinned;                  /* may not be deleted: it is in a choir that reduces */
-    uint32_t next_seq[MAX_RANKS]; /* notes from each rank */
-    uint32_t seen_seq[MAX_RANKS]; /* 1 + the greatest run */
+    member_t *now;                   /* the incarnation that was constructed last */
+    member_t *coming;                /* inserted, not yet constructed; then its `after` */
+    uint32_t moves;                  /* comings and goings of all incarnations */
+    uint32_t migrations, made, died; /* likewise */
+    c4pi_version_t version;          /* the last one that was here */
+    uint32_t destroys;               /* asked for, ever */
+    bool pinned;                     /* may not be deleted: it is in a choir that reduces */
+    uint32_t next_seq[MAX_RANKS];    /* notes from each rank */
+    uint32_t seen_seq[MAX_RANKS];    /* 1 + the greatest run */
     uint32_t seen_moves[MAX_RANKS];
 } slot_t;
 
@@ -181,6 +183,8 @@ typedef struct note {
     uint32_t ran_on;    /* bits */
     uint32_t wish;      /* 1 + who waits */
     uint32_t ran_by;    /* member */
+    int at;             /* the rank that it reached last */
+    uint32_t sendings;  /* from rank to rank */
     clock_vec_t clock;
 } note_t;
 
@@ -282,7 +286,9 @@ typedef struct world {
     c4p_entry_t on_note, on_shout, on_result, on_top_up, on_relay;
     c4p_handler_t handle_note, handle_result, handle_quiet, handle_value, handle_open;
     c4p_map_t map;
-    uint32_t custom;
+    struct {
+        c4pi_kind_fn_t note, update, reply;
+    } runtime; /* what handles these, behind what we watch */
     clock_vec_t clocks[MAX_RANKS];
     set_t *sets[MAX_SETS];
     int num_sets;
@@ -406,6 +412,16 @@ uint32_t world_id_of(world_t *w, c4p_msg_t *msg);
 member_t *world_enter(world_t *w, c4p_rt_t *rt, actor_t *actor);
 void world_merge_clock(world_t *w, int rank, const clock_vec_t *clock);
 uint64_t world_value(uint64_t what, uint64_t who);
+
+/* ---- world_place.c: where elements are ----------------------------------------------------------- */
+
+/* After the runtime has set its handlers. */
+void world_watch(world_t *w, c4p_rt_t *rt);
+void world_check_forwards(world_t *w, const note_t *note);
+/* The element was made, or has arrived. */
+void world_newer_version(world_t *w, slot_t *slot, const c4pi_elem_t *elem);
+void world_check_places(world_t *w, c4p_rt_t *rt);
+void world_check_credit(world_t *w, int from, int to);
 
 /* ---- world_check.c: what must hold when all is quiet -------------------------------------------- */
 

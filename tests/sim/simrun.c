@@ -29,7 +29,7 @@ usage(FILE *out)
         "  --scenario NAMES  scenarios with commas between, or \"all\" (the default)\n"
         "  --seeds A:B       seeds A to B - 1 of each; default 0:200\n"
         "  --ranks N         number of ranks; default: by the seed\n"
-        "  --mode MODE       random, pct, starve or burst; default: by the seed\n"
+        "  --mode MODE       random, pct, starve, burst or swizzle; default: by the seed\n"
         "  --fail-alloc A:B  let the n-th allocation fail, A <= n < B, for each seed; B 0: all of "
         "them\n"
         "  --twice           run each seed twice and compare the trace hashes (P14)\n"

@@ -69,6 +69,7 @@ register_all(world_t *w, c4p_rt_t *rt)
     sim_ok(job, rt, c4p_map_add(rt, "place", place, w, &w->map), "c4p_map_add");
     world_choir_add(w, rt);
     world_sync_add(w, rt);
+    world_watch(w, rt);
     sim_ok(job, rt, c4p_set_hooks(rt, &hooks), "c4p_set_hooks");
 }
 

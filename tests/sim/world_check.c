@@ -4,7 +4,6 @@
  */
 #include <string.h>
 
-#include "core/location.h"
 #include "sim/sim_world.h"
 #include "svc/bcast_state.h"
 
@@ -231,36 +230,12 @@ static void
 check_tables(world_t *w, c4p_rt_t *rt, set_t *set)
 {
     c4pi_coll_t *coll = c4pi_coll_find(rt, set->id);
-    SIM_CHECK(w->job, "creation", coll, "rank %d has never heard of set %d", rt->rank, set->number);
-    size_t away = 0, held = 0, at = 0;
-    void *object;
-    for (uint32_t i = 0; i < set->num_slots; i++) {
-        const slot_t *slot = &set->slots[i];
-        away += world_alive(slot->now) && slot->now->rank != rt->rank &&
-                c4pi_coll_home(coll, slot->key) == rt->rank;
-    }
-    while (c4pi_keymap_next(&coll->locs, &at, &object)) {
-        c4pi_loc_t *loc = object;
-        SIM_CHECK(w->job, "P10", !(loc->flags & (C4PI_LOC_POINTER | C4PI_LOC_QUERIED)),
-                  "rank %d keeps a location entry (flags %u) of set %d for nothing", rt->rank,
-                  loc->flags, set->number);
-        SIM_CHECK(w->job, "P13", !loc->held.count || (loc->flags & C4PI_LOC_UNCLAIMED),
-                  "rank %d holds %d messages for ever", rt->rank, (int)loc->held.count);
-        held += loc->flags & C4PI_LOC_UNCLAIMED ? 1 : 0;
-        away -= loc->flags & C4PI_LOC_HOME ? 1 : 0;
-    }
-    SIM_CHECK(w->job, "P10", away == 0,
-              "rank %d, as home, has a wrong number of entries of set %d (%d)", rt->rank,
-              set->number, (int)away);
-    SIM_CHECK(w->job, "P10", rt->num_loc_caches <= rt->opts.loc_cache,
-              "rank %d caches %d locations, more than allowed", rt->rank, (int)rt->num_loc_caches);
     SIM_CHECK(w->job, "P10", coll->bcast->num_departures == 0,
               "rank %d covers elements of set %d that have long arrived", rt->rank, set->number);
     check_awaits(w, rt, coll);
     uint64_t log = coll->bcast->have - coll->bcast->base;
     SIM_CHECK(w->job, "P10", log <= 2 * (uint64_t)rt->opts.bcast_log + 2 * MAX_SHOUTS / 8,
               "rank %d keeps %d broadcasts of set %d", rt->rank, (int)log, set->number);
-    (void)held;
 }
 
 void
@@ -272,8 +247,12 @@ world_check_end(world_t *w)
         c4p_rt_t *rt = w->job->rts[i];
         SIM_CHECK(w->job, "P9", c4p_backlog_bytes(rt) == 0, "rank %d still waits for credit", i);
         SIM_CHECK(w->job, "P8", c4pi_queue_count(&rt->queue) == 0, "rank %d still has work", i);
+        world_check_places(w, rt);
         for (int k = 0; k < w->num_sets; k++)
             check_tables(w, rt, w->sets[k]);
+        for (int k = 0; k < w->job->ranks; k++)
+            if (k != i)
+                world_check_credit(w, i, k);
     }
     SIM_CHECK(w->job, "leak", w->segments_out - w->segments_released <= given_up(w),
               "%u segments were attached and %u released", w->segments_out, w->segments_released);

@@ -143,6 +143,8 @@ construct(c4p_rt_t *rt, c4p_ref_t self, c4p_msg_t *args, void *ctx, void **objec
     slot->coming = member->after;
     slot->now = member;
     slot->moves += member->inserted;
+    slot->made++;
+    world_newer_version(w, slot, elem);
     member->state = M_LIVE;
     member->rank = rt->rank;
     member->constructed = true;
@@ -181,10 +183,12 @@ destroy(c4p_rt_t *rt, void *object, void *ctx)
         member->state = M_DEAD;
         SIM_SAY(w->job, rt->rank, "DEATH of member %u %s", member->id, world_name(member->slot));
         member->slot->moves++;
+        member->slot->died++;
     } else if (packed) {
         SIM_SAY(w->job, rt->rank, "AWAY goes member %u %s", member->id, world_name(member->slot));
         member->state = M_TRAVELLING;
         member->slot->moves++;
+        member->slot->migrations++;
         w->num_travelling++;
     }
     actor_free(w, rt, actor);
@@ -232,6 +236,7 @@ unpack(c4p_rt_t *rt, c4p_ref_t self, c4p_pup_t *p, void *ctx, void **object_out)
     if (!actor) { /* has come, and goes back to where it was */
         SIM_SAY(w->job, rt->rank, "BACK goes member %u %s", member->id, world_name(member->slot));
         member->slot->moves += 2; /* it was there */
+        member->slot->migrations++;
         if (!turns_back)
             return C4P_ERR_NOMEM;
         c4p_pup_fail(p, "its mind was changed", NULL);
@@ -245,6 +250,7 @@ unpack(c4p_rt_t *rt, c4p_ref_t self, c4p_pup_t *p, void *ctx, void **object_out)
     member->rank = rt->rank;
     SIM_SAY(w->job, rt->rank, "UNPACK member %u %s", member->id, world_name(member->slot));
     member->slot->moves++;
+    world_newer_version(w, member->slot, record_of(w, rt, self));
     w->num_travelling--;
     *object_out = actor;
     return C4P_OK;

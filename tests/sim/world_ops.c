@@ -64,6 +64,7 @@ note_new(world_t *w, c4p_rt_t *rt, slot_t *slot, int dest)
                      .slot = slot,
                      .source = rt->rank,
                      .dest = dest,
+                     .at = rt->rank,
                      .state = NOTE_SENT,
                      .phase = w->phase,
                      .clock = w->clocks[rt->rank]};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* world_run.c: what arrives at the chares, handlers and futures of the world, and whether it may:
- * P1 exactly once, P2 order, P3 forwards, P6 reductions, P7 broadcasts, P12 nothing after exit. */
+ * P1 exactly once, P2 order, P6 reductions, P7 broadcasts, P12 nothing after exit. */
 #include <string.h>
 
 #include "base/map.h"
@@ -102,6 +102,7 @@ answer_late(c4p_rt_t *rt, void *ctx)
     c4p_ref_t self = {member->slot->set->id, member->slot->key};
     SIM_CHECK(w->job, "P4", member->state == M_LIVE && member->rank == rt->rank,
               "%s waited on rank %d and is not there any more", world_name(member->slot), rt->rank);
+    SIM_CHECK(w->job, "P12", rt->phase == C4PI_PHASE_ACTIVE, "a timer fires after exit");
     late->open = false;
     w->lates_open--;
     w->timers_fired += late->by_timer;
@@ -204,12 +205,9 @@ world_run_note(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
     member_t *member = world_enter(w, rt, object);
     note_t *note = read_note(w, rt, msg);
     uint32_t id = (uint32_t)(note - w->notes);
-    uint32_t moves = (member->slot->moves + 1) / 2;
     SIM_CHECK(w->job, "P1", note->slot == member->slot, "note %u to another chare reaches %s", id,
               world_name(member->slot));
-    SIM_CHECK(w->job, "P3", msg->env.hops <= moves + 1,
-              "note %u to %s was forwarded %u times, and its target moved %u times", id,
-              world_name(member->slot), msg->env.hops, moves);
+    world_check_forwards(w, note);
     SIM_CHECK(w->job, "P1", member->id >= note->not_before,
               "note %u to %s, sent after its insertion, runs at an earlier incarnation", id,
               world_name(member->slot));
@@ -496,6 +494,7 @@ world_granted(c4p_rt_t *rt, c4p_future_t future, c4p_msg_t *msg, bool is_error, 
     wish_t *wish = ctx;
     world_t *w = wish->world;
     wish->got++;
+    SIM_CHECK(w->job, "P12", rt->phase == C4PI_PHASE_ACTIVE, "a future is granted after exit");
     SIM_CHECK(w->job, "future",
               wish->got <= wish->expected && last == (wish->got == wish->expected),
               "future %d has %u values of %u and%s is over", (int)(wish - w->wishes), wish->got,

@@ -784,7 +784,7 @@ static void
 under_any_schedule_each_message_arrives_once_in_order_within_the_credit(void)
 {
     for (uint64_t seed = 1; seed <= 20; seed++)
-        for (c4pi_sim_mode_t mode = C4PI_SIM_RANDOM; mode <= C4PI_SIM_BURST; mode++)
+        for (c4pi_sim_mode_t mode = C4PI_SIM_RANDOM; mode < C4PI_SIM_NUM_MODES; mode++)
             random_run(mode, seed, 2 + (int)(seed % 5), 0);
 }
 
