@@ -31,7 +31,7 @@ typedef struct c4pi_sync {
     /* rank 0 */
     bool busy; /* from the first wave to the end of the point, or to a wave that failed */
     bool confirming;
-    uint64_t last_left;
+    uint64_t last_left, last_arrived;
 } c4pi_sync_t;
 
 enum { STAGE_HINT, STAGE_ASK, STAGE_ANSWER, STAGE_RESUME };
@@ -152,6 +152,10 @@ static void
 decide(c4p_rt_t *rt)
 {
     c4pi_sync_t *sync = rt->sync;
+    if (sync->sum_left < sync->last_arrived) /* waves do not overlap */
+        c4pi_die(rt, C4P_ERR_INTERNAL, "%llu participants had arrived of %llu that left",
+                 (unsigned long long)sync->last_arrived, (unsigned long long)sync->sum_left);
+    sync->last_arrived = sync->sum_arrived;
     if (!sync->all_ready || !sync->sum_members) {
         sync->busy = false;
         return;
