@@ -50,11 +50,8 @@
 #ifndef NI
 #define NI 2 /* incarnations */
 #endif
-#ifndef CAP
-#define CAP 4 /* after so many sendings only by way of the home */
-#endif
-#ifndef HOPS /* one per statement, one to a home that knows nothing, one to the home per death, from CAP on a detour each */
-#define HOPS (NG + NI + 1 + NI + (CAP < NG + NI -> NG + NI - CAP : 0))
+#ifndef HOPS /* one to a home that knows nothing, one per later statement, one to the home per death */
+#define HOPS (1 + NG + NI - 1 + NI)
 #endif
 
 #define HOME 0
@@ -180,7 +177,7 @@ inline route_away(me, q) {
     :: dv[me] > 0 && mh[q] > 0 && INC(mh[q]) <= INC(dv[me]) -> hold(me, q)
     :: else ->
         if
-        :: kv > mh[q] -> if :: mk[q] < CAP :: else -> kr = HOME fi; forward(me, kr, q, kv)
+        :: kv > mh[q] -> forward(me, kr, q, kv)
         :: kv <= mh[q] && mh[q] == 0 -> forward(me, HOME, q, 0)
 #ifdef NO_HOLD
         :: kv <= mh[q] && mh[q] > 0 -> forward(me, HOME, q, mh[q])

@@ -121,15 +121,15 @@ typedef struct slot {
     struct set *set;
     c4p_index_t index;
     c4p_key_t key;
-    member_t *now;                   /* the incarnation that was constructed last */
-    member_t *coming;                /* inserted, not yet constructed; then its `after` */
-    uint32_t moves;                  /* comings and goings of all incarnations */
-    uint32_t migrations, made, died; /* likewise */
-    c4pi_version_t version;          /* the last one that was here */
-    uint32_t destroys;               /* asked for, ever */
-    bool pinned;                     /* may not be deleted: it is in a choir that reduces */
-    uint32_t next_seq[MAX_RANKS];    /* notes from each rank */
-    uint32_t seen_seq[MAX_RANKS];    /* 1 + the greatest run */
+    member_t *now;                       /* the incarnation that was constructed last */
+    member_t *coming;                    /* inserted, not yet constructed; then its `after` */
+    uint32_t moves;                      /* comings and goings of all incarnations */
+    uint32_t migrations, inserted, died; /* likewise */
+    c4pi_version_t version;              /* the last one that was here */
+    uint32_t destroys;                   /* asked for, ever */
+    bool pinned;                         /* may not be deleted: it is in a choir that reduces */
+    uint32_t next_seq[MAX_RANKS];        /* notes from each rank */
+    uint32_t seen_seq[MAX_RANKS];        /* 1 + the greatest run */
     uint32_t seen_moves[MAX_RANKS];
 } slot_t;
 

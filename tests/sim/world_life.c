@@ -143,7 +143,7 @@ construct(c4p_rt_t *rt, c4p_ref_t self, c4p_msg_t *args, void *ctx, void **objec
     slot->coming = member->after;
     slot->now = member;
     slot->moves += member->inserted;
-    slot->made++;
+    slot->inserted += member->inserted;
     world_newer_version(w, slot, elem);
     member->state = M_LIVE;
     member->rank = rt->rank;

@@ -95,11 +95,12 @@ world_check_forwards(world_t *w, const note_t *note)
 {
     const slot_t *slot = note->slot;
     uint32_t forwards = note->sendings ? note->sendings - 1 : 0;
-    SIM_CHECK(w->job, "P3", forwards <= slot->migrations + slot->made + slot->died,
-              "note %d to %s was forwarded %u times; its target moved %u times, was made %u times "
-              "and deleted %u times",
-              (int)(note - w->notes), world_name(slot), forwards, slot->migrations, slot->made,
-              slot->died);
+    SIM_CHECK(
+        w->job, "P3", forwards <= slot->migrations + slot->inserted + slot->died,
+        "note %d to %s was forwarded %u times; its target moved %u times, was inserted %u times "
+        "and deleted %u times",
+        (int)(note - w->notes), world_name(slot), forwards, slot->migrations, slot->inserted,
+        slot->died);
 }
 
 void
