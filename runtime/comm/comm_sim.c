@@ -464,6 +464,12 @@ static const c4pi_comm_ops_t sim_ops = {
 
 /* ---- events ---------------------------------------------------------------------------------------- */
 
+static size_t
+num_enabled(const c4pi_simnet_t *net)
+{
+    return net->busy_links.count + net->ready.count;
+}
+
 static void
 wake(c4pi_simnet_t *net, sim_rank_t *rank)
 {
@@ -486,8 +492,10 @@ static void
 advance_clock(c4pi_simnet_t *net)
 {
     uint64_t to = net->sleepers.items[0]->key;
-    if (to > net->world.now_ns)
+    if (to > net->world.now_ns) {
+        net->stats.withheld_ns += num_enabled(net) ? to - net->world.now_ns : 0;
         net->world.now_ns = to;
+    }
     wake_due(net);
     c4pi_simnet_note(net, net->world.now_ns);
 }
@@ -555,12 +563,6 @@ deliver_head(c4pi_simnet_t *net, link_t *link)
 }
 
 /* ---- choosing -------------------------------------------------------------------------------------- */
-
-static size_t
-num_enabled(const c4pi_simnet_t *net)
-{
-    return net->busy_links.count + net->ready.count;
-}
 
 static actor_t *
 enabled_at(const c4pi_simnet_t *net, size_t i)

@@ -89,8 +89,9 @@ typedef struct c4pi_simnet_stats {
     uint64_t in_flight;  /* on links */
     uint64_t in_inboxes; /* delivered to a rank that did not poll since */
     uint64_t max_in_flight;
-    int sleeping;    /* ranks that wait for a message or time */
-    int ranks;       /* ranks with a back end */
+    uint64_t withheld_ns; /* of the time that passed, while something else could have happened */
+    int sleeping;         /* ranks that wait for a message or time */
+    int ranks;            /* ranks with a back end */
     uint64_t broken; /* promises the layers above broke, logged as errors: a message changed while
                         it was being sent, a message to oneself or outside, lost at finish */
 } c4pi_simnet_stats_t;
