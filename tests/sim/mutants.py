@@ -94,6 +94,42 @@ MUTANTS = [
         "return (elem->flags & C4PI_ELEM_RUNNING) || elem->suspended || elem->state == C4PI_ELEM_NEW;",
         "return (elem->flags & C4PI_ELEM_RUNNING) || elem->state == C4PI_ELEM_NEW;",
     ),
+    (
+        "forward-what-is-newer",
+        "core/route.c",
+        "    if (loc && c4pi_version_newer(loc->version, hint)) {",
+        "    if (loc && loc->rank >= 0 && loc->rank != rt->rank) {",
+    ),
+    (
+        "pointer-never-freed",
+        "core/route.c",
+        "        c4pi_loc_clear(loc, C4PI_LOC_POINTER);",
+        "        (void)loc;",
+    ),
+    (
+        "home-entry-never-freed",
+        "core/route.c",
+        "    c4pi_loc_clear(loc, C4PI_LOC_HOME | C4PI_LOC_DYING);",
+        "    c4pi_loc_clear(loc, C4PI_LOC_DYING);",
+    ),
+    (
+        "cache-not-bounded",
+        "core/location.c",
+        "    while (rt->num_loc_caches > rt->opts.loc_cache)",
+        "    while (false)",
+    ),
+    (
+        "cache-entry-lost",
+        "core/location.c",
+        "    c4pi_list_push(&rt->loc_caches, &loc->lru);\n    rt->num_loc_caches++;",
+        "",
+    ),
+    (
+        "home-learns-no-place",
+        "core/route.c",
+        "    loc->rank = rank;\n    c4pi_reroute_held",
+        "    c4pi_reroute_held",
+    ),
     # ---- insertion, deletion, creation
     (
         "insert-before-death",
@@ -442,7 +478,55 @@ MUTANTS = [
         "    c4pi_tell_home(coll, key, elem->version, from, false);\n    c4pi_flow_take",
         "    c4pi_flow_take",
     ),
+    # ---- balancing rounds
+    (
+        "balance-does-not-wait",
+        "lb/round.c",
+        "    if (!round->planned || round->came != round->expected)",
+        "    if (!round->planned)",
+        "balance",
+    ),
+    (
+        "balance-comes-not-counted",
+        "svc/migrate.c",
+        "    if (balanced)\n        rt->on_balanced_comes(rt);",
+        "    (void)balanced;",
+        "balance",
+    ),
+    (
+        "balance-dead-not-told",
+        "svc/migrate.c",
+        "        if (elem->flags & C4PI_ELEM_LEAVING && elem->extra->leaving_balanced)",
+        "        if (false)",
+        "balance",
+    ),
+    (
+        "balance-stays-not-told",
+        "svc/migrate.c",
+        "        if (balanced)\n            rt->on_balanced_stays(rt, dest);",
+        "",
+        "balance",
+    ),
+    (
+        "balance-refused-not-told",
+        "lb/round.c",
+        "        on_stays(rt, rank);\n}",
+        "        rt->round->refused++;\n}",
+        "balance",
+    ),
     # ---- transport
+    (
+        "credit-short",
+        "comm/flow.c",
+        "            msg->credit = (uint16_t)bytes;",
+        "            msg->credit = (uint16_t)(bytes & ~(size_t)1);",
+    ),
+    (
+        "credit-not-kept-to",
+        "comm/flow.c",
+        "           bytes <= flow->window - (peer->sent - peer->acked);",
+        "           bytes <= 2 * flow->window - (peer->sent - peer->acked);",
+    ),
     (
         "shared-backlog",
         "comm/flow.c",
@@ -575,14 +659,16 @@ def try_mutant(bench, mutant, args, scenarios):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=8000, help="seeds of each scenario")
-    parser.add_argument("--only", help="names that contain this text")
+    parser.add_argument("--only", help="names that contain one of these texts, with commas between")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--corpus", help="keep a short tape of each in this folder")
     parser.add_argument(
         "--work", help="folder for the copy and the build; default: a temporary one"
     )
     args = parser.parse_args()
-    mutants = [m for m in MUTANTS if not args.only or args.only in m[0]]
+    mutants = [
+        m for m in MUTANTS if not args.only or any(text in m[0] for text in args.only.split(","))
+    ]
     if args.list:
         for m in mutants:
             print(f"{m[0]:28} runtime/{m[1]}")

@@ -7,7 +7,8 @@
 
 /* mix.c */
 extern const sim_scenario_t sim_storm, sim_churn, sim_replace, sim_shout, sim_await, sim_reduce,
-    sim_create, sim_quiet, sim_mix, sim_exit, sim_choir, sim_sync, sim_point, sim_whole;
+    sim_create, sim_quiet, sim_mix, sim_exit, sim_choir, sim_sync, sim_point, sim_whole,
+    sim_balance;
 /* stall.c */
 extern const sim_scenario_t sim_stall, sim_patient, sim_idle, sim_visited;
 /* small.c */

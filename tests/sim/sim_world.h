@@ -50,6 +50,7 @@ typedef struct world_params {
     uint8_t large;            /* chance in 256 that a note is large */
     uint8_t sync;             /* chance in 256 that a set or what is inserted takes part in
                                  synchronization points */
+    bool balanced;            /* load is balanced at synchronization points */
     bool gated;               /* gates of some ranks are closed until a handler opens them */
 } world_params_t;
 
@@ -288,6 +289,7 @@ typedef struct world {
     c4p_map_t map;
     struct {
         c4pi_kind_fn_t note, update, reply;
+        void (*balance)(c4p_rt_t *rt), (*comes)(c4p_rt_t *rt);
     } runtime; /* what handles these, behind what we watch */
     clock_vec_t clocks[MAX_RANKS];
     set_t *sets[MAX_SETS];
@@ -318,6 +320,9 @@ typedef struct world {
     chant_t chants[MAX_CHANTS];
     uint32_t num_chants;
     uint64_t points_reached;
+    uint64_t rounds_over; /* of balancing */
+    uint64_t came;        /* as the round's plan wants, or gone back at once */
+    const char *strategy;
     uint64_t values_out, values_in; /* future values sent, arrived */
     uint64_t relays_out, relays_in; /* broadcasts passed on as messages */
 } world_t;
@@ -422,6 +427,10 @@ void world_check_forwards(world_t *w, const note_t *note);
 void world_newer_version(world_t *w, slot_t *slot, const c4pi_elem_t *elem);
 void world_check_places(world_t *w, c4p_rt_t *rt);
 void world_check_credit(world_t *w, int from, int to);
+
+/* ---- world_balance.c: balancing rounds ---------------------------------------------------------- */
+
+void world_balance_add(world_t *w, c4p_rt_t *rt);
 
 /* ---- world_check.c: what must hold when all is quiet -------------------------------------------- */
 

@@ -180,6 +180,8 @@ world_sync_add(world_t *w, c4p_rt_t *rt)
     sim_ok(w->job, rt, c4p_entry_add(rt, w->type, "resume", run_resume, w, &w->on_resume), "entry");
     sim_ok(w->job, rt, c4p_entry_add(rt, w->type, "get ready", run_get_ready, w, &w->on_get_ready),
            "entry");
-    if (rt->rank == 0 && w->params->sync)
+    if (w->params->balanced)
+        world_balance_add(w, rt);
+    else if (rt->rank == 0 && w->params->sync)
         rt->on_sync = on_point;
 }
