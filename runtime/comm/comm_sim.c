@@ -32,6 +32,7 @@ typedef struct actors {
 typedef struct packet {
     struct packet *next;
     uint64_t number; /* in the order sent */
+    uint64_t depth;  /* of the chain that ends with it */
     int source;
     c4p_msg_t *held;   /* a large message stays the sender's until delivered */
     uint64_t checksum; /* of bytes */
@@ -60,6 +61,7 @@ typedef struct sim_rank {
     c4pi_port_t *port;
     sim_comm_t *comm; /* NULL: none yet, or freed */
     bool finished;
+    uint64_t depth; /* of the longest chain that has reached it */
     int idle_ticks;
     packets_t inbox;
 } sim_rank_t;
@@ -80,6 +82,7 @@ struct c4pi_simnet {
     c4pi_map_t links; /* source * num_ranks + destination */
     actors_t busy_links, ready, sleepers;
     uint64_t next_number; /* of packets and of readiness */
+    uint64_t depth_base;  /* where chains begin: above all older ones */
     uint64_t hash;
     uint64_t num_delivered_tried;
     c4pi_simnet_stats_t stats;
@@ -297,6 +300,11 @@ link_push(c4pi_simnet_t *net, link_t *link, packet_t *packet)
 {
     packet->source = link->source;
     packet->number = net->next_number++;
+    packet->depth =
+        1 + (net->ranks[link->source].depth > net->depth_base ? net->ranks[link->source].depth
+                                                              : net->depth_base);
+    if (packet->depth - net->depth_base > net->stats.depth)
+        net->stats.depth = packet->depth - net->depth_base;
     packets_push(&link->packets, packet);
     if (link->packets.count == 1) {
         link->actor.key = packet->number;
@@ -350,7 +358,8 @@ static c4p_status_t
 sim_poll(c4pi_comm_t *comm, int max, int *did_out)
 {
     sim_comm_t *c = (sim_comm_t *)comm;
-    packets_t *inbox = &c->net->ranks[comm->rank].inbox;
+    sim_rank_t *rank = &c->net->ranks[comm->rank];
+    packets_t *inbox = &rank->inbox;
     int did = 0;
 
     complete_sends(c);
@@ -366,6 +375,7 @@ sim_poll(c4pi_comm_t *comm, int max, int *did_out)
         memcpy(&msg->env, packet->bytes, packet->len);
         bool whole = msg->env.len == packet->len - sizeof(c4pi_env_t);
         msg->where = (void *)(uintptr_t)packet->source;
+        rank->depth = packet->depth > rank->depth ? packet->depth : rank->depth;
         packet_free(c->net, packet);
         if (!whole) {
             c4pi_log(comm->port, C4P_LOG_ERROR,
@@ -865,6 +875,13 @@ c4pi_simnet_stats(const c4pi_simnet_t *net, c4pi_simnet_stats_t *stats_out)
 {
     *stats_out = net->stats;
     stats_out->sleeping = (int)net->sleepers.count;
+}
+
+void
+c4pi_simnet_depth_from_here(c4pi_simnet_t *net)
+{
+    net->depth_base += net->stats.depth;
+    net->stats.depth = 0;
 }
 
 bool

@@ -89,12 +89,15 @@ typedef struct c4pi_simnet_stats {
     uint64_t in_flight;  /* on links */
     uint64_t in_inboxes; /* delivered to a rank that did not poll since */
     uint64_t max_in_flight;
+    uint64_t depth;       /* the longest chain of messages, each sent after the one before had
+                             arrived, since c4pi_simnet_depth_from_here() */
     uint64_t withheld_ns; /* of the time that passed, while something else could have happened */
     int sleeping;         /* ranks that wait for a message or time */
     int ranks;            /* ranks with a back end */
     uint64_t broken; /* promises the layers above broke, logged as errors: a message changed while
                         it was being sent, a message to oneself or outside, lost at finish */
 } c4pi_simnet_stats_t;
+void c4pi_simnet_depth_from_here(c4pi_simnet_t *net);
 void c4pi_simnet_stats(const c4pi_simnet_t *net, c4pi_simnet_stats_t *stats_out);
 /* No message in flight or in an inbox and every rank sleeps. */
 bool c4pi_simnet_quiet(const c4pi_simnet_t *net);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* scale_test.c: what collective operations cost on 64, 512 and 4096 ranks: messages in all,
- * messages of the busiest rank, and memory of a rank, which must not grow with their number.
- * Everything is scheduled the boring way, oldest first, so that the counts are exact. */
+ * messages of the busiest rank, the longest chain of messages of which each waits for the one
+ * before, and memory of a rank, which must not grow with their number. Everything is scheduled the
+ * boring way, oldest first, so that the counts are exact. */
 #include "sim/sim_driver.h"
 #include "support/test.h"
 
@@ -37,6 +38,7 @@ static const char *const step_names[NUM_STEPS] = {"creation",
 typedef struct cost {
     uint64_t messages; /* of all ranks */
     uint64_t busiest;  /* of the rank that sent most */
+    uint64_t depth;    /* one after the other */
 } cost_t;
 
 typedef struct scale {
@@ -70,12 +72,16 @@ begin_step(scale_t *s)
 {
     for (int i = 0; i < s->job->ranks; i++)
         s->before[i] = sent_by(s->job->rts[i]);
+    c4pi_simnet_depth_from_here(s->job->net);
 }
 
 static void
 end_step(scale_t *s)
 {
     cost_t *cost = &s->costs[s->step];
+    c4pi_simnet_stats_t stats;
+    c4pi_simnet_stats(s->job->net, &stats);
+    cost->depth = stats.depth;
     for (int i = 0; i < s->job->ranks; i++) {
         uint64_t sent = sent_by(s->job->rts[i]) - s->before[i];
         cost->messages += sent;
@@ -325,16 +331,11 @@ tree_depth(int ranks)
 static void
 show(int ranks)
 {
-    static const int sweeps[NUM_STEPS] = {2, 1, 2, 2, 0, 0, 10, 7};
     for (int step = 0; step < NUM_STEPS; step++) {
         if (!step_names[step])
             continue;
-        uint64_t way = step > SYNC ? costs[step].messages
-                       : step == QUIET
-                           ? costs[step].messages / ((uint64_t)ranks - 1) * tree_depth(ranks)
-                           : (uint64_t)sweeps[step] * tree_depth(ranks);
         printf("| %s | %d | %" PRIu64 " | %" PRIu64 " | %" PRIu64 " |\n", step_names[step], ranks,
-               costs[step].messages, costs[step].busiest, way);
+               costs[step].messages, costs[step].busiest, costs[step].depth);
     }
 }
 
@@ -374,6 +375,19 @@ measure(int ranks)
     CHECK(costs[FIND].messages <= 3);
     CHECK_EQ(1, costs[FOUND].messages);
     CHECK(costs[SYNC].busiest <= 19); /* 4 down, 1 up, twice 4 down and 1 up, 4 down */
+    /* each way up or down takes as long as the tree is deep: down; down and up; two waves; seven
+     * ways */
+    uint64_t depth = tree_depth(ranks);
+    CHECK_EQ(2 * depth, costs[CREATE].depth);
+    CHECK_EQ(depth, costs[SHOUT].depth);
+    CHECK_EQ(2 * depth, costs[REDUCE].depth);
+    CHECK_EQ(2 * depth, costs[AWAIT].depth);
+    CHECK(costs[QUIET].depth >= 4 * depth && costs[QUIET].depth <= 6 * depth);
+    CHECK_EQ(7 * depth, costs[SYNC].depth);
+    CHECK(costs[FIRST].depth <= 10 * depth);
+    CHECK(costs[MOVE].depth <= 2 + depth);
+    CHECK(costs[FIND].depth <= 3);
+    CHECK_EQ(1, costs[FOUND].depth);
     /* nobody talks to more than four children and a parent */
     CHECK(costs[CREATE].busiest <= 5);
     CHECK(costs[SHOUT].busiest <= 4);
