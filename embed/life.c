@@ -91,6 +91,13 @@ hook_nothing_left(c4p_rt_t *rt, void *Py_UNUSED(ctx))
         "it is told to end");
 }
 
+/* What finalisers raise is printed by Python. */
+static void
+hook_collect(c4p_rt_t *Py_UNUSED(rt), void *Py_UNUSED(ctx))
+{
+    PyGC_Collect();
+}
+
 static int
 set_hooks(c4pe_state_t *st)
 {
@@ -104,6 +111,7 @@ set_hooks(c4pe_state_t *st)
         .ctx = st,
         .nothing_left = hook_nothing_left,
         .outside = hook_outside,
+        .collect = hook_collect,
     };
     c4p_status_t status = c4p_set_hooks(st->rt, &hooks);
     if (status == C4P_OK)

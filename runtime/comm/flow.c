@@ -14,8 +14,6 @@
 
 #include "base/map.h"
 
-enum { BATCH_ALIGN = 8 };
-
 /* A rank that we have exchanged messages with. */
 typedef struct peer {
     int rank;
@@ -154,9 +152,10 @@ static inline void
 batch_append(peer_t *peer, c4p_msg_t *msg)
 {
     size_t bytes = wire_bytes(msg);
-    size_t room = (bytes + BATCH_ALIGN - 1) & ~(size_t)(BATCH_ALIGN - 1);
+    size_t room = (bytes + C4PI_BATCH_ALIGN - 1) & ~(size_t)(C4PI_BATCH_ALIGN - 1);
     char *at = (char *)c4pi_msg_payload(peer->batch) + peer->batch_len;
-    memset(at + room - BATCH_ALIGN, 0, BATCH_ALIGN); /* the padding: old memory stays here */
+    memset(at + room - C4PI_BATCH_ALIGN, 0, C4PI_BATCH_ALIGN); /* the padding: old memory stays here
+                                                                */
     memcpy(at, &msg->env, bytes);
     peer->batch_len += room;
     c4pi_msg_drop(msg);
@@ -455,8 +454,8 @@ batch_next(c4pi_flow_t *flow, int source, c4p_msg_t *batch, size_t *at)
         return NULL;
     }
     memcpy(&msg->env, from, sizeof(c4pi_env_t) + (size_t)len);
-    size_t next =
-        *at + ((sizeof(c4pi_env_t) + (size_t)len + BATCH_ALIGN - 1) & ~(size_t)(BATCH_ALIGN - 1));
+    size_t next = *at + ((sizeof(c4pi_env_t) + (size_t)len + C4PI_BATCH_ALIGN - 1) &
+                         ~(size_t)(C4PI_BATCH_ALIGN - 1));
     *at = next < batch->env.len ? next : (size_t)batch->env.len;
     return msg;
 }
@@ -599,6 +598,14 @@ c4pi_flow_set_deliver(c4pi_flow_t *flow, c4pi_deliver_fn_t deliver, void *ctx)
     flow->deliver_ctx = ctx;
 }
 
+void
+c4pi_flow_set_credit(c4pi_flow_t *flow, uint64_t bytes)
+{
+    uint64_t least = 4 * flow->small_bytes;
+    flow->window = bytes > least ? bytes : least;
+    flow->step = flow->window / 4;
+}
+
 /* Until somebody listens. */
 static void
 drop_message(void *ctx, c4p_msg_t *msg)
@@ -620,11 +627,9 @@ c4pi_flow_new(c4pi_port_t *port, c4pi_msgs_t *msgs, c4pi_comm_t *comm, const c4p
     flow->deliver = drop_message;
     flow->small_bytes = comm->small_bytes;
     flow->batch_bytes = opts->batch_bytes;
-    flow->batch_cap = (comm->small_bytes - sizeof(c4pi_env_t)) & ~(size_t)(BATCH_ALIGN - 1);
-    flow->window =
-        opts->credit_bytes > 4 * comm->small_bytes ? opts->credit_bytes : 4 * comm->small_bytes;
-    flow->step = flow->window / 4;
+    flow->batch_cap = (comm->small_bytes - sizeof(c4pi_env_t)) & ~(size_t)(C4PI_BATCH_ALIGN - 1);
     flow->counter_base = opts->counter_base;
+    c4pi_flow_set_credit(flow, opts->credit_bytes);
     for (int kind = 0; kind < C4PI_NUM_KINDS; kind++)
         flow->counted[kind] = c4pi_kind_counted((c4pi_kind_t)kind);
     c4pi_map_init(&flow->peers, port);

@@ -17,6 +17,9 @@
 
 typedef struct c4pi_flow c4pi_flow_t;
 
+/* A batch is a message whose payload is a sequence of { envelope, payload, padding to this }. */
+enum { C4PI_BATCH_ALIGN = 8 };
+
 /* Takes over the back end: frees it in c4pi_flow_free(). Installs itself as the back end's deliver
  * and as msgs->taken. */
 c4p_status_t c4pi_flow_new(c4pi_port_t *port, c4pi_msgs_t *msgs, c4pi_comm_t *comm,
@@ -24,6 +27,8 @@ c4p_status_t c4pi_flow_new(c4pi_port_t *port, c4pi_msgs_t *msgs, c4pi_comm_t *co
 void c4pi_flow_free(c4pi_flow_t *flow);
 /* See c4p_before_fork(). */
 c4p_status_t c4pi_flow_before_fork(c4pi_flow_t *flow);
+/* Other than opts said; before anything is sent. */
+void c4pi_flow_set_credit(c4pi_flow_t *flow, uint64_t bytes);
 void c4pi_flow_set_deliver(c4pi_flow_t *flow, c4pi_deliver_fn_t deliver, void *ctx);
 
 /* Send to another rank (never to itself). Takes over one owner of msg, whose envelope is complete

@@ -12,6 +12,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "comm/flow.h"
+#include "comm/perturb.h"
 #include "comm/tree.h"
 #include "core/queue.h"
 #include "msg/msg.h"
@@ -41,19 +42,32 @@ typedef void (*c4pi_kind_fn_t)(c4p_rt_t *rt, c4p_msg_t *msg);
 typedef enum c4pi_chaos_queue {
     C4PI_CHAOS_FIFO,
     C4PI_CHAOS_RANDOM,
-    C4PI_CHAOS_LIFO
+    C4PI_CHAOS_LIFO,
+    C4PI_CHAOS_PRIO_SHUFFLE,
+    C4PI_CHAOS_ANYORDER
 } c4pi_chaos_queue_t;
+
+/* A rank that takes this many times as long for all that it runs. */
+typedef struct c4pi_slow {
+    uint64_t rank, times; /* times 0: none */
+} c4pi_slow_t;
 
 /* Legal but rare behaviour on demand, for tests: each is a chance in 1/65536. All 0 in production,
  * unless C4PY_CHAOS says otherwise. */
 typedef struct c4pi_chaos {
     bool on;
     uint64_t seed, state; /* of C4PY_CHAOS; state 0: drawn from the port's random numbers */
-    uint32_t migrate;     /* after an entry method its element moves */
-    uint32_t delay;       /* this rank stands still for a while, */
-    uint64_t delay_ns;    /* up to this */
     c4pi_chaos_queue_t queue;
+    uint32_t migrate;   /* after an entry method its element moves */
+    uint32_t collect;   /* after an entry method the language collects garbage */
+    uint32_t idle;      /* a message that waits is not seen in this turn */
+    c4pi_perturb_t net; /* messages are late, batches split */
+    c4pi_slow_t slow;
+    uint64_t since_ns, owed_ns; /* the slow rank: when a message was taken; how long to stand still
+                                 */
+    bool credit_min;
     c4p_ref_t ran;         /* by the message that was taken last */
+    bool worked;           /* a message was taken last */
     char said[240];        /* for reports: a line, or nothing */
     uint32_t forget_cache; /* drop a location cache entry when it is looked at */
     uint32_t flush_early;  /* send a partial reduction before it is complete */

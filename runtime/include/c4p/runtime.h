@@ -184,6 +184,8 @@ typedef struct c4p_hooks {
      * server that `tick` looks after: then what waits is no stall, and something is left to do.
      * Asked as count_waiters is. Quiescence does not care. */
     bool (*outside)(c4p_rt_t *rt, void *ctx);
+    /** Between two entry methods, when C4PY_CHAOS says so (gc=): look for garbage now. */
+    void (*collect)(c4p_rt_t *rt, void *ctx);
 } c4p_hooks_t;
 C4P_API c4p_status_t c4p_set_hooks(c4p_rt_t *rt, const c4p_hooks_t *hooks);
 
