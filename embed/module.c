@@ -524,6 +524,7 @@ static PyMethodDef module_methods[] = {
     {"backlog_bytes", module_backlog_bytes, METH_NOARGS, NULL},
     {"set_option", module_set_option, METH_VARARGS, NULL},
     {"profile", c4pe_profile_get, METH_NOARGS, NULL},
+    {"stats", c4pe_profile_stats, METH_NOARGS, NULL},
     {"profile_enter_send", c4pe_profile_enter_send, METH_NOARGS, NULL},
     {"profile_leave_send", c4pe_profile_leave_send, METH_O, NULL},
     {"blocked", c4pe_coro_blocked, METH_O, NULL},

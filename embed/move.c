@@ -4,6 +4,7 @@
 
 #include "channel_int.h"
 #include "codec.h"
+#include "profile.h"
 #include "when.h"
 
 enum { HAS_PARTS = 0x100 }; /* in the word of flags: calls or channels follow */
@@ -131,9 +132,11 @@ c4pe_move_pack(c4p_rt_t *Py_UNUSED(rt), void *object, c4p_pup_t *p, void *Py_UNU
     c4pe_state_t *st = chare->state;
     PyObject *type, *value, *tb;
     PyErr_Fetch(&type, &value, &tb); /* moved by code that is handling an exception */
+    c4pe_charged_t charged = c4pe_profile_enter(st, C4PE_ACCOUNT_MOVE);
     c4pe_chare_t *before = enter(st, chare);
     c4p_status_t status = put_chare(chare, p) < 0 ? c4pe_move_fail(st, p) : c4p_pup_status(p);
     leave(st, before);
+    c4pe_profile_leave(st, charged);
     PyErr_Restore(type, value, tb);
     return status;
 }

@@ -2,6 +2,8 @@
 /* profile.c: accounts of time and messages, for charm.printStats(). */
 #include "profile.h"
 
+#include <c4p/stats.h>
+
 #include "bound.h"
 
 /* ---- life ---------------------------------------------------------------------------------------- */
@@ -163,8 +165,8 @@ list_entries(c4pe_state_t *st)
 static PyObject *
 list_accounts(c4pe_profile_t *p)
 {
-    static const char *const names[C4PE_NUM_ACCOUNTS] = {"rest", "program", "reductions",
-                                                         "custom reductions", "timers"};
+    static const char *const names[C4PE_NUM_ACCOUNTS] = {
+        "rest", "program", "reductions", "custom reductions", "timers", "migrating out"};
     PyObject *list = PyList_New(0);
     for (int i = 0; list != NULL && i < C4PE_NUM_ACCOUNTS; i++)
         append(&list, row(names[i], Py_None, &p->accounts[i]));
@@ -196,6 +198,23 @@ c4pe_profile_get(PyObject *module, PyObject *Py_UNUSED(ignored))
     Py_XDECREF(sent);
     Py_XDECREF(received);
     return result;
+}
+
+PyObject *
+c4pe_profile_stats(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    c4p_rt_t *rt = c4pe_need_rt(c4pe_state_of_module(module), "stats()");
+    c4p_stats_t s = {.struct_size = sizeof(s)};
+    if (rt == NULL)
+        return NULL;
+    c4p_stats(rt, &s);
+    return Py_BuildValue(
+        "{s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K}", "elements", (unsigned long long)s.elements,
+        "locations", (unsigned long long)s.locations, "caches", (unsigned long long)s.caches,
+        "homes", (unsigned long long)s.homes, "pointers", (unsigned long long)s.pointers, "held",
+        (unsigned long long)s.held, "broadcasts", (unsigned long long)s.broadcasts, "departures",
+        (unsigned long long)s.departures, "queued", (unsigned long long)s.queued, "messages",
+        (unsigned long long)s.messages);
 }
 
 /* Whether sending was charged already stands in the token. */

@@ -29,6 +29,7 @@ typedef enum c4pe_account {
     C4PE_ACCOUNT_REDUCE,  /* built-in reducers of objects */
     C4PE_ACCOUNT_CUSTOM,  /* the program's reducers */
     C4PE_ACCOUNT_TIMER,   /* functions called by timers */
+    C4PE_ACCOUNT_MOVE,    /* packing chares that move */
     C4PE_NUM_ACCOUNTS
 } c4pe_account_t;
 
@@ -67,6 +68,7 @@ void c4pe_profile_leave(c4pe_state_t *st, c4pe_charged_t before);
 
 /* Functions of the module: profile(), profile_enter(), profile_leave(). */
 PyObject *c4pe_profile_get(PyObject *module, PyObject *ignored);
+PyObject *c4pe_profile_stats(PyObject *module, PyObject *ignored);
 PyObject *c4pe_profile_enter_send(PyObject *module, PyObject *ignored);
 PyObject *c4pe_profile_leave_send(PyObject *module, PyObject *token);
 

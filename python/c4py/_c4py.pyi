@@ -148,6 +148,9 @@ def profile() -> tuple[list[Any], list[Any], tuple[int, ...], tuple[int, ...]] |
     bytes of the others) sent and received.
     """
 
+def stats() -> dict[str, int]:
+    """How much the runtime keeps on this rank: the fields of ``c4p_stats_t`` (c4p/stats.h)."""
+
 def profile_enter_send() -> bool:
     """Charge what follows as sending; the result is for `profile_leave_send`."""
 

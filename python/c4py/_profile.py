@@ -20,6 +20,7 @@ _ACCOUNTS = {
     "reductions": "reductions of objects",
     "custom reductions": "custom reductions",
     "timers": "timer callbacks",
+    "migrating out": "migrating out",
 }
 
 

@@ -371,6 +371,14 @@ c4pi_bcast_population_changed(c4pi_coll_t *coll)
         c4pi_wave_start(coll);
 }
 
+uint64_t
+c4pi_bcast_kept(const c4pi_coll_t *coll, uint64_t *moving_io)
+{
+    const c4pi_bcast_t *b = coll->bcast;
+    *moving_io += b->num_departures;
+    return b->have - b->base;
+}
+
 void
 c4pi_bcast_init(c4p_rt_t *rt)
 {

@@ -71,6 +71,10 @@ void c4pi_bcast_died(c4pi_coll_t *coll);
  */
 void c4pi_bcast_population_changed(c4pi_coll_t *coll);
 
+/* How many broadcasts this rank keeps; *moving_io grows by the elements on their way for which it
+ * does. */
+uint64_t c4pi_bcast_kept(const c4pi_coll_t *coll, uint64_t *moving_io);
+
 /* For the stall report: awaited broadcasts that this root has not completed. Returns how many;
  * report may be NULL. */
 uint64_t c4pi_bcast_list(c4pi_coll_t *coll, struct c4p_report *report);

@@ -71,6 +71,15 @@ class Worker(Chare):
         return stats()
 
 
+class Mover(Chare):
+    def __getstate__(self):
+        spin(BUSY)
+        return {}
+
+    def stats(self):
+        return stats()
+
+
 def slow(contributions):
     spin(BUSY)
     return contributions[0]
@@ -168,6 +177,14 @@ def main(args):
     check(rows["functions run as coroutines"][SEND] > 0, "the entry function has sent")
     if ranks > 1:
         check(rows["custom reductions"][EM] >= BUSY, "the program's reducer")
+        mover = Array(Mover, 1)
+        for rank in (1, 0, 1):
+            mover[0].migrate(rank, awaitable=True).get()
+        text, rows = stats()
+        about(rows["migrating out"][EM], 2 * BUSY, "packing what has moved twice from here")
+        equal(rows["migrating out"][CALLS], 2.0, "twice")
+        text, rows = mover[0].stats(ret=True).get()
+        about(rows["migrating out"][EM], BUSY, "and once from there")
     charm.thisProxy[ranks - 1].printStats(awaitable=True).get()
     finish(24)
 

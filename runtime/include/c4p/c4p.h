@@ -13,6 +13,7 @@
 #include <c4p/runtime.h>
 #include <c4p/section.h>
 #include <c4p/send.h>
+#include <c4p/stats.h>
 #include <c4p/status.h>
 #include <c4p/sync.h>
 #include <c4p/types.h>
