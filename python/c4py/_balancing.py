@@ -11,32 +11,52 @@ from typing import Any
 from . import _c4py
 from ._cli import Parsed
 from ._errors import Charm4PyError
+from ._options import Options
 
 
 class UnknownStrategy(Charm4PyError):
     """A name that is no strategy's; the text lists those that there are."""
 
 
-def start(flags: Parsed, balancer: Any) -> None:
+def start(flags: Parsed, options: Options) -> None:
     """Set the balancer up, on every rank, before the program runs.
 
-    balancer: what ``charm.options.balancer`` says; ``+balancer`` on the command line goes before all,
+    options: its ``balancer`` and ``on_balance``; ``+balancer`` on the command line goes before all,
     then the launcher's --balancer (C4PY_BALANCER).
     Raises UnknownStrategy.
     """
     given = [name for name in flags.flags.get("+balancer", ()) if name]
-    chosen = given or _as_list(os.environ.get("C4PY_BALANCER") or balancer)
+    chosen = given or _as_list(os.environ.get("C4PY_BALANCER") or options.balancer)
     if flags.has("+LBOff") or not chosen:
         return
     names = []
     for one in chosen:
         names += [_add_own(one)] if callable(one) else [_checked(n) for n in one.split(",")]
     _c4py.lb_use(",".join(names))
+    if _c4py.rank() != 0:
+        return
     path = os.environ.get("C4PY_BALANCE_RECORD")
-    if _c4py.rank() == 0 and path:
+    if path:
         _record(path)
-    if _c4py.rank() == 0 and flags.has("+LBDebug") and flags.last("+LBDebug") != "0":
-        _c4py.lb_on_round(lambda round: _c4py.log("warn", describe(round)))
+    listeners = [options.on_balance] if options.on_balance is not None else []
+    if flags.has("+LBDebug") and flags.last("+LBDebug") != "0":
+        listeners.append(_log)
+    if listeners:
+        _report_to(listeners)
+
+
+def _log(round: dict[str, Any]) -> None:
+    _c4py.log("warn", describe(round))
+
+
+def _report_to(listeners: list[Callable[[dict[str, Any]], object]]) -> None:
+    """Tell all of them of each round."""
+
+    def tell(round: dict[str, Any]) -> None:
+        for listener in listeners:
+            listener(round)
+
+    _c4py.lb_on_round(tell)
 
 
 def _as_list(balancer: Any) -> list[Any]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import pickle
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from ._errors import Charm4PyError
@@ -65,6 +66,9 @@ class Options(_Bag):
         with commas between (used in turn, the last one for all further rounds), a function of a
         `c4py.balance.View` that returns a rank for each object, or a list of such. None: nothing
         moves. ``+balancer NAME`` on the command line and the launcher's ``--balancer`` go before it.
+    on_balance: a function that is called on rank 0 after each round of load balancing, before the elements
+        go on, with a dictionary of what the round found and did; its keys are those of ``c4p_lb_round_t``
+        in c4p/balance.h. It must not block. None: nobody is told.
     checkpoint_classes: classes, besides those of chares, whose objects a restart may make from a
         checkpoint. Default none.
     """
@@ -79,6 +83,7 @@ class Options(_Bag):
         self.remote_exec = False
         self.interactive = InteractiveOptions()
         self.balancer: Any = None
+        self.on_balance: Callable[[dict[str, Any]], object] | None = None
         self.checkpoint_classes: list[type] = []
 
     def _check(self) -> None:
@@ -89,6 +94,10 @@ class Options(_Bag):
             raise Charm4PyError(
                 f"charm.options.pickle_protocol must be a number from 0 to {highest}, or -1 for the highest, "
                 f"not {protocol!r}"
+            )
+        if self.on_balance is not None and not callable(self.on_balance):
+            raise Charm4PyError(
+                f"charm.options.on_balance must be a function, or None, not {self.on_balance!r}"
             )
 
     @property

@@ -63,4 +63,8 @@ for name in set(DEFAULTS) - {"remote_exec"}:  # spellings of 0.x
     setattr(Options, name.upper(), 1)
     raises(Charm4PyError, charm.start, main, text=f"charm.options.{name}")
     delattr(Options, name.upper())
+# refused before anything has started
+options.on_balance = "print"
+raises(Charm4PyError, charm.start, main, text="charm.options.on_balance must be a function")
+options.on_balance = None
 charm.start(main)

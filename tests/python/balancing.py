@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Load balancing in a running job: what moves, what stays, what rank 0 says, and that results do not depend on it.
 
-Arguments: the strategy ("own": a function of this program), then the runtime's flags. Load is made of processor time, so the
+Arguments: the strategy ("own": a function of this program; "report_fails": one whose report fails), then the runtime's flags. Load is made of processor time, so the
 checks of balance hold however busy the machine is.
 """
 
@@ -10,7 +10,6 @@ import os
 import sys
 import time
 
-import c4py._c4py as runtime
 from charm4py import Array, Chare, Future, Reducer, charm, when
 from checks import check, equal, finish
 
@@ -87,7 +86,6 @@ def imbalance(round):
 def main(args):
     p = charm.numPes()
     count, steps = 16 * p, 4
-    runtime.lb_on_round(rounds.append)
     done = Future()
     cells = Array(Cell, count, args=[count, steps, done], useAtSync=True)
     cells.work(0, 0)
@@ -112,6 +110,8 @@ def main(args):
     else:
         check(imbalance(rounds[0]) > 1.5, f"not balanced at first: {imbalance(rounds[0]):.2f}")
         check(imbalance(rounds[-1]) < 1.25, f"balanced at last: {imbalance(rounds[-1]):.2f}")
+    moved = sum(r["worth"]["moved"] - r["refused"] for r in rounds if not r["skipped"])
+    equal(moved, sum(len(places) - 1 for _, places in result), "the report counts moves")
     record = os.environ.get("C4PY_BALANCE_RECORD")
     if record:
         with open(record, encoding="utf-8") as file:
@@ -129,6 +129,13 @@ def main(args):
     finish(10)
 
 
+def fail(round):
+    raise ArithmeticError("the report fails")
+
+
 charm.options.quiet = True
-charm.options.balancer = heaviest_first if RULE == "own" else None if RULE == "off" else RULE
+charm.options.balancer = {"own": heaviest_first, "off": None, "report_fails": "none"}.get(
+    RULE, RULE
+)
+charm.options.on_balance = fail if RULE == "report_fails" else rounds.append
 charm.start(main)
