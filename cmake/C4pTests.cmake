@@ -174,10 +174,10 @@ function(c4p_python_test name)
                 "${PROJECT_SOURCE_DIR}/tests/python/${name}.py" ${T_ARGS})
 endfunction()
 
-# c4p_example_test(fib/fib.py RANKS 1 4 [ARGS …] [EXPECT …] …): a script of examples/ under the launcher.
+# c4p_example_test(fib/fib.py RANKS 1 4 [CASE big] [ARGS …] [EXPECT …] …): a script of examples/ under the launcher.
 # c4p_example_test(ring PROGRAM ring_c RANKS 2 …): a program written in C, by its target.
 function(c4p_example_test name)
-    cmake_parse_arguments(T "" "PROGRAM" "RANKS;ARGS" ${ARGN})
+    cmake_parse_arguments(T "" "PROGRAM;CASE" "RANKS;ARGS" ${ARGN})
     set(dump DUMP)
     if(T_PROGRAM)
         set(command $<TARGET_FILE:${T_PROGRAM}>)
@@ -197,6 +197,9 @@ function(c4p_example_test name)
         set(test "${file}")
     endif()
     string(REPLACE "/" "." test "example.${test}")
+    if(T_CASE)
+        string(APPEND test ".${T_CASE}")
+    endif()
     _c4p_ranks_test(
         ${test} ${T_UNPARSED_ARGUMENTS} LABEL example RANKS ${T_RANKS} ${dump} COMMAND ${command} ${T_ARGS})
 endfunction()
