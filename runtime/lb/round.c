@@ -76,7 +76,10 @@ typedef struct c4pi_round {
     size_t num_objects, cap_objects;
     double *background;
     uint64_t start_ns;
-    double s_per_object; /* as the last rounds cost; 0: not known */
+    /* Of all rounds that moved something: one that was disturbed makes further ones look a little
+     * dearer, not too dear to try. */
+    double moving_s;
+    uint64_t moved;
     c4p_lb_round_t report;
 } c4pi_round_t;
 
@@ -327,7 +330,7 @@ pays_back(const c4pi_round_t *round)
     const use_t *use = use_now(round);
     if (use->own || c4pi_lb_just_moves(use->builtin))
         return true;
-    double each = round->s_per_object > 0 ? round->s_per_object : GUESS_S_PER_OBJECT;
+    double each = round->moved ? round->moving_s / (double)round->moved : GUESS_S_PER_OBJECT;
     double cost = (double)worth->moved * each + (double)worth->moved_bytes * GUESS_S_PER_BYTE;
     double rounds = round->number > HORIZON ? (double)round->number : HORIZON;
     return (worth->max_before - worth->max_after) * rounds > cost;
@@ -370,8 +373,10 @@ finish(c4p_rt_t *rt)
     c4pi_round_t *round = rt->round;
     c4p_lb_round_t *report = &round->report;
     report->seconds = (double)(c4pi_now_ns(rt->port) - round->start_ns) * 1e-9;
-    if (report->worth.moved > 0 && !report->skipped)
-        round->s_per_object = report->seconds / (double)report->worth.moved;
+    if (report->worth.moved > 0 && !report->skipped) {
+        round->moving_s += report->seconds;
+        round->moved += report->worth.moved;
+    }
     round->number++;
     c4pi_free(rt->port, round->objects, round->cap_objects * sizeof(object_t));
     round->objects = NULL;
