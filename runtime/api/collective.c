@@ -5,6 +5,7 @@
 #include <c4p/future.h>
 
 #include "core/route.h"
+#include "lb/talk.h"
 #include "svc/bcast.h"
 #include "svc/reduce.h"
 #include "svc/wave.h"
@@ -34,6 +35,8 @@ c4p_bcast(c4p_rt_t *rt, c4p_coll_t id, c4p_entry_t entry, c4p_msg_t *msg, c4p_bc
     msg->env.entry = entry;
     msg->env.coll = id;
     msg->env.source = (uint32_t)rt->rank & 0xffffff;
+    if (rt->load)
+        c4pi_talk_sent(rt, (c4p_ref_t){.coll = id}, true, msg);
     c4pi_bcast_set_waiter(msg, reply, how);
     c4pi_bcast_send(rt, msg);
     return C4P_OK;

@@ -5,20 +5,21 @@
 
 #include "core/newborn.h"
 #include "core/route.h"
+#include "lb/talk.h"
 #include "svc/handler.h"
 
 static c4p_status_t
 look_closer(const c4pi_coll_t *coll, c4p_key_t key)
 {
-    if (coll->kind == C4P_KIND_GROUP)
+    if (c4pi_coll_lacks(coll, key))
         return C4P_ERR_RANGE;
     if (coll->kind == C4P_KIND_SECTION)
         return C4P_ERR_ARG;
-    return c4pi_newborn_find(coll, key) ? C4P_ERR_BUSY : C4P_OK;
+    return coll->rt->load || c4pi_newborn_find(coll, key) ? C4P_ERR_BUSY : C4P_OK;
 }
 
 /* Arguments of a send: everything that can be known here is checked before anything is counted.
- * C4P_ERR_BUSY: nothing is wrong, but it has to wait for an insertion. */
+ * C4P_ERR_BUSY: nothing is wrong, but it has to be counted, or to wait for an insertion. */
 static c4p_status_t
 check(c4p_rt_t *rt, c4p_ref_t to, c4p_entry_t entry, c4pi_coll_t **coll_out)
 {
@@ -63,15 +64,12 @@ call_newborn(c4pi_coll_t *coll, c4p_ref_t to, c4p_entry_t entry, c4p_msg_t *msg,
     return C4P_OK;
 }
 
-c4p_status_t
-c4p_call(c4p_rt_t *rt, c4p_ref_t to, c4p_entry_t entry, c4p_msg_t *msg, c4p_future_t reply)
+/* A call of which nothing is wrong; coll is NULL if it is not known here. */
+static inline c4p_status_t
+call_element(c4p_rt_t *rt, c4pi_coll_t *coll, c4p_ref_t to, c4p_entry_t entry, c4p_msg_t *msg,
+             c4p_future_t reply)
 {
-    c4pi_coll_t *coll;
-    if (!rt || !msg)
-        return C4P_ERR_ARG;
-    c4p_status_t st = check(rt, to, entry, &coll);
-    if (st != C4P_OK)
-        return st == C4P_ERR_BUSY ? call_newborn(coll, to, entry, msg, reply) : st;
+    c4p_status_t st;
     if (reply && c4p_future_rank(reply) >= rt->num_ranks)
         return C4P_ERR_RANGE;
     if (msg->extra && coll && c4pi_elem_find(coll, to.key)) { /* stays here: in one piece */
@@ -83,6 +81,30 @@ c4p_call(c4p_rt_t *rt, c4p_ref_t to, c4p_entry_t entry, c4p_msg_t *msg, c4p_futu
     address(rt, msg, to, entry, reply);
     c4pi_route_new(rt, msg);
     return C4P_OK;
+}
+
+/* One to look closer at. */
+static c4p_status_t
+call_closely(c4pi_coll_t *coll, c4p_ref_t to, c4p_entry_t entry, c4p_msg_t *msg, c4p_future_t reply)
+{
+    c4p_rt_t *rt = coll->rt;
+    if (rt->load)
+        c4pi_talk_sent(rt, to, false, msg);
+    if (c4pi_newborn_find(coll, to.key))
+        return call_newborn(coll, to, entry, msg, reply);
+    return call_element(rt, coll, to, entry, msg, reply);
+}
+
+c4p_status_t
+c4p_call(c4p_rt_t *rt, c4p_ref_t to, c4p_entry_t entry, c4p_msg_t *msg, c4p_future_t reply)
+{
+    c4pi_coll_t *coll;
+    if (!rt || !msg)
+        return C4P_ERR_ARG;
+    c4p_status_t st = check(rt, to, entry, &coll);
+    if (st != C4P_OK)
+        return st == C4P_ERR_BUSY ? call_closely(coll, to, entry, msg, reply) : st;
+    return call_element(rt, coll, to, entry, msg, reply);
 }
 
 c4p_status_t

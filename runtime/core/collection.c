@@ -62,8 +62,9 @@ void
 c4pi_coll_guard(c4pi_coll_t *coll)
 {
     bool group = coll->kind == C4P_KIND_GROUP;
-    coll->guarded = group || coll->newborns.count || coll->kind == C4P_KIND_SECTION;
-    coll->unguarded_below = group ? (uint64_t)coll->rt->num_ranks : 0;
+    bool watched = coll->rt->load != NULL;
+    coll->guarded = watched || group || coll->newborns.count || coll->kind == C4P_KIND_SECTION;
+    coll->unguarded_below = group && !watched ? (uint64_t)coll->rt->num_ranks : 0;
 }
 
 static void

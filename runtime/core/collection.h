@@ -63,6 +63,14 @@ typedef struct c4pi_membership {
     uint64_t heard; /* broadcasts that it has run: the number of the next one */
 } c4pi_membership_t;
 
+/* What an element did since it was asked for last, see load.h; travels with it. */
+typedef struct c4pi_work {
+    uint64_t ns;              /* processor time in entry methods */
+    uint64_t messages, bytes; /* that it sent, of participants in synchronization points */
+    double given_s;           /* the load in seconds that the program gave instead of `ns`, */
+    uint64_t given;           /* if it gave one: 1 */
+} c4pi_work_t;
+
 /* What few elements have. */
 typedef struct c4pi_elem_extra {
     c4pi_membership_t *memberships; /* the one asked for last is first */
@@ -73,12 +81,12 @@ typedef struct c4pi_elem_extra {
     c4p_msg_t *args;                  /* constructor message of an inserted element */
     int leaving_to;
     c4p_reply_t leaving_answer; /* who waits for that */
-    uint64_t load_ns;           /* processor time since it was asked for last, see load.h */
-    uint64_t packed_bytes;      /* what it was packed into when it moved last; 0: never */
-    bool fixed;                 /* load balancing does not move it */
-    bool leaving_balanced;      /* load balancing moves it now */
-    int corrected_rank;         /* who was told last where this element is */
-    bool reborn;                /* it may not be the first of its index */
+    c4pi_work_t work;
+    uint64_t packed_bytes;  /* what it was packed into when it moved last; 0: never */
+    bool fixed;             /* load balancing does not move it */
+    bool leaving_balanced;  /* load balancing moves it now */
+    int corrected_rank;     /* who was told last where this element is */
+    bool reborn;            /* it may not be the first of its index */
     uint64_t sync_step;     /* participants: the synchronization point that comes next for it, */
     uint64_t sync_since;    /* the last wave that was over here when it began to take part, */
     bool sync_waits;        /* whether it waits for the point, */
@@ -219,9 +227,10 @@ c4pi_coll_find(c4p_rt_t *rt, c4p_coll_t id)
 c4p_status_t c4pi_coll_new(c4p_rt_t *rt, const c4pi_coll_t *proto, c4pi_coll_t **coll_out);
 void c4pi_coll_free(c4pi_coll_t *coll); /* destroys the objects of its elements */
 
-/* Newborns came or went. A send looks closer at its key if the collection is guarded and the key is
- * not below `unguarded_below`: at all keys while there are newborns, and in a group at those that
- * are no ranks. So a send by a common key has one test for both. */
+/* Newborns came or went, or load is measured from now on, or not. A send looks closer at its key if
+ * the collection is guarded and the key is not below `unguarded_below`: at all keys while there are
+ * newborns or sends are counted, and in a group otherwise at those that are no ranks. So a send by
+ * a common key has one test for all of these. */
 void c4pi_coll_guard(c4pi_coll_t *coll);
 
 /* The home of an index: a pure function, the same on every rank. -1 and a log line when a user's

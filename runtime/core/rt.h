@@ -142,6 +142,7 @@ struct c4p_rt {
     c4pi_waves_t *waves;
     struct c4pi_sync *sync;
     struct c4pi_load *load; /* NULL: not measured */
+    struct c4pi_talk *talk; /* NULL: who talks to whom is not recorded */
     struct c4pi_round *round;
     c4pi_starter_t *starter;
     struct stall_state *stall; /* a stall report is being collected */

@@ -2,6 +2,7 @@
 #include "lb/check.h"
 
 #include <math.h>
+#include <stddef.h>
 
 /* Bounds that keep all sums and quotients finite. */
 #define MOST_WORK  1e100 /* seconds, all together */
@@ -96,7 +97,7 @@ c4p_status_t
 c4pi_lb_check_view(const c4p_lb_view_t *view, const char **why_out)
 {
     double work = 0;
-    if (!view || view->struct_size < sizeof(*view)) {
+    if (!view || view->struct_size < offsetof(c4p_lb_view_t, messages)) {
         *why_out = "there is no view, or its struct_size is not set";
         return C4P_ERR_ARG;
     }

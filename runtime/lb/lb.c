@@ -115,6 +115,12 @@ c4pi_lb_just_moves(const c4pi_lb_builtin_t *strategy)
     return strategy->flags & JUST_MOVES;
 }
 
+bool
+c4pi_lb_needs_edges(const c4pi_lb_builtin_t *strategy)
+{
+    return strategy->flags & NEEDS_EDGES;
+}
+
 const char *
 c4pi_lb_what(const c4pi_lb_builtin_t *strategy)
 {

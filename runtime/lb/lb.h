@@ -16,6 +16,8 @@ const c4pi_lb_builtin_t *c4pi_lb_builtin(int i);
 /* By a name as users write it; NULL if there is none. */
 const c4pi_lb_builtin_t *c4pi_lb_find(const char *name);
 const char *c4pi_lb_name(const c4pi_lb_builtin_t *strategy);
+/* Whether it needs to know who talks to whom. */
+bool c4pi_lb_needs_edges(const c4pi_lb_builtin_t *strategy);
 const char *c4pi_lb_what(const c4pi_lb_builtin_t *strategy);
 /* Whether it moves objects for the sake of moving, and its plans are not to be judged. */
 bool c4pi_lb_just_moves(const c4pi_lb_builtin_t *strategy);

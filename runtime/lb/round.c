@@ -3,16 +3,19 @@
 
 #include <string.h>
 
-#include "comm/hosts.h"
 #include "core/load.h"
 #include "core/route.h"
+#include "lb/database.h"
+#include "lb/need.h"
+#include "lb/period.h"
 #include "svc/migrate.h"
 #include "svc/sync.h"
 
 /* What a round may cost is guessed until one has been timed. */
-#define GUESS_S_PER_OBJECT 20e-6
-#define GUESS_S_PER_BYTE   1e-9
-/* A plan must pay back in so many rounds, or in as many as there were. */
+#define GUESS_S_PER_OBJECT  20e-6
+#define GUESS_S_PER_BYTE    1e-9
+#define GUESS_S_PER_MESSAGE 2e-6
+/* A plan must pay back in so many synchronization points, or in as many as there were. */
 enum { HORIZON = 10, MAX_USES = 16 };
 
 /* A strategy of the program's own. */
@@ -29,22 +32,7 @@ typedef struct use {
     const own_t *own;
 } use_t;
 
-typedef struct object {
-    c4p_ref_t ref;
-    uint64_t load_ns, bytes;
-    int rank;
-} object_t;
-
 /* As they travel. */
-typedef struct stats_head {
-    uint64_t background_ns, count;
-} stats_head_t;
-
-typedef struct stats_item {
-    c4p_ref_t ref;
-    uint64_t load_ns, bytes;
-} stats_item_t;
-
 typedef struct plan_head {
     uint64_t expected, count;
 } plan_head_t;
@@ -72,9 +60,9 @@ typedef struct c4pi_round {
     /* rank 0 */
     uint64_t number;
     int missing;
-    object_t *objects;
-    size_t num_objects, cap_objects;
-    double *background;
+    c4pi_database_t database;
+    c4pi_period_t period;
+    uint64_t points; /* of all rounds */
     uint64_t start_ns;
     /* Of all rounds that moved something: one that was disturbed makes further ones look a little
      * dearer, not too dear to try. */
@@ -83,93 +71,19 @@ typedef struct c4pi_round {
     c4p_lb_round_t report;
 } c4pi_round_t;
 
-static C4P_NORETURN void
-die_nomem(c4p_rt_t *rt)
-{
-    c4pi_die(rt, C4P_ERR_NOMEM, "no memory for a round of load balancing");
-}
-
-static void *
-need(c4p_rt_t *rt, size_t count, size_t size)
-{
-    size_t len;
-    void *p =
-        __builtin_mul_overflow(count ? count : 1, size, &len) ? NULL : c4pi_calloc(rt->port, len);
-    if (!p)
-        die_nomem(rt);
-    return p;
-}
-
-static void
-release(c4p_rt_t *rt, void *p, size_t count, size_t size)
-{
-    c4pi_free(rt->port, p, (count ? count : 1) * size);
-}
-
 /* ---- gathering -------------------------------------------------------------------------------- */
 
-static bool
-is_movable(const c4pi_elem_t *elem)
-{
-    const c4pi_coll_t *coll = elem->coll;
-    return elem->flags & C4PI_ELEM_SYNC && elem->state == C4PI_ELEM_LIVE && !elem->extra->fixed &&
-           coll->kind != C4P_KIND_GROUP && coll->type->desc.pack && coll->type->desc.unpack;
-}
-
 static void
-put_coll(c4pi_coll_t *coll, c4p_pup_t *p, stats_head_t *head)
-{
-    for (uint32_t i = 0; i < coll->count; i++) {
-        c4pi_elem_t *elem = coll->vec[i];
-        uint64_t load_ns = c4pi_load_take(elem);
-        if (!is_movable(elem)) {
-            head->background_ns += load_ns;
-            continue;
-        }
-        stats_item_t item = {c4pi_elem_ref(elem), load_ns, elem->extra->packed_bytes};
-        c4p_put_bytes(p, &item, sizeof item);
-        head->count++;
-    }
-}
-
-static void
-on_gather(c4p_rt_t *rt)
+on_gather(c4p_rt_t *rt, uint64_t points)
 {
     int children[C4PI_TREE_ARITY];
     int num = c4pi_tree_children(rt->rank, 0, rt->num_ranks, children);
-    for (int i = 0; i < num; i++)
-        c4pi_send_stage(rt, children[i], C4PI_BALANCE, STAGE_GATHER, NULL);
-    stats_head_t head = {0};
-    size_t at = 0;
-    uint64_t id;
-    void *value;
-    c4p_pup_t p;
-    c4p_msg_t *msg;
-    c4pi_pup_pack_init(&p, &rt->msgs);
-    c4p_put_bytes(&p, &head, sizeof head); /* its place */
-    while (c4pi_map_next(&rt->colls, &at, &id, &value))
-        if (((c4pi_coll_t *)value)->kind != C4P_KIND_SECTION)
-            put_coll(value, &p, &head);
-    if (c4pi_pup_pack_finish(&p, &msg) != C4P_OK)
-        die_nomem(rt);
-    memcpy(c4pi_msg_payload(msg), &head, sizeof head);
-    c4pi_send_stage(rt, 0, C4PI_BALANCE, STAGE_STATS, msg);
-}
-
-static void
-add_object(c4p_rt_t *rt, const stats_item_t *item, int rank)
-{
-    c4pi_round_t *round = rt->round;
-    if (round->num_objects == round->cap_objects) {
-        size_t cap = round->cap_objects ? 2 * round->cap_objects : 256;
-        void *grown = c4pi_regrow(rt->port, round->objects, round->cap_objects * sizeof(object_t),
-                                  cap * sizeof(object_t));
-        if (!grown)
-            die_nomem(rt);
-        round->objects = grown;
-        round->cap_objects = cap;
+    for (int i = 0; i < num; i++) {
+        c4p_msg_t *ask = c4pi_msg_or_die(rt, 0);
+        ask->env.reference = points;
+        c4pi_send_stage(rt, children[i], C4PI_BALANCE, STAGE_GATHER, ask);
     }
-    round->objects[round->num_objects++] = (object_t){item->ref, item->load_ns, item->bytes, rank};
+    c4pi_send_stage(rt, 0, C4PI_BALANCE, STAGE_STATS, c4pi_database_pack(rt, points));
 }
 
 static void decide(c4p_rt_t *rt);
@@ -177,121 +91,12 @@ static void decide(c4p_rt_t *rt);
 static void
 on_stats(c4p_rt_t *rt, int rank, const uint8_t *at)
 {
-    c4pi_round_t *round = rt->round;
-    stats_head_t head;
-    memcpy(&head, at, sizeof head);
-    at += sizeof head;
-    round->background[rank] = (double)head.background_ns * 1e-9;
-    for (uint64_t i = 0; i < head.count; i++, at += sizeof(stats_item_t)) {
-        stats_item_t item;
-        memcpy(&item, at, sizeof item);
-        add_object(rt, &item, rank);
-    }
-    if (--round->missing == 0)
+    c4pi_database_add(rt, &rt->round->database, rank, at);
+    if (--rt->round->missing == 0)
         decide(rt);
 }
 
 /* ---- deciding --------------------------------------------------------------------------------- */
-
-static bool
-comes_before(const object_t *a, const object_t *b)
-{
-    if (a->ref.coll != b->ref.coll)
-        return a->ref.coll < b->ref.coll;
-    if (a->ref.key.w[0] != b->ref.key.w[0])
-        return a->ref.key.w[0] < b->ref.key.w[0];
-    return a->ref.key.w[1] < b->ref.key.w[1];
-}
-
-/* Merge sort from runs of one up, between two arrays; the result ends in `from`. */
-static void
-sort_objects(c4p_rt_t *rt, object_t *from, size_t n)
-{
-    object_t *room = need(rt, n, sizeof *room), *src = from, *dst = room;
-    for (size_t run = 1; run < n; run *= 2) {
-        for (size_t start = 0; start < n; start += 2 * run) {
-            size_t a = start, b = start + run < n ? start + run : n;
-            size_t a_end = b, b_end = start + 2 * run < n ? start + 2 * run : n;
-            for (size_t to = start; to < b_end; to++)
-                dst[to] = b == b_end || (a < a_end && !comes_before(&src[b], &src[a])) ? src[a++]
-                                                                                       : src[b++];
-        }
-        object_t *swap = src;
-        src = dst;
-        dst = swap;
-    }
-    if (src != from)
-        memcpy(from, src, n * sizeof *from);
-    release(rt, room, n, sizeof *room);
-}
-
-/* The arrays behind a view. */
-typedef struct arrays {
-    int *node, *rank, *plan;
-    double *load, *coords;
-    uint64_t *bytes;
-    int num_coords;
-} arrays_t;
-
-static int
-most_dims(c4p_rt_t *rt)
-{
-    const c4pi_round_t *round = rt->round;
-    int most = 0;
-    for (size_t i = 0; i < round->num_objects; i++) {
-        const c4pi_coll_t *coll = c4pi_coll_find(rt, round->objects[i].ref.coll);
-        if (coll && coll->ndims > most)
-            most = coll->ndims;
-    }
-    return most;
-}
-
-static void
-put_coords(c4p_rt_t *rt, c4p_ref_t ref, double *to)
-{
-    const c4pi_coll_t *coll = c4pi_coll_find(rt, ref.coll);
-    c4p_index_t index;
-    if (!coll)
-        return;
-    c4p_index_unpack(ref.key, coll->ndims, &index);
-    for (int d = 0; d < coll->ndims; d++)
-        to[d] = (double)index.at[d];
-}
-
-static void
-arrays_new(c4p_rt_t *rt, arrays_t *a)
-{
-    const c4pi_round_t *round = rt->round;
-    size_t n = round->num_objects, p = (size_t)rt->num_ranks;
-    a->num_coords = most_dims(rt);
-    a->node = need(rt, p, sizeof *a->node);
-    a->rank = need(rt, n, sizeof *a->rank);
-    a->plan = need(rt, n, sizeof *a->plan);
-    a->load = need(rt, n, sizeof *a->load);
-    a->bytes = need(rt, n, sizeof *a->bytes);
-    a->coords = need(rt, n * (size_t)a->num_coords, sizeof *a->coords);
-    for (int r = 0; r < rt->num_ranks; r++)
-        a->node[r] = c4pi_hosts_of(&c4pi_flow_comm(rt->flow)->hosts, r);
-    for (size_t i = 0; i < n; i++) {
-        const object_t *object = &round->objects[i];
-        a->rank[i] = a->plan[i] = object->rank;
-        a->load[i] = (double)object->load_ns * 1e-9;
-        a->bytes[i] = object->bytes;
-        put_coords(rt, object->ref, a->coords + i * (size_t)a->num_coords);
-    }
-}
-
-static void
-arrays_free(c4p_rt_t *rt, arrays_t *a)
-{
-    size_t n = rt->round->num_objects, p = (size_t)rt->num_ranks;
-    release(rt, a->node, p, sizeof *a->node);
-    release(rt, a->rank, n, sizeof *a->rank);
-    release(rt, a->plan, n, sizeof *a->plan);
-    release(rt, a->load, n, sizeof *a->load);
-    release(rt, a->bytes, n, sizeof *a->bytes);
-    release(rt, a->coords, n * (size_t)a->num_coords, sizeof *a->coords);
-}
 
 /* Whose turn it is: the last one's for all further rounds. */
 static const use_t *
@@ -322,49 +127,67 @@ ask_strategy(c4p_rt_t *rt, const c4p_lb_view_t *view, int *plan)
     return st == C4P_OK;
 }
 
+/* Seconds of each rank that a plan saves at each point by fewer bytes and messages between ranks;
+ * less than 0 if there will be more. */
+static double
+less_talk(const c4p_rt_t *rt)
+{
+    const c4pi_round_t *round = rt->round;
+    const c4pi_edges_t *edges = &round->database.edges;
+    const c4p_lb_worth_t *worth = &round->report.worth;
+    if (!edges->all_bytes)
+        return 0;
+    double bytes = (double)worth->cut_before - (double)worth->cut_after;
+    double messages = bytes * ((double)edges->all_messages / (double)edges->all_bytes);
+    double both_ends = 2 * (bytes * GUESS_S_PER_BYTE + messages * GUESS_S_PER_MESSAGE);
+    return both_ends / rt->num_ranks / (double)round->report.points;
+}
+
 /* Does the plan promise more than it costs? Strategies that make no promise are not asked. */
 static bool
-pays_back(const c4pi_round_t *round)
+pays_back(const c4p_rt_t *rt)
 {
+    const c4pi_round_t *round = rt->round;
     const c4p_lb_worth_t *worth = &round->report.worth;
     const use_t *use = use_now(round);
     if (use->own || c4pi_lb_just_moves(use->builtin))
         return true;
     double each = round->moved ? round->moving_s / (double)round->moved : GUESS_S_PER_OBJECT;
     double cost = (double)worth->moved * each + (double)worth->moved_bytes * GUESS_S_PER_BYTE;
-    double rounds = round->number > HORIZON ? (double)round->number : HORIZON;
-    return (worth->max_before - worth->max_after) * rounds > cost;
+    double points = round->points > HORIZON ? (double)round->points : HORIZON;
+    return (worth->max_before - worth->max_after + less_talk(rt)) * points > cost;
 }
 
 /* Tell each rank what to send away, and how much comes. */
 static void
-send_plan(c4p_rt_t *rt, const arrays_t *a)
+send_plan(c4p_rt_t *rt)
 {
-    const c4pi_round_t *round = rt->round;
+    const c4pi_database_t *db = &rt->round->database;
     size_t p = (size_t)rt->num_ranks;
-    plan_head_t *heads = need(rt, p, sizeof *heads);
-    c4p_msg_t **msgs = need(rt, p, sizeof *msgs);
-    for (size_t i = 0; i < round->num_objects; i++)
-        if (a->plan[i] != a->rank[i]) {
-            heads[a->rank[i]].count++;
-            heads[a->plan[i]].expected++;
+    plan_head_t *heads = c4pi_need(rt, p, sizeof *heads);
+    c4p_msg_t **msgs = c4pi_need(rt, p, sizeof *msgs);
+    for (size_t i = 0; i < db->num; i++)
+        if (db->plan[i] != db->rank[i]) {
+            heads[db->rank[i]].count++;
+            heads[db->plan[i]].expected++;
         }
     for (size_t r = 0; r < p; r++) {
         msgs[r] = c4pi_msg_or_die(rt, sizeof heads[r] + heads[r].count * sizeof(plan_item_t));
         memcpy(c4pi_msg_payload(msgs[r]), &heads[r], sizeof heads[r]);
         heads[r].count = 0;
     }
-    for (size_t i = 0; i < round->num_objects; i++) {
-        if (a->plan[i] == a->rank[i])
+    for (size_t i = 0; i < db->num; i++) {
+        int from = db->rank[i];
+        if (db->plan[i] == from)
             continue;
-        plan_item_t item = {round->objects[i].ref, (uint64_t)a->plan[i]};
-        uint8_t *items = (uint8_t *)c4pi_msg_payload(msgs[a->rank[i]]) + sizeof(plan_head_t);
-        memcpy(items + heads[a->rank[i]].count++ * sizeof item, &item, sizeof item);
+        plan_item_t item = {db->refs[i], (uint64_t)db->plan[i]};
+        uint8_t *items = (uint8_t *)c4pi_msg_payload(msgs[from]) + sizeof(plan_head_t);
+        memcpy(items + heads[from].count++ * sizeof item, &item, sizeof item);
     }
     for (int r = rt->num_ranks - 1; r >= 0; r--)
         c4pi_send_stage(rt, r, C4PI_BALANCE, STAGE_PLAN, msgs[r]);
-    release(rt, heads, p, sizeof *heads);
-    release(rt, msgs, p, sizeof *msgs);
+    c4pi_need_free(rt, heads, p, sizeof *heads);
+    c4pi_need_free(rt, msgs, p, sizeof *msgs);
 }
 
 static void
@@ -372,62 +195,42 @@ finish(c4p_rt_t *rt)
 {
     c4pi_round_t *round = rt->round;
     c4p_lb_round_t *report = &round->report;
+    const c4p_lb_worth_t *worth = &report->worth;
+    bool moves = worth->moved > 0 && !report->skipped;
     report->seconds = (double)(c4pi_now_ns(rt->port) - round->start_ns) * 1e-9;
-    if (report->worth.moved > 0 && !report->skipped) {
+    if (moves) {
         round->moving_s += report->seconds;
-        round->moved += report->worth.moved;
+        round->moved += worth->moved;
     }
+    c4pi_period_ran(&round->period, report->seconds,
+                    (moves ? worth->max_after : worth->max_before) - worth->mean);
     round->number++;
-    c4pi_free(rt->port, round->objects, round->cap_objects * sizeof(object_t));
-    round->objects = NULL;
-    round->num_objects = round->cap_objects = 0;
     if (round->hear)
         round->hear(rt, report, round->hear_ctx);
     c4pi_sync_resume(rt);
-}
-
-/* To who keeps a record. */
-static void
-show(c4p_rt_t *rt, const c4p_lb_view_t *view)
-{
-    c4pi_round_t *round = rt->round;
-    c4p_ref_t *refs = need(rt, view->num_objects, sizeof *refs);
-    for (size_t i = 0; i < view->num_objects; i++)
-        refs[i] = round->objects[i].ref;
-    round->look(rt, view, refs, round->look_ctx);
-    release(rt, refs, view->num_objects, sizeof *refs);
 }
 
 static void
 decide(c4p_rt_t *rt)
 {
     c4pi_round_t *round = rt->round;
-    arrays_t a;
-    sort_objects(rt, round->objects, round->num_objects);
-    arrays_new(rt, &a);
-    c4p_lb_view_t view = {.struct_size = sizeof view,
-                          .seed = round->number + 1,
-                          .round = round->number,
-                          .num_ranks = rt->num_ranks,
-                          .num_nodes = c4pi_flow_comm(rt->flow)->hosts.num_hosts,
-                          .node = a.node,
-                          .background = round->background,
-                          .num_objects = round->num_objects,
-                          .load = a.load,
-                          .rank = a.rank,
-                          .bytes = a.bytes,
-                          .num_coords = a.num_coords,
-                          .coords = a.num_coords ? a.coords : NULL};
-    round->report = (c4p_lb_round_t){.number = round->number, .num_objects = round->num_objects};
+    c4pi_database_t *db = &round->database;
+    c4p_lb_view_t view;
+    c4pi_database_view(rt, db, &view);
+    view.seed = round->number + 1;
+    view.round = round->number;
+    round->report = (c4p_lb_round_t){
+        .number = round->number, .num_objects = db->num, .points = round->period.points};
     if (round->look)
-        show(rt, &view);
-    bool usable = ask_strategy(rt, &view, a.plan);
-    round->report.skipped = !usable || !pays_back(round);
+        round->look(rt, &view, db->refs, round->look_ctx);
+    bool usable = ask_strategy(rt, &view, db->plan);
+    round->report.skipped = !usable || !pays_back(rt);
     round->missing = rt->num_ranks;
-    if (!round->report.skipped && round->report.worth.moved > 0)
-        send_plan(rt, &a);
-    arrays_free(rt, &a);
-    if (round->report.skipped || round->report.worth.moved == 0)
+    bool moves = !round->report.skipped && round->report.worth.moved > 0;
+    if (moves)
+        send_plan(rt);
+    c4pi_database_clear(rt, db);
+    if (!moves)
         finish(rt);
 }
 
@@ -467,7 +270,7 @@ carry_out(c4p_rt_t *rt, const plan_item_t *item)
     c4pi_coll_t *coll = c4pi_coll_find(rt, item->ref.coll);
     c4pi_elem_t *elem = coll ? c4pi_elem_find(coll, item->ref.key) : NULL;
     int rank = (int)item->rank;
-    if (!elem || !is_movable(elem) || c4pi_migrate_balanced(elem, rank) != C4P_OK)
+    if (!elem || !c4pi_database_movable(elem) || c4pi_migrate_balanced(elem, rank) != C4P_OK)
         on_stays(rt, rank);
 }
 
@@ -502,7 +305,7 @@ on_balance(c4p_rt_t *rt, c4p_msg_t *msg)
     const uint8_t *at = c4pi_msg_payload(msg);
     switch (msg->env.entry) {
     case STAGE_GATHER:
-        on_gather(rt);
+        on_gather(rt, msg->env.reference);
         break;
     case STAGE_STATS:
         on_stats(rt, (int)msg->env.source, at);
@@ -525,15 +328,20 @@ static void
 on_sync(c4p_rt_t *rt)
 {
     c4pi_round_t *round = rt->round;
+    double max, mean;
     if (!round->num_uses || rt->num_ranks == 1) {
+        c4pi_sync_resume(rt);
+        return;
+    }
+    c4pi_sync_loads(rt, &max, &mean);
+    round->points++;
+    if (!c4pi_period_due(&round->period, max, mean)) {
         c4pi_sync_resume(rt);
         return;
     }
     round->start_ns = c4pi_now_ns(rt->port);
     round->missing = rt->num_ranks;
-    if (!round->background)
-        round->background = need(rt, (size_t)rt->num_ranks, sizeof *round->background);
-    on_gather(rt);
+    on_gather(rt, round->period.points);
 }
 
 /* ---- what is to be done ----------------------------------------------------------------------- */
@@ -577,6 +385,22 @@ find_use(const c4pi_round_t *round, const char *from, size_t len, use_t *use_out
     return use_out->builtin || use_out->own ? C4P_OK : C4P_ERR_NOT_FOUND;
 }
 
+/* Measure if there is a strategy; also who talks to whom if one needs to know. */
+static c4p_status_t
+measure(c4p_rt_t *rt)
+{
+    const c4pi_round_t *round = rt->round;
+    c4p_status_t st = C4P_OK;
+    if (!round->num_uses)
+        c4pi_load_off(rt);
+    else
+        st = c4pi_load_on(rt);
+    for (int i = 0; i < round->num_uses && st == C4P_OK; i++)
+        if (round->uses[i].builtin && c4pi_lb_needs_edges(round->uses[i].builtin))
+            st = c4pi_talk_on(rt);
+    return st;
+}
+
 c4p_status_t
 c4pi_round_use(c4p_rt_t *rt, const char *names)
 {
@@ -594,10 +418,19 @@ c4pi_round_use(c4p_rt_t *rt, const char *names)
     }
     memcpy(round->uses, uses, (size_t)num * sizeof *uses);
     round->num_uses = num;
-    if (num)
-        return c4pi_load_on(rt);
-    c4pi_load_off(rt);
-    return C4P_OK;
+    return measure(rt);
+}
+
+c4p_status_t
+c4pi_round_predict(c4p_rt_t *rt, const char *predictor)
+{
+    return c4pi_predictor_read(predictor, &rt->round->database.predictor);
+}
+
+void
+c4pi_round_period(c4p_rt_t *rt, uint64_t points)
+{
+    rt->round->period.every = points;
 }
 
 void
@@ -620,11 +453,14 @@ c4p_status_t
 c4pi_round_new(c4p_rt_t *rt)
 {
     rt->round = c4pi_calloc(rt->port, sizeof *rt->round);
+    if (!rt->round)
+        return C4P_ERR_NOMEM;
+    rt->round->period.every = 1;
     rt->on_kind[C4PI_BALANCE] = on_balance;
     rt->on_sync = on_sync;
     rt->on_balanced_comes = on_comes;
     rt->on_balanced_stays = on_stays;
-    return rt->round ? C4P_OK : C4P_ERR_NOMEM;
+    return C4P_OK;
 }
 
 void
@@ -638,9 +474,9 @@ c4pi_round_free(c4p_rt_t *rt)
         c4pi_free(rt->port, own->name, strlen(own->name) + 1);
         c4pi_free(rt->port, own, sizeof *own);
     }
-    c4pi_free(rt->port, round->objects, round->cap_objects * sizeof(object_t));
-    if (round->background)
-        release(rt, round->background, (size_t)rt->num_ranks, sizeof *round->background);
+    c4pi_database_clear(rt, &round->database);
+    c4pi_history_clear(rt, &round->database.history);
+    c4pi_talk_off(rt);
     c4pi_free(rt->port, round, sizeof *round);
     rt->round = NULL;
 }

@@ -35,7 +35,8 @@ pack(c4pi_elem_t *elem, const c4p_reply_t *answer, c4p_pup_t *p, c4p_msg_t **msg
     c4p_put_u64(p, elem->redn_next);
     c4p_put_u32(p, elem->births);
     c4p_put_u8(p, elem->flags & TRAVELLING_FLAGS);
-    c4p_put_u64(p, c4pi_load_take(elem));
+    c4pi_work_t work = c4pi_load_take(elem);
+    c4p_put_bytes(p, &work, sizeof work);
     c4p_put_u8(p, elem->extra->fixed);
     c4pi_sync_put(elem, p);
     c4p_put_u8(p, elem->extra->reborn);
@@ -43,7 +44,11 @@ pack(c4pi_elem_t *elem, const c4p_reply_t *answer, c4p_pup_t *p, c4p_msg_t **msg
     c4p_put_u32(p, num);
     c4p_put_bytes(p, elem->extra->memberships, num * sizeof *elem->extra->memberships);
     c4p_status_t st = coll->type->desc.pack(coll->rt, elem->object, p, coll->type->desc.ctx);
-    return st == C4P_OK ? c4pi_pup_pack_finish(p, msg_out) : st;
+    if (st == C4P_OK)
+        st = c4pi_pup_pack_finish(p, msg_out);
+    if (st != C4P_OK)
+        elem->extra->work = work;
+    return st;
 }
 
 static const char *
@@ -276,7 +281,7 @@ on_migrate(c4p_rt_t *rt, c4p_msg_t *msg)
     elem->redn_next = c4p_get_u64(&p);
     elem->births = c4p_get_u32(&p);
     elem->flags = c4p_get_u8(&p);
-    c4pi_elem_need_extra(elem)->load_ns = c4p_get_u64(&p);
+    c4p_get_bytes(&p, &c4pi_elem_need_extra(elem)->work, sizeof elem->extra->work);
     elem->extra->fixed = c4p_get_u8(&p);
     elem->extra->packed_bytes = msg->env.len;
     c4pi_sync_get(elem, &p);

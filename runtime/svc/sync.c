@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "core/load.h"
 #include "core/route.h"
 #include "svc/stall.h"
 
@@ -27,6 +28,7 @@ typedef struct c4pi_sync {
     int missing;
     bool all_ready;
     uint64_t sum_members, sum_left, sum_arrived;
+    uint64_t sum_load_ns, max_load_ns; /* of the ranks, since the last point */
 
     /* rank 0 */
     bool busy; /* from the first wave to the end of the point, or to a wave that failed */
@@ -37,7 +39,7 @@ typedef struct c4pi_sync {
 enum { STAGE_HINT, STAGE_ASK, STAGE_ANSWER, STAGE_RESUME };
 
 typedef struct sync_sums {
-    uint64_t ready, members, left, arrived;
+    uint64_t ready, members, left, arrived, load_ns, max_load_ns;
 } sync_sums_t;
 
 /* ---- messages --------------------------------------------------------------------------------- */
@@ -125,6 +127,7 @@ wave_begins(c4p_rt_t *rt, uint64_t wave)
     sync->missing = sync->num_children;
     sync->all_ready = true;
     sync->sum_members = sync->sum_left = sync->sum_arrived = 0;
+    sync->sum_load_ns = sync->max_load_ns = 0;
     for (int i = 0; i < sync->num_children; i++)
         send_stage(rt, sync->children[i], STAGE_ASK, wave, NULL);
     if (!sync->missing)
@@ -176,11 +179,21 @@ decide(c4p_rt_t *rt)
         start_wave(rt);
 }
 
+static void
+add_load(c4pi_sync_t *sync, uint64_t sum_ns, uint64_t max_ns)
+{
+    sync->sum_load_ns += sum_ns;
+    if (max_ns > sync->max_load_ns)
+        sync->max_load_ns = max_ns;
+}
+
 /* All below have answered. */
 static void
 wave_over(c4p_rt_t *rt)
 {
     c4pi_sync_t *sync = rt->sync;
+    uint64_t load_ns = c4pi_load_of_rank(rt);
+    add_load(sync, load_ns, load_ns);
     sync->all_ready = sync->all_ready && ready_here(sync);
     sync->sum_members += sync->members;
     sync->sum_left += sync->left;
@@ -196,7 +209,8 @@ wave_over(c4p_rt_t *rt)
             check(rt);
         return;
     }
-    sync_sums_t sums = {sync->all_ready, sync->sum_members, sync->sum_left, sync->sum_arrived};
+    sync_sums_t sums = {sync->all_ready,   sync->sum_members, sync->sum_left,
+                        sync->sum_arrived, sync->sum_load_ns, sync->max_load_ns};
     send_stage(rt, c4pi_tree_parent(rt->rank, 0, rt->num_ranks), STAGE_ANSWER, sync->wave, &sums);
     if (again)
         check(rt);
@@ -213,6 +227,7 @@ on_answer(c4p_rt_t *rt, int from, uint64_t wave, const sync_sums_t *sums)
     sync->sum_members += sums->members;
     sync->sum_left += sums->left;
     sync->sum_arrived += sums->arrived;
+    add_load(sync, sums->load_ns, sums->max_load_ns);
     if (--sync->missing == 0)
         wave_over(rt);
 }
@@ -279,6 +294,7 @@ on_resume(c4p_rt_t *rt, uint64_t step)
         send_stage(rt, sync->children[i], STAGE_RESUME, step, NULL);
         sync->late[i] = sync->has_members[i];
     }
+    c4pi_load_next_point(rt);
     sync->step = step + 1;
     sync->passed_wave = sync->wave;
     sync->waiting = 0;
@@ -287,6 +303,13 @@ on_resume(c4p_rt_t *rt, uint64_t step)
         resume_coll(coll);
     if (sync->members || sync->told_members)
         check(rt);
+}
+
+void
+c4pi_sync_loads(const c4p_rt_t *rt, double *max_out, double *mean_out)
+{
+    *max_out = (double)rt->sync->max_load_ns * 1e-9;
+    *mean_out = (double)rt->sync->sum_load_ns * 1e-9 / rt->num_ranks;
 }
 
 void

@@ -47,6 +47,10 @@ void c4pi_sync_passes(c4pi_elem_t *elem);
 /* Rank 0: the point has been reached and what was to be done at it is done: all go on. */
 void c4pi_sync_resume(c4p_rt_t *rt);
 
+/* Rank 0, when the point has been reached: seconds that elements of the busiest rank, and of each
+ * rank on average, have worked since the last one, where that is measured. */
+void c4pi_sync_loads(const c4p_rt_t *rt, double *max_out, double *mean_out);
+
 /* For the stall report: participants that wait while others do not. Returns how many; report may be
  * NULL. */
 uint64_t c4pi_sync_list(c4p_rt_t *rt, struct c4p_report *report);

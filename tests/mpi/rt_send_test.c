@@ -529,7 +529,7 @@ thing_drop(c4p_rt_t *rt, void *object)
     ((thing_t *)object)->dropped++;
 }
 
-static const c4p_object_ops_t thing_ops = {thing_flatten, thing_drop};
+static const c4p_object_ops_t thing_ops = {.flatten = thing_flatten, .drop = thing_drop};
 
 static void
 take_thing(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)

@@ -133,7 +133,7 @@ lend(world_t *w, c4p_rt_t *rt, c4p_msg_t *msg, uint32_t rest, uint32_t len)
 c4p_msg_t *
 world_message(world_t *w, c4p_rt_t *rt, uint32_t id, uint32_t len, bool object_too)
 {
-    static const c4p_object_ops_t ops = {flatten_note, drop_note};
+    static const c4p_object_ops_t ops = {.flatten = flatten_note, .drop = drop_note};
     uint32_t head[2] = {id, len};
     uint32_t how = sim_choose(w->job, 8), attached = how == 7 || how == 5 ? len / 2 : 0;
     c4p_msg_t *msg = NULL, *flat = NULL;

@@ -24,12 +24,12 @@ typedef struct c4p_lb_view {
     int num_nodes;            /**< hosts */
     const int *node;          /**< [num_ranks] 0 <= node < num_nodes; NULL: one host */
     const double *speed;      /**< [num_ranks] > 0, relative; NULL: all the same */
-    const double *background; /**< [num_ranks] seconds of work that cannot move; NULL: none */
+    const double *background; /**< [num_ranks] likewise, work that cannot move; NULL: none */
     const uint64_t *memory;   /**< [num_ranks] bytes that objects may take; NULL: no limit */
 
     size_t num_objects;
-    const double *load; /**< [num_objects] >= 0, seconds of processor time in a round, as predicted
-                         */
+    const double *load; /**< [num_objects] >= 0, seconds of processor time from one synchronization
+                           point to the next, as predicted, or as the program gave them */
     const int *rank;    /**< [num_objects] where each is now */
     const uint64_t *bytes; /**< [num_objects] packed size as estimated; NULL: not known */
     int num_coords;        /**< coordinates of an object, at most 16; 0: none */
@@ -39,7 +39,11 @@ typedef struct c4p_lb_view {
      * edge_to[edge_first[i]] up to edge_to[edge_first[i + 1] - 1]. NULL: not recorded. */
     const size_t *edge_first;   /**< [num_objects + 1] */
     const uint32_t *edge_to;    /**< objects */
-    const uint64_t *edge_bytes; /**< sent and received in a round */
+    const uint64_t *edge_bytes; /**< sent and received since the last round */
+
+    /* Since the last round, too. Not there if struct_size ends before. */
+    const uint64_t *messages;   /**< [num_objects] that it sent; NULL: not known */
+    const uint64_t *bytes_sent; /**< [num_objects] in these; NULL: not known */
 } c4p_lb_view_t;
 
 /**
@@ -85,7 +89,7 @@ C4P_API c4p_status_t c4p_lb_judge(const c4p_lb_view_t *view, const int *plan,
 
 /* Load is balanced at synchronization points (c4p/sync.h): elements of arrays that take part, whose
  * type can be packed and that were not said to be fixed are moved; what others use counts as
- * background. Load is processor time in entry methods since the last round. */
+ * background. Load is processor time in entry methods, or what the program says. */
 
 /** Make a strategy of the program's own known, by a name that no other has. It is run on rank 0, in
  * the scheduler; it must not send. On the others it needs to be known only for c4p_lb_use(). */
@@ -93,12 +97,42 @@ C4P_API c4p_status_t c4p_lb_add(c4p_rt_t *rt, const char *name, c4p_lb_fn_t fn, 
 /**
  * Balance the load: names of built-in and own strategies with commas between, used in turn, the
  * last one for all further rounds; NULL or "": nothing is measured and nothing moves. The same on
- * all ranks, outside of synchronization points. Returns C4P_ERR_NOT_FOUND for a name that is
- * unknown, C4P_ERR_LIMIT for more than 16.
+ * all ranks, outside of synchronization points. If a built-in one needs to know who talks to whom,
+ * that is recorded from now on. Returns C4P_ERR_NOT_FOUND for a name that is unknown, C4P_ERR_LIMIT
+ * for more than 16.
  */
 C4P_API c4p_status_t c4p_lb_use(c4p_rt_t *rt, const char *names);
-/** Measure load on this rank, or not, whatever c4p_lb_use() said; what was measured is kept. */
+/** Measure load on this rank, or not, whatever c4p_lb_use() said; what was measured is kept. What
+ * participants send is counted meanwhile. */
 C4P_API c4p_status_t c4p_lb_measure(c4p_rt_t *rt, bool on);
+/**
+ * Record who talks to whom, or not, whatever c4p_lb_use() said: the edges of the views. The same on
+ * all ranks. Calls of elements and of sections count where they are made, with the bytes of their
+ * payload (of what travels by reference, as many as c4p_object_ops_t.size says); not replies,
+ * results of reductions and broadcasts to whole arrays. Up to 65536 pairs on a rank, about 100
+ * bytes each; beyond, a sample of them.
+ */
+C4P_API c4p_status_t c4p_lb_graph(c4p_rt_t *rt, bool on);
+/**
+ * Say the load of an element that lives here, for the next round: seconds (or any unit that all
+ * elements use) from one synchronization point to the next, instead of what was measured. Travels
+ * with it, not through a checkpoint. Returns C4P_ERR_NOT_FOUND if it does not live here,
+ * C4P_ERR_ARG for a negative number, or what is no number.
+ */
+C4P_API c4p_status_t c4p_lb_set_load(c4p_rt_t *rt, c4p_ref_t self, double seconds);
+/**
+ * How the load of the next round is predicted from those of the last ones: "last" (the default),
+ * "mean", "median", "linear" (least squares), the latter with ":n" for n rounds, 1 to 64 (4 by
+ * default). Heeded on rank 0. Returns C4P_ERR_NOT_FOUND for another name, C4P_ERR_RANGE for another
+ * number; then nothing changes.
+ */
+C4P_API c4p_status_t c4p_lb_predict(c4p_rt_t *rt, const char *predictor);
+/**
+ * At which synchronization points there is a round: at each `points`-th, 1 by default; 0: when what
+ * was lost since the last one (the time of the busiest rank above the mean and above what the last
+ * plan left) exceeds what a round has cost. At the others all go on at once. Heeded on rank 0.
+ */
+C4P_API c4p_status_t c4p_lb_period(c4p_rt_t *rt, uint64_t points);
 /** Whether load balancing may move an element that lives here; at first it may. Travels with it. */
 C4P_API c4p_status_t c4p_set_movable(c4p_rt_t *rt, c4p_ref_t self, bool movable);
 
@@ -114,11 +148,12 @@ typedef struct c4p_lb_round {
     const char *strategy;
     c4p_lb_worth_t worth; /**< "before" is measured in the round that ended, "after" is promised */
     size_t num_objects;
-    size_t refused; /**< were to move and stayed: a coroutine waits in them, or they cannot be
-                       packed */
-    bool skipped;   /**< nothing was moved: no plan, or one that does not pay back in as many rounds
-                       as there were, 10 at least */
-    double seconds; /**< from the synchronization point to the last arrival */
+    size_t refused;  /**< were to move and stayed: a coroutine waits in them, or they cannot be
+                        packed */
+    bool skipped;    /**< nothing was moved: no plan, or one that does not pay back in as many
+                        synchronization points as there were, 10 at least */
+    double seconds;  /**< from the synchronization point to the last arrival */
+    uint64_t points; /**< synchronization points since the last round, with this one */
 } c4p_lb_round_t;
 typedef void (*c4p_lb_round_fn_t)(c4p_rt_t *rt, const c4p_lb_round_t *round, void *ctx);
 /** Be told of each round, on rank 0. NULL: no more. */

@@ -29,6 +29,8 @@ typedef struct c4p_object_ops {
     c4p_status_t (*flatten)(c4p_rt_t *rt, void *object, c4p_msg_t **flat_out);
     /** Drop the object; called once, when the message is freed. */
     void (*drop)(c4p_rt_t *rt, void *object);
+    /** About how many bytes flatten would make, for statistics. NULL: nothing is known. */
+    size_t (*size)(c4p_rt_t *rt, const void *object);
 } c4p_object_ops_t;
 
 /**

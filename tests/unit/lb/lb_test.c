@@ -129,7 +129,7 @@ views_that_are_not_consistent_are_refused(void)
     refused("ascend");
     p.view.num_ranks = 0;
     refused("number of ranks");
-    p.view.struct_size--;
+    p.view.struct_size = offsetof(c4p_lb_view_t, messages) - 1;
     refused("struct_size");
     p.view.load = NULL;
     refused("no loads");
