@@ -35,6 +35,8 @@ static const field_t fields[] = {
     FIELD(edge_first, "LQN", sizeof(size_t), PER_OBJECT_AND_END),
     FIELD(edge_to, "IL", sizeof(uint32_t), PER_EDGE),
     FIELD(edge_bytes, "LQN", sizeof(uint64_t), PER_EDGE),
+    FIELD(messages, "LQN", sizeof(uint64_t), PER_OBJECT),
+    FIELD(bytes_sent, "LQN", sizeof(uint64_t), PER_OBJECT),
 };
 
 enum { NUM_FIELDS = Py_ARRAY_LENGTH(fields) };

@@ -90,6 +90,41 @@ c4pe_balancing_measure(c4pe_state_t *st, PyObject *on)
     Py_RETURN_NONE;
 }
 
+PyObject *
+c4pe_balancing_graph(c4pe_state_t *st, PyObject *on)
+{
+    int truth = PyObject_IsTrue(on);
+    if (truth < 0 || c4pe_need_rt(st, "lb_graph()") == NULL)
+        return NULL;
+    c4p_status_t status = c4p_lb_graph(st->rt, truth);
+    if (status != C4P_OK)
+        return c4pe_raise_status(st, status, "recording who talks to whom");
+    Py_RETURN_NONE;
+}
+
+PyObject *
+c4pe_balancing_predict(c4pe_state_t *st, PyObject *predictor)
+{
+    const char *text = PyUnicode_AsUTF8(predictor);
+    if (text == NULL || c4pe_need_rt(st, "lb_predict()") == NULL)
+        return NULL;
+    c4p_status_t status = c4p_lb_predict(st->rt, text);
+    if (status != C4P_OK)
+        return c4pe_raise_status(st, status, text);
+    Py_RETURN_NONE;
+}
+
+PyObject *
+c4pe_balancing_period(c4pe_state_t *st, PyObject *points)
+{
+    unsigned long long value = PyLong_AsUnsignedLongLong(points);
+    if ((value == (unsigned long long)-1 && PyErr_Occurred()) ||
+        c4pe_need_rt(st, "lb_period()") == NULL)
+        return NULL;
+    c4p_lb_period(st->rt, value);
+    Py_RETURN_NONE;
+}
+
 /* ---- records ------------------------------------------------------------------------------------- */
 
 /* "__main__.Grid#1000002[4,7]" for each object: class, collection, index. */
@@ -155,7 +190,8 @@ report(c4p_rt_t *Py_UNUSED(rt), const c4p_lb_round_t *round, void *ctx)
     PyObject *worth = c4pe_balance_worth(&round->worth);
     PyObject *dict =
         worth ? Py_BuildValue(
-                    "{s:K,s:s,s:n,s:n,s:O,s:d,s:O}", "number", (unsigned long long)round->number,
+                    "{s:K,s:K,s:s,s:n,s:n,s:O,s:d,s:O}", "number",
+                    (unsigned long long)round->number, "points", (unsigned long long)round->points,
                     "strategy", round->strategy, "num_objects", (Py_ssize_t)round->num_objects,
                     "refused", (Py_ssize_t)round->refused, "skipped",
                     round->skipped ? Py_True : Py_False, "seconds", round->seconds, "worth", worth)

@@ -121,7 +121,15 @@ flatten_local(c4p_rt_t *Py_UNUSED(rt), void *object, c4p_msg_t **flat_out)
     return C4P_ERR_USER;
 }
 
-static const c4p_object_ops_t local_ops = {.flatten = flatten_local, .drop = drop_local};
+static size_t
+size_of_local(c4p_rt_t *Py_UNUSED(rt), const void *object)
+{
+    const local_data_t *local = object;
+    return sizeof(local->head) + c4pe_codec_size(local->value);
+}
+
+static const c4p_object_ops_t local_ops = {
+    .flatten = flatten_local, .drop = drop_local, .size = size_of_local};
 
 static PyObject *
 capture_args(c4pe_state_t *st, PyObject *const *args, Py_ssize_t nargs)

@@ -323,6 +323,24 @@ chare_set_migratable_method(PyObject *op, PyObject *flag)
 }
 
 static PyObject *
+chare_set_obj_time(PyObject *op, PyObject *number)
+{
+    c4pe_chare_t *self = (c4pe_chare_t *)op;
+    double seconds = PyFloat_AsDouble(number);
+    if ((seconds == -1 && PyErr_Occurred()) || check_movable(self, "setObjTime()") < 0 ||
+        c4pe_need_rt(self->state, "setObjTime()") == NULL)
+        return NULL;
+    c4p_status_t status = c4p_lb_set_load(self->state->rt, c4pe_chare_ref(self), seconds);
+    if (status == C4P_ERR_ARG)
+        return PyErr_Format(PyExc_ValueError,
+                            "setObjTime(): a load is a number of seconds, 0 or more, not %R",
+                            number);
+    if (status != C4P_OK)
+        return c4pe_raise_status(self->state, status, "setObjTime()");
+    Py_RETURN_NONE;
+}
+
+static PyObject *
 chare_at_sync(PyObject *op, PyObject *ignored)
 {
     return check_movable((c4pe_chare_t *)op, "AtSync()") < 0 ? NULL
@@ -413,6 +431,14 @@ static PyMethodDef chare_methods[] = {
      "\n"
      "Set the attribute migratable to the truth value flag: whether load balancing may move\n"
      "this element. Does not block. AttributeError in groups."},
+    {"setObjTime", chare_set_obj_time, METH_O,
+     "setObjTime($self, seconds, /)\n"
+     "--\n"
+     "\n"
+     "Say the load of this array element for the next round of load balancing: seconds from\n"
+     "one AtSync() to the next, or any unit that all elements use, instead of what is\n"
+     "measured. Does not block. Raises ValueError for a number below 0 or none, AttributeError\n"
+     "in groups."},
     {"migrated", chare_nothing, METH_NOARGS,
      "migrated($self, /)\n"
      "--\n"

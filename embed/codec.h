@@ -73,6 +73,8 @@ PyObject *c4pe_codec_unpack_bytes(c4pe_state_t *st, const void *data, size_t len
 PyObject *c4pe_codec_capture(c4pe_state_t *st, PyObject *value);
 /* The same, also when the program has asked for arguments by reference. */
 PyObject *c4pe_codec_copy(c4pe_state_t *st, PyObject *value);
+/* About how many bytes a value would be packed into; cannot fail. */
+size_t c4pe_codec_size(PyObject *value);
 
 /* A value as the bytes of a pickle: for what must be read, or refused, one by one. New reference;
  * NULL with an exception. */

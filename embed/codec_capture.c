@@ -325,8 +325,16 @@ flatten_value(c4p_rt_t *rt, void *object, c4p_msg_t **flat_out)
     return flattened(st, c4pe_codec_pack_value(st, object, C4PE_PACK_FLAT, flat_out));
 }
 
-static const c4p_object_ops_t args_ops = {.flatten = flatten_args, .drop = drop_object};
-static const c4p_object_ops_t value_ops = {.flatten = flatten_value, .drop = drop_object};
+static size_t
+size_of_object(c4p_rt_t *Py_UNUSED(rt), const void *object)
+{
+    return c4pe_codec_size((PyObject *)(uintptr_t)object);
+}
+
+static const c4p_object_ops_t args_ops = {
+    .flatten = flatten_args, .drop = drop_object, .size = size_of_object};
+static const c4p_object_ops_t value_ops = {
+    .flatten = flatten_value, .drop = drop_object, .size = size_of_object};
 
 /* A message of an object; the reference is taken. */
 static int

@@ -421,6 +421,24 @@ module_lb_measure(PyObject *module, PyObject *on)
 }
 
 static PyObject *
+module_lb_graph(PyObject *module, PyObject *on)
+{
+    return c4pe_balancing_graph(c4pe_state_of_module(module), on);
+}
+
+static PyObject *
+module_lb_predict(PyObject *module, PyObject *predictor)
+{
+    return c4pe_balancing_predict(c4pe_state_of_module(module), predictor);
+}
+
+static PyObject *
+module_lb_period(PyObject *module, PyObject *points)
+{
+    return c4pe_balancing_period(c4pe_state_of_module(module), points);
+}
+
+static PyObject *
 module_lb_add(PyObject *module, PyObject *args)
 {
     return c4pe_balancing_add(c4pe_state_of_module(module), args);
@@ -564,6 +582,9 @@ static PyMethodDef module_methods[] = {
     {"build_info", module_build_info, METH_NOARGS, NULL},
     {"lb_use", module_lb_use, METH_O, NULL},
     {"lb_measure", module_lb_measure, METH_O, NULL},
+    {"lb_graph", module_lb_graph, METH_O, NULL},
+    {"lb_predict", module_lb_predict, METH_O, NULL},
+    {"lb_period", module_lb_period, METH_O, NULL},
     {"lb_add", module_lb_add, METH_VARARGS, NULL},
     {"lb_on_round", module_lb_on_round, METH_O, NULL},
     {"lb_on_view", module_lb_on_view, METH_O, NULL},

@@ -24,6 +24,8 @@ _TYPES = {
     "edge_first": np.uintp,
     "edge_to": np.uint32,
     "edge_bytes": np.uint64,
+    "messages": np.uint64,
+    "bytes_sent": np.uint64,
 }
 
 
@@ -41,12 +43,13 @@ class View:
         background: seconds of work of each rank that cannot move.
         memory: bytes that the objects of each rank may take; None: no limit.
         num_objects: objects that can move.
-        load: seconds of each object, as predicted.
+        load: seconds of each object from one synchronization point to the next, as predicted.
         rank: where each object is now.
         bytes: packed size of each object.
         num_coords, coords: coordinates of each object, of shape (num_objects, num_coords).
         edge_first, edge_to, edge_bytes: who talked to whom, each pair from both sides: neighbours of
             object i are ``edge_to[edge_first[i]:edge_first[i + 1]]``.
+        messages, bytes_sent: what each object sent since the last round.
         names: of the objects, if they came from a record.
     """
 
@@ -73,6 +76,8 @@ class View:
     edge_first: np.ndarray | None
     edge_to: np.ndarray | None
     edge_bytes: np.ndarray | None
+    messages: np.ndarray | None
+    bytes_sent: np.ndarray | None
 
     def __init__(
         self,
@@ -221,8 +226,9 @@ class Record:
         if self._of_ranks("memory") is not None:
             arrays["memory"] = self._of_ranks("memory")
         names = [o["object"] for o in self.objects]
-        if all("bytes" in o for o in self.objects):
-            arrays["bytes"] = [o["bytes"] for o in self.objects]
+        for name in ("bytes", "messages", "bytes_sent"):
+            if all(name in o for o in self.objects):
+                arrays[name] = [o[name] for o in self.objects]
         dims = {len(o.get("coords") or ()) for o in self.objects}
         if len(dims) == 1 and dims != {0}:
             arrays["coords"] = [o["coords"] for o in self.objects]
@@ -290,7 +296,7 @@ def _check_line(line: Any) -> dict[str, Any]:
     for key in needs:
         if key not in line:
             raise ValueError(f"has no '{key}'")
-    for key in ("round", "rank", "pe", "host", "bytes", "memory"):
+    for key in ("round", "rank", "pe", "host", "bytes", "memory", "messages", "bytes_sent"):
         value = line.get(key, 0)
         if not isinstance(value, int) or value < 0:
             raise ValueError(f"'{key}' must be a whole number, not {value!r}")

@@ -14,16 +14,15 @@ from ._errors import Charm4PyError
 from ._options import Options
 
 
-class UnknownStrategy(Charm4PyError):
-    """A name that is no strategy's; the text lists those that there are."""
+class NotUnderstood(Charm4PyError):
+    """A strategy or setting that does not exist; the text says what there is."""
 
 
 def start(flags: Parsed, options: Options) -> None:
     """Set the balancer up, on every rank, before the program runs.
 
-    options: its ``balancer`` and ``on_balance``; ``+balancer`` on the command line goes before all,
-    then the launcher's --balancer (C4PY_BALANCER).
-    Raises UnknownStrategy.
+    options: its ``balancer``, ``balance_*`` and ``on_balance``. ``+balancer`` on the command line goes before
+    all, then the launcher's --balancer (C4PY_BALANCER). Raises NotUnderstood.
     """
     given = [name for name in flags.flags.get("+balancer", ()) if name]
     chosen = given or _as_list(os.environ.get("C4PY_BALANCER") or options.balancer)
@@ -33,6 +32,12 @@ def start(flags: Parsed, options: Options) -> None:
     for one in chosen:
         names += [_add_own(one)] if callable(one) else [_checked(n) for n in one.split(",")]
     _c4py.lb_use(",".join(names))
+    _c4py.lb_period(_period(flags, options))
+    _set_predictor(flags, options)
+    if flags.has("+LBCommOff"):
+        _c4py.lb_graph(False)
+    elif flags.has("+LBCommOn") or options.balance_graph:
+        _c4py.lb_graph(True)
     if _c4py.rank() != 0:
         return
     path = os.environ.get("C4PY_BALANCE_RECORD")
@@ -65,12 +70,44 @@ def _as_list(balancer: Any) -> list[Any]:
     return list(balancer) if isinstance(balancer, (list, tuple)) else [balancer]
 
 
+def _period(flags: Parsed, options: Options) -> int:
+    """Points from round to round; 0 for "auto"."""
+    given: Any = flags.last("+LBPeriod") or ("auto" if flags.has("+MetaLB") else None)
+    given = options.balance_period if given is None else given
+    if given == "auto":
+        return 0
+    try:
+        points = int(given)
+    except (TypeError, ValueError):
+        points = 0
+    if points < 1 or points >= 1 << 64 or str(points) != str(given):
+        raise NotUnderstood(
+            f"load balancing: the period (charm.options.balance_period, +LBPeriod) is a number of synchronization points, 1 or "
+            f'more, or "auto", not {given!r}'
+        )
+    return points
+
+
+def _set_predictor(flags: Parsed, options: Options) -> None:
+    given: Any = options.balance_predictor
+    if flags.has("+LBPredictor"):
+        window = flags.last("+LBPredictorWindow")
+        given = flags.last("+LBPredictor") or "linear" + (f":{window}" if window else "")
+    try:
+        _c4py.lb_predict(given)
+    except (Charm4PyError, TypeError):
+        raise NotUnderstood(
+            "load balancing: the predictor (charm.options.balance_predictor, +LBPredictor=) is last, mean, median or linear, the "
+            f'latter with a number of rounds from 1 to 64 if wanted, such as "mean:5", not {given!r}'
+        ) from None
+
+
 def _checked(name: str) -> str:
     """The name of a built-in strategy for one that a user gave; functions of the program are named by themselves."""
     found = _c4py.lb_find(name.strip()) if isinstance(name, str) else None
     if found is None:
         known = "\n".join(f"  {name:14} {what}" for name, what in _c4py.lb_builtins())
-        raise UnknownStrategy(
+        raise NotUnderstood(
             f"load balancing: there is no strategy {name!r}; there are\n{known}\n"
             "and the reference's names for them, such as GreedyRefineLB"
         )
@@ -108,6 +145,18 @@ def _view(fields: dict[str, Any], names: list[str] | None = None) -> Any:
     return View(names=names, **numbers, **arrays)
 
 
+def _edges(view: Any, names: list[str]) -> list[list[tuple[str, int]]]:
+    """Of each object those to others that come after it: each pair once. Nothing if they are not known."""
+    if view.edge_first is None:
+        return []
+    found = []
+    for i in range(view.num_objects):
+        ends = range(view.edge_first[i], view.edge_first[i + 1])
+        pairs = ((int(view.edge_to[e]), int(view.edge_bytes[e])) for e in ends)
+        found.append([(names[j], count) for j, count in pairs if j > i])
+    return found
+
+
 def _record(path: str) -> None:
     """Write what each round measured to a file, lines of JSON as `c4py.balance` reads them."""
     try:
@@ -118,6 +167,7 @@ def _record(path: str) -> None:
 
     def write(fields: dict[str, Any], names: list[str]) -> None:
         view = _view(fields, names)
+        edges = _edges(view, names)
         for pe in range(view.num_ranks):
             line = {"round": view.round, "pe": pe, "host": int(view.node[pe])}
             file.write(json.dumps({**line, "background": float(view.background[pe])}) + "\n")
@@ -125,12 +175,18 @@ def _record(path: str) -> None:
             values = {"rank": int(view.rank[i]), "load": float(view.load[i])}
             if view.bytes[i]:
                 values["bytes"] = int(view.bytes[i])
+            values["messages"], values["bytes_sent"] = (
+                int(view.messages[i]),
+                int(view.bytes_sent[i]),
+            )
             line = {
                 "round": view.round,
                 "object": name,
                 **values,
                 "coords": view.coords[i].tolist(),
             }
+            if edges:
+                line["edges"] = edges[i]
             file.write(json.dumps(line) + "\n")
         file.flush()
 
@@ -149,7 +205,10 @@ def describe(round: dict[str, Any]) -> str:
         return f"{text}; nothing to move ({round['seconds'] * 1e3:.1f} ms)"
     if round["skipped"]:
         return f"{text}; nothing moves, as it would not pay back ({round['seconds'] * 1e3:.1f} ms)"
+    between = ""
+    if worth["cut_before"]:
+        between = f"; bytes between ranks: {worth['cut_before']}, expected {worth['cut_after']}"
     return (
-        f"{text}, expected {worth['max_after'] / mean:.2f}; {worth['moved']} of {round['num_objects']} objects moved"
+        f"{text}, expected {worth['max_after'] / mean:.2f}{between}; {worth['moved']} of {round['num_objects']} objects moved"
         f" ({worth['moved_bytes']} bytes), {round['refused']} could not ({round['seconds'] * 1e3:.1f} ms)"
     )

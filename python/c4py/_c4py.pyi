@@ -189,6 +189,15 @@ def lb_use(names: str) -> None:
 def lb_measure(on: bool) -> None:
     """Measure the load of elements on this rank, or not."""
 
+def lb_graph(on: bool) -> None:
+    """Record who talks to whom, or not. The same on all ranks, after lb_use()."""
+
+def lb_predict(predictor: str) -> None:
+    """How loads are predicted: "last", "mean:4", ..."""
+
+def lb_period(points: int) -> None:
+    """A round at each so many synchronization points; 0: by loss and cost."""
+
 def lb_add(name: str, call: Callable[[dict[str, Any]], Any]) -> None:
     """A strategy written in Python: call(fields of the view, arrays as bytes) returns a buffer of C ints, a rank for each object."""
 
@@ -287,6 +296,7 @@ class Chare:
     def AtSync(self) -> None: ...
     def migrate(self, toPe: int, /) -> None: ...
     def setMigratable(self, flag: bool, /) -> None: ...
+    def setObjTime(self, seconds: float, /) -> None: ...
     def migrated(self) -> None: ...
     def __flush_wait_queues__(self) -> None: ...
     def __addThreadEventSubscriber__(self, target: Any, data: Any) -> None: ...

@@ -69,6 +69,14 @@ class Options(_Bag):
     on_balance: a function that is called on rank 0 after each round of load balancing, before the elements
         go on, with a dictionary of what the round found and did; its keys are those of ``c4p_lb_round_t``
         in c4p/balance.h. It must not block. None: nobody is told.
+    balance_period: at which synchronization points (all elements have called ``AtSync()``) the load is
+        balanced: each n-th, or ``"auto"``: when what is lost exceeds what balancing costs. Default 1.
+        ``+LBPeriod`` goes before it.
+    balance_predictor: how loads are predicted from those of the last rounds: ``"last"``, ``"mean"``,
+        ``"median"`` or ``"linear"``, the latter with ``":n"`` for n rounds. Default "last".
+        ``+LBPredictor=NAME`` goes before it.
+    balance_graph: record who talks to whom, for strategies and ``--balance-record``; strategies that
+        need it have it anyway. Default False. ``+LBCommOn`` and ``+LBCommOff`` go before it.
     checkpoint_classes: classes, besides those of chares, whose objects a restart may make from a
         checkpoint. Default none.
     """
@@ -84,6 +92,9 @@ class Options(_Bag):
         self.interactive = InteractiveOptions()
         self.balancer: Any = None
         self.on_balance: Callable[[dict[str, Any]], object] | None = None
+        self.balance_period: int | str = 1
+        self.balance_predictor = "last"
+        self.balance_graph = False
         self.checkpoint_classes: list[type] = []
 
     def _check(self) -> None:

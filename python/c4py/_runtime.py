@@ -367,7 +367,7 @@ class Charm:
     def _choose_balancer(self) -> None:
         try:
             _balancing.start(self._flags, self.options)
-        except _balancing.UnknownStrategy as error:
+        except _balancing.NotUnderstood as error:
             if _c4py.rank() == 0:
                 _c4py.abort(str(error), 1)
 
