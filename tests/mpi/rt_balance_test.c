@@ -300,11 +300,12 @@ static void
 heavy_first(world_t *w, rts_obj_t *obj)
 {
     int64_t i = obj->index.at[0];
-    CHECK_OK(c4p_lb_set_load(w->rt, obj->self, i < c4p_num_ranks(w->rt) ? 3 : 1));
+    double heavy = 2 + (double)obj->count; /* 3, then 4 */
+    CHECK_OK(c4p_lb_set_load(w->rt, obj->self, i < c4p_num_ranks(w->rt) ? heavy : 1));
 }
 
 /* Blocks put two of load 3 on each of the first ranks; the heaviest first on the least loaded rank
- * gives each a 3 and a 1. */
+ * gives each a 3 and a 1. Nothing is predicted from what is given. */
 static void
 given_loads_decide_the_plan(void)
 {
@@ -315,9 +316,9 @@ given_loads_decide_the_plan(void)
     if (c4p_rank(world.rt) == 0 && p > 1) {
         CHECK_EQ(6, world.seen[0].report.worth.max_before);
         CHECK_EQ(4, world.seen[0].report.worth.max_after);
-        CHECK_EQ(4, world.seen[1].report.worth.max_before);
+        CHECK_EQ(5, world.seen[1].report.worth.max_before);
         for (int i = 0; i < 2 * p; i++)
-            CHECK_EQ(i < p ? 3 : 1, world.seen[1].load[i]);
+            CHECK_EQ(i < p ? 4 : 1, world.seen[1].load[i]);
     }
     end();
 }
@@ -325,11 +326,14 @@ given_loads_decide_the_plan(void)
 static void
 before_the_last(world_t *w, rts_obj_t *obj)
 {
-    if (obj->count == w->steps - 1)
-        CHECK_OK(c4p_lb_set_load(w->rt, obj->self, 1 + (double)obj->index.at[0]));
+    if (obj->count != w->steps - 1)
+        return;
+    CHECK_OK(c4p_lb_set_load(w->rt, obj->self, 1 + (double)obj->index.at[0]));
+    int next = (c4p_rank(w->rt) + 1) % c4p_num_ranks(w->rt);
+    CHECK_OK(c4p_migrate(w->rt, obj->self, next, NULL));
 }
 
-/* Given at a point before, and moved since: it goes along, and for one round only. */
+/* The element moves between: the load goes along, and is used in one round only. */
 static void
 a_given_load_travels_and_is_used_once(void)
 {
