@@ -43,6 +43,7 @@ _MPI_TUNING = "+dynCapThreshold +dynCapSend +dynCapRecv +static-sched +MPIMaxSma
 _MAX_DATA = 0x1FFFFFFF
 
 _GLUED = re.compile(r"^(\+{1,2}[A-Za-z_-]+?)(-?\d+)$")
+_FRACTION = re.compile(r"^(\d+\.\d*|\.\d+)$")
 _INTEGER = re.compile(r"^[+-]?\d+$")
 
 #: Flags whose value is an integer: it may be glued to the name, as in `+p4`.
@@ -192,6 +193,12 @@ def _check(out: Parsed, num_ranks: int) -> None:
     if any(flag.startswith("+oneWthPer") for flag in out.flags):
         out.warnings.append(
             "'+oneWthPer…': one thread runs per process here; the MPI launcher decides how many processes there are"
+        )
+    period = out.last("+LBPeriod")
+    if period is not None and _FRACTION.match(period):
+        del out.flags["+LBPeriod"]
+        out.warnings.append(
+            f"'+LBPeriod {period}': a period is a number of synchronization points, not of seconds; it is ignored"
         )
     _check_server(out)
     idle = [f"'{flag}'" for flag in out.flags if not _has_effect(flag)]

@@ -134,6 +134,11 @@ def periodic(p):
     equal([r["points"] for r in rounds], [4, 4], "at 4 and 8 of 9")
 
 
+def seconds(p):
+    work(p, [lambda i: 0.0001], 4)
+    equal([r["points"] for r in rounds], [1, 1, 1], "at each point")
+
+
 class Refused(Chare):
     def resumeFromSync(self):
         pass
@@ -159,7 +164,7 @@ def refused(p):
 
 def main(args):
     runtime.lb_on_round(rounds.append)
-    cases = [talk, predict, automatic, periodic, refused]
+    cases = [talk, predict, automatic, periodic, seconds, refused]
     {case.__name__: case for case in cases}[CASE](charm.numPes())
     finish(1)
 
