@@ -22,6 +22,8 @@ who_waits(c4pe_state_t *st)
 static int
 note_asked(c4pe_state_t *st, PyObject *future)
 {
+    if (st->coros->current)
+        st->coros->current->checkpoint = c4pe_future_id(future);
     PyObject *id = PyLong_FromUnsignedLongLong(c4pe_future_id(future));
     if (st->asked == NULL)
         st->asked = PyList_New(0);
@@ -44,11 +46,8 @@ c4pe_checkpoint_ask(PyObject *module, PyObject *dir)
     if (future) {
         const c4p_target_t done = {.kind = C4P_TARGET_HANDLER,
                                    .number = (uint64_t)st->rank << 32 | st->handler_checkpoint};
-        c4p_ref_t waits = who_waits(st);
-        st->free_asks += waits.coll == 0;
-        c4p_status_t status = c4p_checkpoint(st->rt, PyBytes_AS_STRING(path), waits, &done);
+        c4p_status_t status = c4p_checkpoint(st->rt, PyBytes_AS_STRING(path), who_waits(st), &done);
         if (status != C4P_OK) {
-            st->free_asks -= waits.coll == 0;
             PyList_SetSlice(st->asked, PyList_GET_SIZE(st->asked) - 1, PY_SSIZE_T_MAX, NULL);
             c4pe_future_cancel(st, future);
             Py_CLEAR(future);
@@ -96,7 +95,6 @@ on_done(c4p_rt_t *rt, c4p_msg_t *msg, void *ctx)
     const c4p_reply_t reply = {.kind = C4P_REPLY_FUTURE,
                                .number = PyLong_AsUnsignedLongLong(PyList_GET_ITEM(st->asked, 0))};
     PyList_SetSlice(st->asked, 0, 1, NULL);
-    st->free_asks = st->free_asks ? st->free_asks - 1 : 0;
     c4p_msg_t *value = encode_result(st, &result);
     bool failed = value == NULL;
     if (failed)
@@ -104,20 +102,33 @@ on_done(c4p_rt_t *rt, c4p_msg_t *msg, void *ctx)
     c4p_reply_send(rt, &reply, value, failed);
 }
 
-/* ---- what rank 0 keeps for all ------------------------------------------------------------------- */
+/* ---- what is in the way -------------------------------------------------------------------------- */
 
-/* Coroutines that are no chare's would be lost; those that ask wait for the checkpoint itself. */
-static int
-check_free_coroutines(c4pe_state_t *st)
+static bool
+is_asked(const c4pe_state_t *st, c4p_future_t id)
 {
-    uint64_t count = 0;
-    for (const c4pe_coro_t *coro = st->coros->waiting; coro; coro = coro->next)
-        count += coro->self.coll == 0;
-    if (count <= st->free_asks)
-        return 0;
-    c4pe_raise(st, "a coroutine of the program that is no chare's waits for something else");
-    return -1;
+    for (Py_ssize_t i = 0; id && st->asked && i < PyList_GET_SIZE(st->asked); i++)
+        if (PyLong_AsUnsignedLongLong(PyList_GET_ITEM(st->asked, i)) == id)
+            return true;
+    return false;
 }
+
+/* Coroutines that are no chare's would be lost, but for those that wait for a checkpoint. */
+static bool
+is_in_the_way(c4p_rt_t *Py_UNUSED(rt), char *why, size_t size, void *ctx)
+{
+    c4pe_state_t *st = ctx;
+    for (c4pe_coro_t *coro = st->coros->waiting; coro; coro = coro->next)
+        if (coro->self.coll == 0 && !is_asked(st, coro->checkpoint)) {
+            char what[1000];
+            c4pe_coro_describe(coro, what, sizeof(what));
+            PyOS_snprintf(why, size, "a coroutine which is no chare's: %s", what);
+            return true;
+        }
+    return false;
+}
+
+/* ---- what rank 0 keeps for all ------------------------------------------------------------------- */
 
 static c4p_status_t
 pack_program(c4p_rt_t *Py_UNUSED(rt), c4p_pup_t *p, void *ctx)
@@ -125,7 +136,7 @@ pack_program(c4p_rt_t *Py_UNUSED(rt), c4p_pup_t *p, void *ctx)
     c4pe_state_t *st = ctx;
     PyObject *hook = PyDict_GetItemString(st->hooks, "checkpoint_state"); /* borrowed */
     PyObject *value = NULL;
-    if (check_free_coroutines(st) == 0 && hook)
+    if (hook)
         value = PyObject_CallNoArgs(hook);
     c4p_put_u64(p, st->main_coll);
     c4p_status_t status =
@@ -188,6 +199,20 @@ c4pe_checkpoint_restart(PyObject *module, PyObject *args)
 }
 
 PyObject *
+c4pe_checkpoint_key(PyObject *module, PyObject *file)
+{
+    c4pe_state_t *st = c4pe_state_of_module(module);
+    PyObject *path = NULL;
+    if (c4pe_need_rt(st, "checkpoint_key()") == NULL || !PyUnicode_FSConverter(file, &path))
+        return NULL;
+    c4p_status_t status = c4p_checkpoint_set_key(st->rt, PyBytes_AS_STRING(path));
+    Py_DECREF(path);
+    if (status != C4P_OK) /* the runtime has said why */
+        c4p_abort(st->rt, c4p_exit_status(status), "no run without the key of its checkpoints");
+    Py_RETURN_NONE;
+}
+
+PyObject *
 c4pe_checkpoint_main_chare(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
     c4pe_state_t *st = c4pe_state_of_module(module);
@@ -199,8 +224,11 @@ c4pe_checkpoint_main_chare(PyObject *module, PyObject *Py_UNUSED(ignored))
 int
 c4pe_checkpoint_attach(c4pe_state_t *st)
 {
-    const c4p_checkpoint_hooks_t hooks = {
-        .struct_size = sizeof(hooks), .pack = pack_program, .unpack = unpack_program, .ctx = st};
+    const c4p_checkpoint_hooks_t hooks = {.struct_size = sizeof(hooks),
+                                          .pack = pack_program,
+                                          .unpack = unpack_program,
+                                          .in_the_way = is_in_the_way,
+                                          .ctx = st};
     c4p_status_t status =
         c4p_handler_add(st->rt, "python.checkpoint", on_done, st, &st->handler_checkpoint);
     if (status == C4P_OK)

@@ -9,6 +9,7 @@
 /* Functions of the module; see _c4py.pyi. */
 PyObject *c4pe_checkpoint_ask(PyObject *module, PyObject *dir);
 PyObject *c4pe_checkpoint_restart(PyObject *module, PyObject *args);
+PyObject *c4pe_checkpoint_key(PyObject *module, PyObject *file);
 PyObject *c4pe_checkpoint_main_chare(PyObject *module, PyObject *ignored);
 
 int c4pe_checkpoint_attach(c4pe_state_t *st);

@@ -54,10 +54,11 @@ struct c4pe_coro {
     PyObject *exc_type, *exc_value, *exc_tb;
     enum c4pe_coro_state state;
     uint32_t saved_no_suspend;
-    bool cancelled;        /* it was woken because it waited in vain */
-    bool interrupted;      /* it was woken to raise KeyboardInterrupt */
-    c4pe_wait_kind_t kind; /* while it waits: for what */
-    PyObject *object;      /* borrowed */
+    c4p_future_t checkpoint; /* the future of the last checkpoint it asked for; 0: none */
+    bool cancelled;          /* it was woken because it waited in vain */
+    bool interrupted;        /* it was woken to raise KeyboardInterrupt */
+    c4pe_wait_kind_t kind;   /* while it waits: for what */
+    PyObject *object;        /* borrowed */
     double since;
     struct c4pe_coro *prev, *next;   /* all that wait */
     struct c4pe_coro *qprev, *qnext; /* one list of c4pe_waiters_t, or those that were woken */
@@ -115,6 +116,8 @@ int c4pe_coro_refuse_wait(c4pe_coro_t *coro);
 
 /* A future that gets None after so many seconds, for async coroutines. */
 PyObject *c4pe_coro_sleep_awaitable(c4pe_state_t *st, double seconds);
+/* Which coroutine it is, and since when it waits for what. */
+void c4pe_coro_describe(c4pe_coro_t *coro, char *buf, size_t size);
 /* What a waiting coroutine waits for, in words. */
 void c4pe_coro_describe_wait(c4pe_coro_t *coro, char *buf, size_t size);
 /* From how many bytes on, waiting for slow receivers, a sender is held back. */

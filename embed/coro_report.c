@@ -178,8 +178,8 @@ coro_name(c4pe_coro_t *coro)
 
 /* "coroutine Worker.run of Worker(3) at main.py:12 on rank 0 waits for future 17 (made at
  * main.py:11) since 2.3 s" */
-static void
-describe_coro(c4pe_coro_t *coro, char *buf, size_t size)
+void
+c4pe_coro_describe(c4pe_coro_t *coro, char *buf, size_t size)
 {
     char where[200] = "?", what[300], whose[200] = "";
     PyFrameObject *frame = coro_frame(coro);
@@ -213,7 +213,7 @@ c4pe_coro_list_waiters(c4pe_state_t *st, struct c4p_report *report)
     for (c4pe_coro_t *coro = st->coros->waiting; coro; coro = coro->next) {
         if (coro->kind == C4PE_WAIT_TIMER)
             continue;
-        describe_coro(coro, line, sizeof(line));
+        c4pe_coro_describe(coro, line, sizeof(line));
         c4p_report_line(report, "%s", line);
     }
 }
@@ -235,7 +235,7 @@ c4pe_coro_dump(c4pe_state_t *st, int fd)
 {
     char line[1000], where[200];
     for (c4pe_coro_t *coro = st->coros->waiting; coro; coro = coro->next) {
-        describe_coro(coro, line, sizeof(line));
+        c4pe_coro_describe(coro, line, sizeof(line));
         put_line(fd, line);
         PyFrameObject *frame = coro_frame(coro);
         while (frame) {

@@ -516,6 +516,7 @@ static PyMethodDef module_methods[] = {
     {"run", c4pe_life_run, METH_VARARGS, NULL},
     {"restart", c4pe_checkpoint_restart, METH_VARARGS, NULL},
     {"checkpoint", c4pe_checkpoint_ask, METH_O, NULL},
+    {"checkpoint_key", c4pe_checkpoint_key, METH_O, NULL},
     {"main_chare", c4pe_checkpoint_main_chare, METH_NOARGS, NULL},
     {"finish", c4pe_life_finish, METH_NOARGS, NULL},
     {"exit", c4pe_life_exit, METH_VARARGS, NULL},

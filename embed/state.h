@@ -260,7 +260,6 @@ struct c4pe_state {
     c4p_handler_t handler_snapshot;
     c4p_handler_t handler_checkpoint;
     PyObject *asked;      /* list of the futures, by number, that wait for checkpoints; NULL none */
-    uint64_t free_asks;   /* how many of these are waited for by coroutines of no chare */
     c4p_coll_t main_coll; /* of the main chare; 0 none */
     PyObject *on_snapshot;
     c4p_msg_t *early_snapshot;

@@ -85,6 +85,9 @@ def restart(directory: str, trust: bool, /) -> None:
 def checkpoint(directory: Any, /) -> Any:
     """Ask for a checkpoint; a future of (generation, chares, bytes)."""
 
+def checkpoint_key(path: Any, /) -> None:
+    """Checkpoints are sealed with the key in this file, which rank 0 reads. After init(), on every rank. Ends the job if it cannot be used."""
+
 def main_chare() -> Any:
     """The main chare if it lives on this rank, else None."""
 

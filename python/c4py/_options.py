@@ -79,6 +79,8 @@ class Options(_Bag):
         need it have it anyway. Default False. ``+LBCommOn`` and ``+LBCommOff`` go before it.
     checkpoint_classes: classes, besides those of chares, whose objects a restart may make from a
         checkpoint. Default none.
+    checkpoint_key: file of 16 to 4096 bytes that nobody else can read: checkpoints are sealed with it, and
+        no others are gone on from. None: no key. The launcher's ``--checkpoint-key`` goes before it.
     """
 
     def __init__(self) -> None:
@@ -96,6 +98,7 @@ class Options(_Bag):
         self.balance_predictor = "last"
         self.balance_graph = False
         self.checkpoint_classes: list[type] = []
+        self.checkpoint_key: Any = None
 
     def _check(self) -> None:
         """Raise Charm4PyError for values that would strike later, in the middle of the run."""

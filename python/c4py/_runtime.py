@@ -326,6 +326,9 @@ class Charm:
         # The shell deals with stalls itself: what is typed in wrongly must not end the session.
         _c4py.init(quiet=bool(self.options.quiet), stall="off" if interactive else None)
         self._tell_flags()
+        key = os.environ.get("C4PY_CHECKPOINT_KEY") or self.options.checkpoint_key
+        if key:
+            _c4py.checkpoint_key(key)
         for name in ("local_msg_optim", "auto_flush_wait_queues"):
             _c4py.set_option(name, bool(getattr(self.options, name)))
         _c4py.set_option("pickle_protocol", int(self.options.pickle_protocol))

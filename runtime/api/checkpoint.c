@@ -68,6 +68,20 @@ c4p_restart(c4p_rt_t *rt, const char *dir)
 }
 
 c4p_status_t
+c4p_checkpoint_set_key(c4p_rt_t *rt, const char *path)
+{
+    char why[C4PI_WHY_MAX];
+    if (!rt || !path || !path[0])
+        return C4P_ERR_ARG;
+    if (rt->rank != 0)
+        return C4P_OK;
+    c4p_status_t st = c4pi_ckpt_key_read(rt, path, why, sizeof why);
+    if (st != C4P_OK)
+        c4pi_log(rt->port, C4P_LOG_ERROR, "error[C4P-E%d] %s", (int)st, why);
+    return st;
+}
+
+c4p_status_t
 c4p_checkpoint_set_hooks(c4p_rt_t *rt, const c4p_checkpoint_hooks_t *hooks)
 {
     if (!rt || !hooks || hooks->struct_size < sizeof *hooks)

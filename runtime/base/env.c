@@ -59,6 +59,8 @@ static const c4pi_setting_t settings[] = {
     {"C4PY_BALANCE_RECORD", "text", "", "where loads are recorded for python -m c4py.balance",
      NO_FIELD, 0, 0},
     {"C4PY_CHECKPOINT", "text", "", "directory for the checkpoints of this run", NO_FIELD, 0, 0},
+    {"C4PY_CHECKPOINT_KEY", "text", "",
+     "file with the key that checkpoints are sealed with, see docs/checkpoint.md", NO_FIELD, 0, 0},
     {"C4PY_EVERY", "text", "", "time from one checkpoint to the next, as 90s, 10m or 1h30m",
      NO_FIELD, 0, 0},
     {"C4PY_WALLTIME", "text", "",

@@ -13,7 +13,8 @@ struct c4pi_port;
 
 typedef struct c4pi_file_info {
     uint64_t size;
-    bool ours; /* a regular file of this user's that nobody else may write to */
+    bool ours;   /* a regular file of this user's that nobody else may write to */
+    bool secret; /* nor read */
 } c4pi_file_info_t;
 
 typedef struct c4pi_file_ops {

@@ -47,6 +47,7 @@ real_open(struct c4pi_port *port, const char *path, int *file_out, c4pi_file_inf
     info->size = st.st_size > 0 ? (uint64_t)st.st_size : 0;
     info->ours =
         S_ISREG(st.st_mode) && st.st_uid == geteuid() && !(st.st_mode & (S_IWGRP | S_IWOTH));
+    info->secret = info->ours && !(st.st_mode & (S_IRGRP | S_IROTH));
     *file_out = file;
     return 0;
 }

@@ -133,7 +133,7 @@ sim_open(struct c4pi_port *port, const char *path, int *file_out, c4pi_file_info
     c4pi_simname_t *name = names_find(&disk->now, path);
     if (!name)
         return ENOENT;
-    *info = (c4pi_file_info_t){.size = name->file->len, .ours = true};
+    *info = (c4pi_file_info_t){.size = name->file->len, .ours = true, .secret = true};
     *file_out = open_file(disk, name->file);
     return 0;
 }

@@ -127,6 +127,7 @@ void
 c4pi_ckpt_prepare(c4p_rt_t *rt, c4p_pup_t *order, c4pi_outcome_t *outcome)
 {
     c4p_ref_t waits;
+    char why[1000];
     size_t at = 0;
     uint64_t id;
     void *coll;
@@ -138,6 +139,9 @@ c4pi_ckpt_prepare(c4p_rt_t *rt, c4p_pup_t *order, c4pi_outcome_t *outcome)
         c4pi_outcome_fail(rt, outcome, C4P_ERR_BUSY,
                           "%llu messages wait for elements that nobody has created",
                           (unsigned long long)(rt->num_unclaimed + rt->num_strangers));
+    const c4p_checkpoint_hooks_t *hooks = &rt->ckpt->hooks;
+    if (hooks->in_the_way && hooks->in_the_way(rt, why, sizeof why, hooks->ctx))
+        c4pi_outcome_fail(rt, outcome, C4P_ERR_BUSY, "%s is in the way", why);
     while (outcome->status == C4P_OK && c4pi_map_next(&rt->colls, &at, &id, &coll))
         if (!coll_may_go(coll, waits, outcome))
             break;
@@ -194,12 +198,15 @@ c4pi_ckpt_prepared(c4p_rt_t *rt, c4pi_outcome_t *outcome)
     c4pi_ckpt_t *ckpt = rt->ckpt;
     const c4pi_ckpt_request_t *request = ckpt->requests;
     c4p_pup_t p;
+    c4p_status_t st;
     int error;
     ckpt->elements = ckpt->bytes = ckpt->generation = ckpt->former = 0;
     if (outcome->sum[0] != ckpt->quiet_created || outcome->sum[1] != ckpt->quiet_created) {
         finish(rt, true, C4P_ERR_BUSY, 0, "");
     } else if (outcome->status != C4P_OK) {
         finish(rt, false, outcome->status, outcome->rank, outcome->why);
+    } else if ((st = c4pi_ckpt_key_need(rt, outcome->why, sizeof outcome->why)) != C4P_OK) {
+        finish(rt, false, st, 0, outcome->why);
     } else if ((error = rt->port->ops->files->make_dir(rt->port, request->dir)) != 0) {
         snprintf(outcome->why, sizeof outcome->why, "%s: cannot be made: %s", request->dir,
                  strerror(error));
@@ -334,6 +341,7 @@ put_part(c4p_rt_t *rt, const c4pi_setfile_sum_t *sum, c4pi_outcome_t *outcome)
     c4p_put_u64(p, sum->len);
     c4p_put_u64(p, sum->count);
     c4p_put_u32(p, sum->crc);
+    c4p_put_bytes(p, sum->sha, sizeof sum->sha);
     c4p_put_u32(p, count);
     for (at = 0; c4pi_map_next(&rt->colls, &at, &id, &value);) {
         const c4pi_coll_t *coll = value;
@@ -404,6 +412,8 @@ write_manifest(c4p_rt_t *rt, const char *path, const c4pi_outcome_t *outcome, ch
     st = c4pi_manifest_put(rt, outcome, &p);
     if (st == C4P_OK)
         st = add_body(rt, w, (c4p_ref_t){0}, C4PI_BODY_MANIFEST, &p);
+    if (st == C4P_OK)
+        st = c4pi_ckpt_seal(rt, w);
     if (st != C4P_OK) {
         snprintf(why, size, "%s", p.why[0] ? p.why : w->why[0] ? w->why : c4p_strerror(st));
         c4pi_setfile_abandon(w);

@@ -68,6 +68,8 @@ typedef struct c4pi_ckpt {
     c4pi_rounds_t rounds;
     c4p_checkpoint_hooks_t hooks;
     char dir[C4PI_PATH_MAX];
+    uint8_t key[4096]; /* rank 0 */
+    size_t key_len;    /* 0: none */
     /* Standing still. */
     bool gate_before;
     bool wrote; /* this rank's file of the set that is being written */
@@ -104,6 +106,15 @@ void c4pi_ckpt_prepared(c4p_rt_t *rt, c4pi_outcome_t *outcome);
 void c4pi_ckpt_written(c4p_rt_t *rt, c4pi_outcome_t *outcome);
 void c4pi_ckpt_finished(c4p_rt_t *rt, c4pi_outcome_t *outcome);
 
+/* checkpoint_key.c, rank 0 */
+c4p_status_t c4pi_ckpt_key_read(c4p_rt_t *rt, const char *path, char *why, size_t size);
+/* That of the environment, if there is none yet and it names one. */
+c4p_status_t c4pi_ckpt_key_need(c4p_rt_t *rt, char *why, size_t size);
+/* Add a seal to a manifest, if there is a key. */
+c4p_status_t c4pi_ckpt_seal(c4p_rt_t *rt, c4pi_setfile_writer_t *writer);
+/* C4P_ERR_DATA if key and seal do not fit. */
+c4p_status_t c4pi_ckpt_seal_check(c4p_rt_t *rt, const c4pi_setfile_t *seg, const char **why_out);
+
 /* manifest.c: its bytes */
 void c4pi_manifest_put_coll(const c4pi_coll_t *coll, c4p_pup_t *p);
 /* Everything but the parts, which come last. */
@@ -117,9 +128,11 @@ const c4pi_coll_desc_t *c4pi_manifest_find(const c4pi_manifest_t *manifest, c4p_
 void c4pi_manifest_path(const char *dir, bool unfinished, char *path, size_t size);
 void c4pi_setfile_path(const char *dir, uint64_t generation, int rank, char *path, size_t size);
 
-/* restart.c */
+/* restart_load.c */
 void c4pi_restart_begin(c4p_rt_t *rt, const char *dir);
 void c4pi_restart_load(c4p_rt_t *rt, c4p_pup_t *order, c4pi_outcome_t *outcome);
+
+/* restart.c */
 void c4pi_restart_make(c4p_rt_t *rt, c4p_pup_t *order, c4pi_outcome_t *outcome);
 void c4pi_restart_spread(c4p_rt_t *rt, c4p_pup_t *order, c4pi_outcome_t *outcome);
 void c4pi_restart_open(c4p_rt_t *rt, c4p_pup_t *order, c4pi_outcome_t *outcome);

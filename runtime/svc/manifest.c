@@ -231,6 +231,7 @@ parse_part(parse_t *parse, bool *seen)
     c4pi_setfile_sum_t sum = {.len = c4p_get_u64(p)};
     sum.count = c4p_get_u64(p);
     sum.crc = c4p_get_u32(p);
+    c4p_get_bytes(p, sum.sha, sizeof sum.sha);
     uint32_t count = c4p_get_u32(p);
     if (c4p_pup_status(p) != C4P_OK || rank >= (uint32_t)parse->m->num_ranks || seen[rank])
         return refuse(parse, C4P_ERR_DATA, "its list of files makes no sense");

@@ -34,6 +34,7 @@ put(c4pi_setfile_writer_t *w, const void *data, size_t len)
     c4p_status_t st = w->why[0] ? C4P_ERR_IO : C4P_OK;
     if (len)
         w->crc = c4pi_crc_add(&w->tables, w->crc, data, len);
+    c4pi_sha256_add(&w->sha, data, len);
     w->at += len;
     while (st == C4P_OK && len > 0) {
         size_t part = BUFFER_LEN - w->filled < len ? BUFFER_LEN - w->filled : len;
@@ -99,6 +100,7 @@ c4pi_setfile_create(c4pi_port_t *port, const char *path, const c4pi_setfile_head
     w->file = -1;
     snprintf(w->path, sizeof w->path, "%s", path);
     c4pi_crc_init(&w->tables);
+    c4pi_sha256_init(&w->sha);
     (void)port->ops->files->remove(port, path);
     int error = port->ops->files->create(port, path, &w->file);
     if (error) {
@@ -154,6 +156,13 @@ c4pi_setfile_add(c4pi_setfile_writer_t *w, const c4pi_body_t *body)
     return st == C4P_OK ? put(w, zeros, (size_t)(padded(body->len) - body->len)) : st;
 }
 
+void
+c4pi_setfile_digest(const c4pi_setfile_writer_t *w, uint8_t digest_out[C4PI_SHA256_LEN])
+{
+    c4pi_sha256_t sha = w->sha;
+    c4pi_sha256_end(&sha, digest_out);
+}
+
 static c4p_status_t
 put_end(c4pi_setfile_writer_t *w, c4pi_setfile_sum_t *sum)
 {
@@ -163,12 +172,13 @@ put_end(c4pi_setfile_writer_t *w, c4pi_setfile_sum_t *sum)
     c4p_status_t st = put(w, w->index, (size_t)w->count * ENTRY_LEN);
     if (st == C4P_OK)
         st = put(w, footer, AT_FILE_CRC);
-    *sum = (c4pi_setfile_sum_t){
-        .len = w->at + FOOTER_LEN - AT_FILE_CRC, .count = w->count, .crc = w->crc};
+    *sum = (c4pi_setfile_sum_t){.count = w->count, .crc = w->crc};
     put32(footer + AT_FILE_CRC, w->crc);
     put32(footer + AT_END, END_MARK);
     if (st == C4P_OK)
         st = put(w, footer + AT_FILE_CRC, FOOTER_LEN - AT_FILE_CRC);
+    sum->len = w->at;
+    c4pi_setfile_digest(w, sum->sha);
     return st == C4P_OK ? flush(w) : st;
 }
 

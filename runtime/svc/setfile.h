@@ -16,6 +16,7 @@
 #include <c4p/types.h>
 
 #include "base/crc.h"
+#include "base/sha256.h"
 #include "base/port.h"
 
 typedef enum c4pi_setfile_kind {
@@ -29,8 +30,8 @@ typedef struct c4pi_setfile_head {
     uint64_t generation;
 } c4pi_setfile_head_t;
 
-/* Sorts of bodies. */
-enum { C4PI_BODY_MANIFEST = 1, C4PI_BODY_ELEMENT, C4PI_BODY_SECTION };
+/* Sorts of bodies. The seal, if any, comes last. */
+enum { C4PI_BODY_MANIFEST = 1, C4PI_BODY_ELEMENT, C4PI_BODY_SECTION, C4PI_BODY_SEAL };
 
 typedef struct c4pi_body {
     c4p_coll_t coll;
@@ -44,6 +45,7 @@ typedef struct c4pi_body {
 typedef struct c4pi_setfile_sum {
     uint64_t len, count;
     uint32_t crc;
+    uint8_t sha[C4PI_SHA256_LEN]; /* of all its bytes */
 } c4pi_setfile_sum_t;
 
 enum { C4PI_PATH_MAX = 1024, C4PI_WHY_MAX = 1024 + 256 };
@@ -59,6 +61,7 @@ typedef struct c4pi_setfile_writer {
     size_t filled;
     uint64_t at;
     uint32_t crc;
+    c4pi_sha256_t sha;
     uint8_t *index;
     uint64_t count, cap;
     c4pi_crc_t tables;
@@ -70,6 +73,8 @@ c4p_status_t
 c4pi_setfile_create(c4pi_port_t *port, const char *path, const c4pi_setfile_head_t *head,
                     c4pi_setfile_writer_t **writer_out, char *why, size_t why_size);
 c4p_status_t c4pi_setfile_add(c4pi_setfile_writer_t *writer, const c4pi_body_t *body);
+/* The SHA-256 of the file so far. */
+void c4pi_setfile_digest(const c4pi_setfile_writer_t *writer, uint8_t digest_out[C4PI_SHA256_LEN]);
 /* Index and footer; the file is on the disk when this returns. Frees the writer, and after a
  * failure the file is gone. why as above. */
 c4p_status_t c4pi_setfile_finish(c4pi_setfile_writer_t *writer, c4pi_setfile_sum_t *sum_out,
@@ -94,6 +99,8 @@ c4pi_setfile_check(const void *data, size_t len, c4pi_setfile_t *seg_out, char *
  * names the file. */
 c4p_status_t c4pi_setfile_load(c4pi_port_t *port, const char *path, c4pi_setfile_t *seg_out,
                                char *why, size_t size);
+/* The SHA-256 of the first bytes of the file. */
+void c4pi_setfile_sha(const c4pi_setfile_t *seg, uint64_t len, uint8_t digest_out[C4PI_SHA256_LEN]);
 /* The i-th body, borrowed. */
 void c4pi_setfile_body(const c4pi_setfile_t *seg, uint64_t i, c4pi_body_t *body_out);
 void c4pi_setfile_unload(c4pi_setfile_t *seg);

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 enum {
-    FORMAT_VERSION = 1,
+    FORMAT_VERSION = 2,
     ORDER_MARK = 0x01020304,
     END_MARK = 0x4b504334,
     /* head */

@@ -172,6 +172,15 @@ c4pi_setfile_load(c4pi_port_t *port, const char *path, c4pi_setfile_t *seg_out, 
 }
 
 void
+c4pi_setfile_sha(const c4pi_setfile_t *seg, uint64_t len, uint8_t digest_out[C4PI_SHA256_LEN])
+{
+    c4pi_sha256_t sha;
+    c4pi_sha256_init(&sha);
+    c4pi_sha256_add(&sha, seg->data, (size_t)len);
+    c4pi_sha256_end(&sha, digest_out);
+}
+
+void
 c4pi_setfile_body(const c4pi_setfile_t *seg, uint64_t i, c4pi_body_t *body_out)
 {
     const uint8_t *entry = seg->data + seg->index + i * ENTRY_LEN;

@@ -14,6 +14,7 @@ import sys
 import numpy as np
 
 from c4py._checkpoint import safe_loads
+from c4py.lowlevel import spawn
 from charm4py import Array, Channel, Chare, Reducer, charm, coro, when
 from charm4py.charm import Charm4PyError
 from checks import check, equal, finish, raises
@@ -46,6 +47,16 @@ class Cell(Chare):
             else None
         )
 
+    @coro
+    def starts(self):
+        """A coroutine that is no chare's waits on this rank."""
+        future = charm.Future()
+        spawn(waits_freely, (future,))
+        return future
+
+    def where(self):
+        return charm.myPe()
+
     def keep(self, value):
         self.odd = value
 
@@ -76,9 +87,14 @@ class Cell(Chare):
         return [self.channel.recv() for _ in range(rounds)]
 
 
+def waits_freely(future):
+    future.get()
+
+
 def refused(text):
     error = raises(Charm4PyError, charm.checkpoint(FOLDER).get, text=text)
     check("no checkpoint was written: rank" in str(error), str(error))
+    return str(error)
 
 
 def check_writing():
@@ -92,6 +108,12 @@ def check_writing():
     cells[2 * last].late("early")
     cells[2 * last].goes()
     equal(answer.get(), "done")
+
+    future = cells[2 * last].starts(ret=True).get()
+    where = cells[2 * last].where(ret=True).get()
+    error = refused("coroutine waits_freely at checkpoint_refused.py:")
+    check(f"rank {where}: a coroutine which is no chare's" in error, error)
+    future.send(1)
 
     cells[0].put("socket", awaitable=True).get()
     refused("Cell(0) cannot be packed: TypeError")

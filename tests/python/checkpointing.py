@@ -331,7 +331,42 @@ else:
             f"permissions: {status}\n{text}",
         )
 
-    CASES = {f.__name__: f for f in (any_number_of_ranks, killed, refused, by_method, chain)}
+    def sealed(folder):
+        """With a key only what was written with it is read."""
+        for name, mode in (("key", 0o600), ("other", 0o600), ("seen", 0o644)):
+            with open(f"{folder}/{name}", "wb") as f:
+                f.write(os.urandom(32))
+            os.chmod(f"{folder}/{name}", mode)
+
+        def key(name):
+            return ["--checkpoint-key", f"{folder}/{name}"]
+
+        places = {"sealed": key("key"), "open": []}
+        for place, options in places.items():
+            status, text = run(2, 7, f"{folder}/{place}", 7, options=options)
+            check(status == 0 and "written 1" in text, text)
+        for place, options, status, words in (
+            ("sealed", key("key"), 0, "DIGEST"),
+            ("sealed", [], 65, "sealed/manifest: was written with a key; give that key"),
+            (
+                "sealed",
+                key("other"),
+                65,
+                "sealed/manifest: was written with another key, or changed",
+            ),
+            ("open", key("key"), 65, "open/manifest: was written without a key"),
+            ("open", [], 0, "DIGEST"),
+            ("sealed", key("seen"), 65, "that nobody else may read"),
+            ("sealed", key("none"), 66, "none: No such file"),
+        ):
+            words_after = (12, folder, 0, "+restart", f"{folder}/{place}")
+            got, text = run(3, *words_after, options=options)
+            check(got == status and words in text, f"{place} {options}: {got}\n{text}")
+            check("Traceback" not in text, text)
+
+    CASES = {
+        f.__name__: f for f in (any_number_of_ranks, killed, refused, by_method, chain, sealed)
+    }
     for name in sys.argv[3:] or CASES:
         with tempfile.TemporaryDirectory() as folder:
             CASES[name](folder)

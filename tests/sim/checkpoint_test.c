@@ -32,6 +32,7 @@ static struct {
     int written;   /* rounds whose checkpoint was reported as written */
     int refused;   /* or as failed */
     uint64_t seen; /* the value that the readers found; 0: no checkpoint */
+    const char *key;
 } hand;
 
 static bool lies; /* what is read was falsified */
@@ -94,6 +95,15 @@ add(sim_job_t *job, c4p_rt_t *rt)
     sim_ok(job, rt, c4p_entry_add(rt, w->type, "inc", inc, w, &w->inc), "c4p_entry_add");
 }
 
+static void
+give_key(c4p_rt_t *rt)
+{
+    c4pi_ckpt_t *ckpt = c4pi_ckpt_need(rt);
+    ckpt->key_len = hand.key ? strlen(hand.key) : 0;
+    if (hand.key)
+        memcpy(ckpt->key, hand.key, ckpt->key_len);
+}
+
 /* ---- writing ---------------------------------------------------------------------------------- */
 
 static void
@@ -143,6 +153,7 @@ begin_writing(sim_job_t *job)
     world_t *w = job->world;
     c4pi_simdisk_t *disk = &c4pi_simnet_world(job->net)->disk;
     c4p_array_opts_t opts = C4P_ARRAY_OPTS_INIT;
+    give_key(job->rts[0]);
     disk->crash_op = hand.crash_op;
     disk->fail_op = hand.fail_op;
     job->expect_status = hand.crash_op ? 137 : 0;
@@ -179,6 +190,7 @@ begin_reading(sim_job_t *job)
     c4pi_simnet_world(job->net)->disk = hand.disk;
     hand.disk = (c4pi_simdisk_t){0};
     hand.seen = 0;
+    give_key(job->rts[0]);
     for (int rank = job->ranks - 1; rank >= 0; rank--)
         c4pi_restart_begin(job->rts[rank], "d");
 }
@@ -196,13 +208,13 @@ check_elements(sim_job_t *job)
             const c4pi_coll_t *coll = value;
             for (uint32_t i = 0; i < coll->count; i++, count++) {
                 uint64_t got = ((cell_t *)coll->vec[i]->object)->value;
-                SIM_CHECK(job, "P11", !hand.seen || hand.seen == got,
+                SIM_CHECK(job, "P11", lies || !hand.seen || hand.seen == got,
                           "elements of different ages: %d and %d", (int)hand.seen, (int)got);
-                hand.seen = got;
+                hand.seen = lies ? 1 : got;
             }
         }
     }
-    SIM_CHECK(job, "P11", count == ELEMENTS, "%d elements", (int)count);
+    SIM_CHECK(job, "P11", lies || count == ELEMENTS, "%d elements", (int)count);
 }
 
 static void
@@ -306,60 +318,159 @@ an_operation_that_fails_costs_at_most_one_checkpoint(void)
     }
 }
 
-/* Change the manifest's text, and make all checksums fit. */
+/* The checksums are those of the bytes again. */
 static void
-falsify(prng_t *prng)
+repair(uint8_t *data, size_t len)
 {
-    size_t len;
-    uint8_t *data = c4pi_simdisk_bytes(&hand.disk, "d/manifest", &len);
-    CHECK(data != NULL);
-    size_t index = (size_t)get64(data + len - FOOTER_LEN + AT_INDEX);
-    uint8_t *entry = data + index;
-    size_t body_len = (size_t)get64(entry + AT_LEN);
-    for (uint64_t n = 1 + prng_below(prng, 3); n > 0; n--) {
-        size_t at = HEAD_LEN + (size_t)prng_below(prng, body_len);
-        if (prng_below(prng, 2)) /* the last part has the numbers */
-            at =
-                HEAD_LEN + body_len - 1 - (size_t)prng_below(prng, body_len < 200 ? body_len : 200);
-        data[at] = prng_below(prng, 3) ? (uint8_t)prng_next(prng) : 0xff;
-    }
     c4pi_crc_t tables;
     c4pi_crc_init(&tables);
-    uint32_t crc = c4pi_crc_add(&tables, 0, entry, AT_BODY_CRC);
-    put32(entry + AT_BODY_CRC, c4pi_crc_add(&tables, crc, data + HEAD_LEN, body_len));
+    uint8_t *index = data + get64(data + len - FOOTER_LEN + AT_INDEX);
+    uint64_t count = get64(data + len - FOOTER_LEN + AT_COUNT);
+    for (uint8_t *entry = index; entry < index + count * ENTRY_LEN; entry += ENTRY_LEN) {
+        uint32_t crc = c4pi_crc_add(&tables, 0, entry, AT_BODY_CRC);
+        const uint8_t *body = data + get64(entry + AT_PLACE);
+        put32(entry + AT_BODY_CRC, c4pi_crc_add(&tables, crc, body, (size_t)get64(entry + AT_LEN)));
+    }
     size_t file_crc = len - FOOTER_LEN + AT_FILE_CRC;
     put32(data + file_crc, c4pi_crc_add(&tables, 0, data, file_crc));
 }
 
 static void
-a_manifest_that_lies_is_refused_or_read(void)
+change(prng_t *prng, uint8_t *data, size_t from, size_t to)
+{
+    for (uint64_t n = 1 + prng_below(prng, 3); n > 0; n--) {
+        size_t at = from + (size_t)prng_below(prng, to - from);
+        data[at] = prng_below(prng, 3) ? (uint8_t)prng_next(prng) : 0xff;
+    }
+}
+
+/* Change the manifest's text; often its last part, which has the numbers. */
+static void
+falsify_manifest(prng_t *prng)
+{
+    size_t len;
+    uint8_t *data = c4pi_simdisk_bytes(&hand.disk, "d/manifest", &len);
+    CHECK(data != NULL);
+    size_t end =
+        HEAD_LEN + (size_t)get64(data + get64(data + len - FOOTER_LEN + AT_INDEX) + AT_LEN);
+    change(prng, data, prng_below(prng, 2) && end > HEAD_LEN + 300 ? end - 300 : HEAD_LEN, end);
+    repair(data, len);
+}
+
+/* Change what a file of elements says, and let the manifest agree. */
+static void
+falsify_elements(prng_t *prng)
+{
+    char path[40];
+    size_t len, manifest_len;
+    uint8_t old[C4PI_SHA256_LEN], *at;
+    snprintf(path, sizeof path, "d/set%d.rank%d", ROUNDS, (int)prng_below(prng, WRITERS));
+    uint8_t *data = c4pi_simdisk_bytes(&hand.disk, path, &len);
+    uint8_t *manifest = c4pi_simdisk_bytes(&hand.disk, "d/manifest", &manifest_len);
+    CHECK(data != NULL && manifest != NULL);
+    const c4pi_setfile_t file = {.data = data, .len = len};
+    c4pi_setfile_sha(&file, len, old);
+    size_t index = (size_t)get64(data + len - FOOTER_LEN + AT_INDEX);
+    bool in_index = prng_below(prng, 2);
+    size_t entry =
+        index + (size_t)prng_below(prng, (len - FOOTER_LEN - index) / ENTRY_LEN) * ENTRY_LEN;
+    change(prng, data, in_index ? entry : HEAD_LEN, in_index ? entry + AT_PLACE : index);
+    repair(data, len);
+    for (at = manifest; memcmp(at, old, sizeof old) != 0;)
+        CHECK(++at + sizeof old <= manifest + manifest_len);
+    put32(at - 4, get32(data + len - FOOTER_LEN + AT_FILE_CRC));
+    c4pi_setfile_sha(&file, len, at);
+    repair(manifest, manifest_len);
+}
+
+static bool
+read_what_lies(uint64_t seed)
+{
+    sim_config_t config = {.scenario = &readers, .seed = seed, .mode = -1};
+    sim_outcome_t outcome;
+    lies = true;
+    sim_run(&config, &outcome);
+    lies = false;
+    bool good = !outcome.failed || outcome.exit_status == 65;
+    if (!good)
+        fprintf(stderr, "%d: %s: %s\n%s", (int)seed, outcome.property, outcome.text,
+                outcome.log ? outcome.log : "");
+    sim_outcome_fini(&outcome);
+    c4pi_simdisk_fini(&hand.disk);
+    return good;
+}
+
+static void
+files_that_lie_are_refused_or_read(void (*falsify)(prng_t *prng), int *refused, int *read)
 {
     prng_t prng = {11};
-    int refused = 0, read = 0;
-    for (int i = 0; i < 500; i++) {
+    for (uint64_t i = 0; i < 500; i++) {
         hand.crash_op = hand.fail_op = 0;
         hand.written = 0;
-        play(&writers, (uint64_t)i);
+        play(&writers, i);
         falsify(&prng);
-        sim_config_t config = {.scenario = &readers, .seed = (uint64_t)i, .mode = -1};
-        sim_outcome_t outcome;
-        lies = true;
-        sim_run(&config, &outcome);
-        lies = false;
-        bool good = !outcome.failed || outcome.exit_status == 65;
-        if (!good)
-            fprintf(stderr, "%d: %s: %s\n%s", i, outcome.property, outcome.text,
-                    outcome.log ? outcome.log : "");
-        refused += hand.seen == 0;
-        read += hand.seen != 0;
-        sim_outcome_fini(&outcome);
-        c4pi_simdisk_fini(&hand.disk);
-        CHECK(good);
+        CHECK(read_what_lies(i));
+        *(hand.seen ? read : refused) += 1;
     }
+}
+
+static void
+a_manifest_that_lies_is_refused_or_read(void)
+{
+    int refused = 0, read = 0;
+    files_that_lie_are_refused_or_read(falsify_manifest, &refused, &read);
     CHECK(refused > 200);
     CHECK(read > 5);
 }
 
+static void
+elements_that_lie_are_refused_or_read(void)
+{
+    int refused = 0, read = 0;
+    files_that_lie_are_refused_or_read(falsify_elements, &refused, &read);
+    CHECK(refused > 100);
+    CHECK(read > 5);
+}
+
+/* Nobody who lacks the key can change anything, whatever checksums he mends. */
+static void
+a_sealed_checkpoint_that_was_changed_is_refused(void)
+{
+    prng_t prng = {12};
+    for (uint64_t i = 0; i < 200; i++) {
+        hand.crash_op = hand.fail_op = 0;
+        hand.key = "sixteen bytes or more";
+        play(&writers, i);
+        void (*falsify)(prng_t * prng) = i % 2 ? falsify_manifest : falsify_elements;
+        uint8_t before[C4PI_SHA256_LEN], after[C4PI_SHA256_LEN];
+        c4pi_setfile_t manifest = {0};
+        manifest.data = c4pi_simdisk_bytes(&hand.disk, "d/manifest", &manifest.len);
+        c4pi_setfile_sha(&manifest, manifest.len, before);
+        falsify(&prng);
+        c4pi_setfile_sha(&manifest, manifest.len, after);
+        CHECK(read_what_lies(i));
+        CHECK_EQ(c4pi_sha256_same(before, after), hand.seen != 0); /* it may be as it was */
+    }
+    hand.key = NULL;
+}
+
+static void
+key_and_seal_must_fit(void)
+{
+    static const char *const keys[] = {NULL, "sixteen bytes or more", "another key of the user"};
+    for (int with = 0; with < 3; with++)
+        for (int read = 0; read < 3; read++) {
+            hand.crash_op = hand.fail_op = 0;
+            hand.key = keys[with];
+            play(&writers, 1);
+            hand.key = keys[read];
+            CHECK(read_what_lies(2));
+            CHECK_EQ(with == read, hand.seen != 0);
+        }
+    hand.key = NULL;
+}
+
 TEST_CASES(a_crash_before_any_operation_leaves_a_whole_checkpoint,
            an_operation_that_fails_costs_at_most_one_checkpoint,
-           a_manifest_that_lies_is_refused_or_read)
+           a_manifest_that_lies_is_refused_or_read, elements_that_lie_are_refused_or_read,
+           a_sealed_checkpoint_that_was_changed_is_refused, key_and_seal_must_fit)

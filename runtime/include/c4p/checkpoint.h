@@ -52,6 +52,14 @@ C4P_API c4p_status_t c4p_checkpoint_result(const c4p_msg_t *msg,
  */
 C4P_API c4p_status_t c4p_restart(c4p_rt_t *rt, const char *dir);
 
+/**
+ * Seal checkpoints from now on with the key that this file holds, 16 to 4096 bytes that nobody else
+ * may read, and go on only from such that are sealed with it (HMAC-SHA-256). Rank 0 reads the file;
+ * on other ranks nothing happens. Without a call the file that C4PY_CHECKPOINT_KEY names is taken.
+ * Returns C4P_OK; C4P_ERR_NO_INPUT, C4P_ERR_DATA with one line in the log; C4P_ERR_ARG.
+ */
+C4P_API c4p_status_t c4p_checkpoint_set_key(c4p_rt_t *rt, const char *path);
+
 /** What a language layer keeps besides the chares. Set before it is needed. */
 typedef struct c4p_checkpoint_hooks {
     size_t struct_size;
@@ -60,6 +68,9 @@ typedef struct c4p_checkpoint_hooks {
     c4p_status_t (*pack)(c4p_rt_t *rt, c4p_pup_t *p, void *ctx);
     /** Every rank: read it; before any chare is unpacked. */
     c4p_status_t (*unpack)(c4p_rt_t *rt, c4p_pup_t *p, void *ctx);
+    /** Every rank, while all stand still before writing: does anything of the language's stand in
+     * the way? If so, what, into `why`; then the checkpoint is refused. */
+    bool (*in_the_way)(c4p_rt_t *rt, char *why, size_t size, void *ctx);
     void *ctx;
 } c4p_checkpoint_hooks_t;
 C4P_API c4p_status_t c4p_checkpoint_set_hooks(c4p_rt_t *rt, const c4p_checkpoint_hooks_t *hooks);
