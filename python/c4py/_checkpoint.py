@@ -90,7 +90,8 @@ def seconds(text: str, setting: str) -> float:
 class Schedule:
     """Where this run writes its checkpoints, and when one is due. From the launcher's options, see docs/checkpoint.md.
 
-    folder: "" for none. every: seconds, 0 for never. walltime: seconds from the start, 0 for no end.
+    folder: "" for none. every: seconds, 0 for never. walltime: seconds from the start, 0 for no end. A stop file asks, by being
+    there, for a checkpoint and the end of the run.
     """
 
     def __init__(
@@ -111,9 +112,12 @@ class Schedule:
         self.trust = environ.get("C4PY_TRUST_CHECKPOINT", "0") == "1"
         self._begun = self._last = now()
         self._signalled = False
-        if not self.folder and (self.every or self.walltime):
+        self._stop_file = environ.get("C4PY_STOP_FILE", "")
+        self._stop = False
+        self._look_again = 0.0
+        if not self.folder and (self.every or self.walltime or self._stop_file):
             raise Charm4PyError(
-                "C4PY_EVERY and C4PY_WALLTIME need a directory: C4PY_CHECKPOINT, or --checkpoint DIR"
+                "C4PY_EVERY, C4PY_WALLTIME and C4PY_STOP_FILE need a directory: C4PY_CHECKPOINT, or --checkpoint DIR"
             )
 
     def restart_from(self, flag: str | None) -> str | None:
@@ -141,14 +145,33 @@ class Schedule:
     def _late(self) -> bool:
         return self.walltime > 0 and self._now() - self._begun >= self.walltime
 
+    def _stopped(self) -> bool:
+        """Is the stop file there? Few looks a second: its file system may be slow."""
+        now = self._now()
+        if self._stop_file and not self._stop and now >= self._look_again:
+            self._look_again = now + 0.2
+            self._stop = os.path.exists(self._stop_file)
+        return self._stop
+
+    def _take_stop(self) -> bool:
+        """False if there is no stop file, or if it was withdrawn meanwhile."""
+        wanted, self._stop = self._stop, False
+        try:
+            if wanted:
+                os.rename(self._stop_file, self._stop_file + ".taken")
+        except FileNotFoundError:
+            return False
+        return wanted
+
     def due(self) -> bool:
         """Is it time for a checkpoint?"""
         passed = self.every > 0 and self._now() - self._last >= self.every
-        return self._signalled or passed or self._late()
+        return self._signalled or passed or self._late() or self._stopped()
 
     def written(self) -> bool:
         """There is one. True if the run is to end now."""
         leave = self._late() or (self._signalled and not self._stay)
+        leave = self._take_stop() or leave
         self._last = self._now()
         self._signalled = False
         return leave

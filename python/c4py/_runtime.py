@@ -467,7 +467,8 @@ class Charm:
         """Is it time for a checkpoint? On rank 0, between two steps: ``if charm.checkpointDue(): charm.checkpoint().get()``.
 
         True when ``--every`` has passed since the last one or since the start, when ``--walltime`` is
-        over, or when SIGUSR2 has come. Does not block; any context; False on other ranks.
+        over, when SIGUSR2 has come, or when the ``--stop-file`` is there. Does not block; any context; False
+        on other ranks.
         """
         self._need_start("charm.checkpointDue()")
         return _c4py.rank() == 0 and self._schedule.due()

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import subprocess
 import sys
 
 
@@ -35,6 +36,21 @@ def job_command(num_ranks: int, words: list[str]) -> list[str]:
     Raises FileNotFoundError if there is none.
     """
     return [*_mpiexec(), "-n", str(num_ranks), *launcher_command(), *words]
+
+
+def environment() -> dict[str, str]:
+    """The environment of the MPI launcher."""
+    return {"OMPI_MCA_rmaps_base_oversubscribe": "1", **os.environ}
+
+
+def end(job: subprocess.Popen[bytes]) -> None:
+    """After an interrupt, which a terminal sends to the job, too: that needs a moment to end."""
+    for ask in (job.terminate, job.kill):
+        try:
+            job.wait(5)
+        except subprocess.TimeoutExpired:
+            ask()
+    job.wait()
 
 
 def _mpiexec() -> list[str]:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from .launch import job_command
+from .launch import end, environment, job_command
 
 _COUNT = re.compile(r"^(\+p|\+n|-n|-np)(\d+)?$")
 
@@ -68,10 +68,6 @@ def _command(args: Sequence[str]) -> list[str] | int:
     return status
 
 
-def _environment() -> dict[str, str]:
-    return {"OMPI_MCA_rmaps_base_oversubscribe": "1", **os.environ}
-
-
 def start(args: Sequence[str] = ()) -> int:
     """Run a job and wait for its end; returns its exit status, 0 to 255. For use outside of jobs.
 
@@ -82,22 +78,13 @@ def start(args: Sequence[str] = ()) -> int:
     command = _command(args or sys.argv[1:])
     if isinstance(command, int):
         return command
-    with subprocess.Popen(command, env=_environment()) as job:
+    with subprocess.Popen(command, env=environment()) as job:
         try:
             status = job.wait()
         except KeyboardInterrupt:
-            _end(job)
+            end(job)
             return 130
     return status if status >= 0 else 128 - status
-
-
-def _end(job: subprocess.Popen[bytes]) -> None:
-    """After an interrupt, which a terminal sends to the job, too: that needs a moment to end."""
-    try:
-        job.wait(5)
-    except subprocess.TimeoutExpired:
-        job.terminate()
-        job.wait()
 
 
 def main() -> NoReturn:
@@ -106,7 +93,7 @@ def main() -> NoReturn:
     if isinstance(command, int):
         sys.exit(command)
     sys.stdout.flush()
-    os.execvpe(command[0], command, _environment())
+    os.execvpe(command[0], command, environment())
 
 
 if __name__ == "__main__":
