@@ -7,8 +7,6 @@
 #include "api/collective.h"
 #include "core/pump.h"
 
-enum { LONGEST_NAME = 48 }; /* of a file in the directory */
-
 c4p_status_t
 c4p_checkpoint(c4p_rt_t *rt, const char *dir, c4p_ref_t waits, const c4p_target_t *done)
 {
@@ -16,7 +14,7 @@ c4p_checkpoint(c4p_rt_t *rt, const char *dir, c4p_ref_t waits, const c4p_target_
         return C4P_ERR_ARG;
     if (rt->phase != C4PI_PHASE_ACTIVE)
         return C4P_ERR_STATE;
-    if (strlen(dir) + LONGEST_NAME > C4PI_PATH_MAX)
+    if (strlen(dir) >= C4PI_DIR_MAX)
         return C4P_ERR_LIMIT;
     c4p_status_t st = c4pi_check_target(rt, done);
     if (st == C4P_OK)
@@ -51,7 +49,7 @@ c4p_restart(c4p_rt_t *rt, const char *dir)
         return C4P_ERR_ARG;
     if (rt->phase != C4PI_PHASE_ACTIVE || rt->in_scheduler || rt->colls.count)
         return C4P_ERR_STATE;
-    if (strlen(dir) + LONGEST_NAME > C4PI_PATH_MAX)
+    if (strlen(dir) >= C4PI_DIR_MAX)
         return C4P_ERR_LIMIT;
     c4pi_ckpt_t *ckpt = c4pi_ckpt_need(rt);
     rt->in_scheduler = true;

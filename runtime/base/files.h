@@ -29,6 +29,12 @@ typedef struct c4pi_file_ops {
     int (*rename)(struct c4pi_port *port, const char *from, const char *to);
     int (*remove)(struct c4pi_port *port, const char *path);
     int (*sync_dir)(struct c4pi_port *port, const char *path);
+    /* Keep a file of this name locked until it is closed or this process ends; EWOULDBLOCK: another
+     * one has it. Where there are no locks *file_out is -1. */
+    int (*lock)(struct c4pi_port *port, const char *path, int *file_out);
+    /* Every name in a directory; it may be removed meanwhile. */
+    int (*list)(struct c4pi_port *port, const char *path, void (*each)(void *ctx, const char *name),
+                void *ctx);
 } c4pi_file_ops_t;
 
 extern const c4pi_file_ops_t c4pi_real_files;

@@ -2,9 +2,11 @@
 /* port_files.c: files of the real port. */
 #define _GNU_SOURCE
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -127,6 +129,37 @@ real_sync_dir(struct c4pi_port *port, const char *path)
     return error == EINVAL ? 0 : error; /* a file system that cannot */
 }
 
+static int
+real_lock(struct c4pi_port *port, const char *path, int *file_out)
+{
+    (void)port;
+    *file_out = -1;
+    int file = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (file < 0)
+        return errno;
+    if (flock(file, LOCK_EX | LOCK_NB) == 0) {
+        *file_out = file;
+        return 0;
+    }
+    int error = errno;
+    close(file);
+    return error == EWOULDBLOCK ? error : 0; /* a file system that cannot */
+}
+
+static int
+real_list(struct c4pi_port *port, const char *path, void (*each)(void *ctx, const char *name),
+          void *ctx)
+{
+    DIR *dir = opendir(path);
+    (void)port;
+    if (!dir)
+        return errno;
+    for (const struct dirent *entry; (entry = readdir(dir)) != NULL;)
+        each(ctx, entry->d_name);
+    closedir(dir);
+    return 0;
+}
+
 const c4pi_file_ops_t c4pi_real_files = {
     .make_dir = real_make_dir,
     .create = real_create,
@@ -138,4 +171,6 @@ const c4pi_file_ops_t c4pi_real_files = {
     .rename = real_rename,
     .remove = real_remove,
     .sync_dir = real_sync_dir,
+    .lock = real_lock,
+    .list = real_list,
 };

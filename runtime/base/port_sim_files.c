@@ -227,6 +227,27 @@ sim_sync_dir(struct c4pi_port *port, const char *path)
     return error;
 }
 
+static int
+sim_lock(struct c4pi_port *port, const char *path, int *file_out)
+{
+    (void)port, (void)path; /* the jobs of a simulator do not share a disk */
+    *file_out = -1;
+    return 0;
+}
+
+static int
+sim_list(struct c4pi_port *port, const char *path, void (*each)(void *ctx, const char *name),
+         void *ctx)
+{
+    c4pi_simdisk_t *disk;
+    size_t len = strlen(path);
+    int error = begin(port, &disk);
+    for (size_t i = disk->now.count; !error && i-- > 0;) /* removing brings the last one here */
+        if (strncmp(disk->now.all[i].path, path, len) == 0 && disk->now.all[i].path[len] == '/')
+            each(ctx, disk->now.all[i].path + len + 1);
+    return error;
+}
+
 const c4pi_file_ops_t c4pi_sim_files = {
     .make_dir = sim_make_dir,
     .create = sim_create,
@@ -238,6 +259,8 @@ const c4pi_file_ops_t c4pi_sim_files = {
     .rename = sim_rename,
     .remove = sim_remove,
     .sync_dir = sim_sync_dir,
+    .lock = sim_lock,
+    .list = sim_list,
 };
 
 /* ---- the disk --------------------------------------------------------------------------------- */

@@ -147,31 +147,6 @@ c4pi_ckpt_prepare(c4p_rt_t *rt, c4p_pup_t *order, c4pi_outcome_t *outcome)
             break;
 }
 
-/* ---- the set before --------------------------------------------------------------------------- */
-
-/* What the directory holds already. One that cannot be read is replaced, but its files stay. */
-static void
-look_at_former(c4p_rt_t *rt, const char *dir)
-{
-    c4pi_ckpt_t *ckpt = rt->ckpt;
-    char path[C4PI_PATH_MAX], why[C4PI_WHY_MAX];
-    c4pi_setfile_t seg;
-    ckpt->former = 0;
-    c4pi_manifest_path(dir, false, path, sizeof path);
-    c4p_status_t st = c4pi_setfile_load(rt->port, path, &seg, why, sizeof why);
-    if (st == C4P_OK) {
-        ckpt->former = seg.head.generation;
-        ckpt->former_ranks = (int)seg.head.num_ranks;
-        ckpt->generation = seg.head.generation + 1;
-        c4pi_setfile_unload(&seg);
-    } else if (st == C4P_ERR_NO_INPUT) {
-        ckpt->generation = 1;
-    } else {
-        c4pi_log(rt->port, C4P_LOG_WARN, "%s; the new checkpoint takes its place", why);
-        ckpt->generation = (rt->port->ops->random_u64(rt->port) >> 24) + 1;
-    }
-}
-
 /* ---- rank 0 goes from step to step ------------------------------------------------------------ */
 
 /* All go on: with the new set, without it, or (again) to try once more. */
@@ -199,7 +174,6 @@ c4pi_ckpt_prepared(c4p_rt_t *rt, c4pi_outcome_t *outcome)
     const c4pi_ckpt_request_t *request = ckpt->requests;
     c4p_pup_t p;
     c4p_status_t st;
-    int error;
     ckpt->elements = ckpt->bytes = ckpt->generation = ckpt->former = 0;
     if (outcome->sum[0] != ckpt->quiet_created || outcome->sum[1] != ckpt->quiet_created) {
         finish(rt, true, C4P_ERR_BUSY, 0, "");
@@ -207,12 +181,10 @@ c4pi_ckpt_prepared(c4p_rt_t *rt, c4pi_outcome_t *outcome)
         finish(rt, false, outcome->status, outcome->rank, outcome->why);
     } else if ((st = c4pi_ckpt_key_need(rt, outcome->why, sizeof outcome->why)) != C4P_OK) {
         finish(rt, false, st, 0, outcome->why);
-    } else if ((error = rt->port->ops->files->make_dir(rt->port, request->dir)) != 0) {
-        snprintf(outcome->why, sizeof outcome->why, "%s: cannot be made: %s", request->dir,
-                 strerror(error));
-        finish(rt, false, C4P_ERR_IO, 0, outcome->why);
+    } else if ((st = c4pi_ckpt_dir_open(rt, request->dir, outcome->why, sizeof outcome->why)) !=
+               C4P_OK) {
+        finish(rt, false, st, 0, outcome->why);
     } else {
-        look_at_former(rt, request->dir);
         c4pi_pup_pack_init(&p, &rt->msgs);
         c4p_put_u64(&p, ckpt->generation);
         c4p_put_blob(&p, request->dir, strlen(request->dir) + 1);
@@ -363,7 +335,7 @@ c4pi_ckpt_write(c4p_rt_t *rt, c4p_pup_t *order, c4pi_outcome_t *outcome)
     ckpt->generation = c4p_get_u64(order);
     const char *dir = c4p_get_blob(order, &len);
     snprintf(ckpt->dir, sizeof ckpt->dir, "%s", dir ? dir : "");
-    c4pi_setfile_path(ckpt->dir, ckpt->generation, rt->rank, path, sizeof path);
+    c4pi_ckpt_set_path(ckpt->dir, ckpt->generation, rt->rank, path, sizeof path);
     const c4pi_setfile_head_t head = {C4PI_SETFILE_ELEMENTS, (uint32_t)rt->rank,
                                       (uint32_t)rt->num_ranks, ckpt->generation};
     c4p_status_t st = c4pi_setfile_create(rt->port, path, &head, &w, why, sizeof why);
@@ -431,8 +403,8 @@ publish(c4p_rt_t *rt, const c4pi_outcome_t *outcome, char *why, size_t size)
     const c4pi_file_ops_t *files = rt->port->ops->files;
     char fresh[C4PI_PATH_MAX], path[C4PI_PATH_MAX];
     int error;
-    c4pi_manifest_path(rt->ckpt->dir, true, fresh, sizeof fresh);
-    c4pi_manifest_path(rt->ckpt->dir, false, path, sizeof path);
+    c4pi_ckpt_dir_path(rt->ckpt->dir, "manifest.new", fresh, sizeof fresh);
+    c4pi_ckpt_dir_path(rt->ckpt->dir, "manifest", path, sizeof path);
     c4p_status_t st = write_manifest(rt, fresh, outcome, why, size);
     if (st != C4P_OK)
         return st;
@@ -469,14 +441,6 @@ c4pi_ckpt_written(c4p_rt_t *rt, c4pi_outcome_t *outcome)
 
 /* ---- going on --------------------------------------------------------------------------------- */
 
-static void
-remove_file(c4p_rt_t *rt, uint64_t generation, int rank)
-{
-    char path[C4PI_PATH_MAX];
-    c4pi_setfile_path(rt->ckpt->dir, generation, rank, path, sizeof path);
-    (void)rt->port->ops->files->remove(rt->port, path);
-}
-
 void
 c4pi_ckpt_finish(c4p_rt_t *rt, c4p_pup_t *order, c4pi_outcome_t *outcome)
 {
@@ -485,10 +449,10 @@ c4pi_ckpt_finish(c4p_rt_t *rt, c4p_pup_t *order, c4pi_outcome_t *outcome)
     uint64_t former = c4p_get_u64(order);
     int former_ranks = (int)c4p_get_u32(order);
     if (status != C4P_OK && ckpt->wrote)
-        remove_file(rt, ckpt->generation, rt->rank);
+        c4pi_ckpt_dir_remove(rt, ckpt->generation, rt->rank);
     for (int rank = rt->rank; status == C4P_OK && former && rank < former_ranks;
          rank += rt->num_ranks)
-        remove_file(rt, former, rank);
+        c4pi_ckpt_dir_remove(rt, former, rank);
     ckpt->wrote = false;
     (void)outcome;
     thaw(rt);

@@ -67,9 +67,10 @@ typedef struct c4pi_ckpt_request {
 typedef struct c4pi_ckpt {
     c4pi_rounds_t rounds;
     c4p_checkpoint_hooks_t hooks;
-    char dir[C4PI_PATH_MAX];
+    char dir[C4PI_DIR_MAX];
     uint8_t key[4096]; /* rank 0 */
     size_t key_len;    /* 0: none */
+    int lock;          /* of the directory that was written to last; -1: none */
     /* Standing still. */
     bool gate_before;
     bool wrote; /* this rank's file of the set that is being written */
@@ -106,6 +107,15 @@ void c4pi_ckpt_prepared(c4p_rt_t *rt, c4pi_outcome_t *outcome);
 void c4pi_ckpt_written(c4p_rt_t *rt, c4pi_outcome_t *outcome);
 void c4pi_ckpt_finished(c4p_rt_t *rt, c4pi_outcome_t *outcome);
 
+/* checkpoint_dir.c */
+void c4pi_ckpt_dir_path(const char *dir, const char *name, char *path, size_t size);
+void c4pi_ckpt_set_path(const char *dir, uint64_t generation, int rank, char *path, size_t size);
+void c4pi_ckpt_dir_remove(c4p_rt_t *rt, uint64_t generation, int rank);
+/* Rank 0: make the directory if need be, keep other jobs out of it, see which set it has (former),
+ * remove what belongs to no set, and choose the next generation. C4P_ERR_IO, C4P_ERR_BUSY. */
+c4p_status_t c4pi_ckpt_dir_open(c4p_rt_t *rt, const char *dir, char *why, size_t size);
+void c4pi_ckpt_dir_close(c4p_rt_t *rt);
+
 /* checkpoint_key.c, rank 0 */
 c4p_status_t c4pi_ckpt_key_read(c4p_rt_t *rt, const char *path, char *why, size_t size);
 /* That of the environment, if there is none yet and it names one. */
@@ -124,9 +134,6 @@ c4p_status_t c4pi_manifest_parse(c4p_rt_t *rt, const c4pi_setfile_head_t *head, 
                                  size_t len, c4pi_manifest_t *manifest, char *why, size_t size);
 void c4pi_manifest_fini(c4p_rt_t *rt, c4pi_manifest_t *manifest);
 const c4pi_coll_desc_t *c4pi_manifest_find(const c4pi_manifest_t *manifest, c4p_coll_t id);
-/* Names of files. */
-void c4pi_manifest_path(const char *dir, bool unfinished, char *path, size_t size);
-void c4pi_setfile_path(const char *dir, uint64_t generation, int rank, char *path, size_t size);
 
 /* restart_load.c */
 void c4pi_restart_begin(c4p_rt_t *rt, const char *dir);

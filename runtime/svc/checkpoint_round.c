@@ -164,6 +164,7 @@ c4pi_ckpt_need(c4p_rt_t *rt)
     rt->ckpt = c4pi_calloc(rt->port, sizeof *rt->ckpt);
     if (!rt->ckpt)
         c4pi_die(rt, C4P_ERR_NOMEM, "no memory for a checkpoint");
+    rt->ckpt->lock = -1;
     c4pi_map_init(&rt->ckpt->sent, rt->port);
     c4pi_map_init(&rt->ckpt->counts, rt->port);
     c4pi_map_init(&rt->ckpt->states, rt->port);
@@ -204,6 +205,7 @@ c4pi_ckpt_free(c4p_rt_t *rt)
         c4pi_free(rt->port, request, sizeof *request);
     }
     c4pi_restart_forget(rt);
+    c4pi_ckpt_dir_close(rt);
     c4pi_map_fini(&ckpt->sent);
     c4pi_map_fini(&ckpt->counts);
     c4pi_map_fini(&ckpt->states);

@@ -8,20 +8,6 @@
 #include "svc/grow.h"
 #include "svc/reduce.h"
 
-/* ---- names ------------------------------------------------------------------------------------ */
-
-void
-c4pi_manifest_path(const char *dir, bool unfinished, char *path, size_t size)
-{
-    snprintf(path, size, "%s/manifest%s", dir, unfinished ? ".new" : "");
-}
-
-void
-c4pi_setfile_path(const char *dir, uint64_t generation, int rank, char *path, size_t size)
-{
-    snprintf(path, size, "%s/set%llu.rank%d", dir, (unsigned long long)generation, rank);
-}
-
 /* ---- writing ---------------------------------------------------------------------------------- */
 
 void

@@ -17,7 +17,7 @@ read_manifest(c4p_rt_t *rt, const char *dir, c4pi_setfile_t *seg, char *why, siz
     c4p_status_t st = c4pi_ckpt_key_need(rt, why, size);
     if (st != C4P_OK)
         return st;
-    c4pi_manifest_path(dir, false, path, sizeof path);
+    c4pi_ckpt_dir_path(dir, "manifest", path, sizeof path);
     if ((st = c4pi_setfile_load(rt->port, path, seg, why, size)) != C4P_OK)
         return st;
     if (seg->count)
@@ -87,7 +87,7 @@ load_file(c4p_rt_t *rt, int rank, c4pi_setfile_t *seg, char *why, size_t size)
 {
     const c4pi_manifest_t *m = &rt->ckpt->manifest;
     char path[C4PI_PATH_MAX];
-    c4pi_setfile_path(rt->ckpt->dir, m->generation, rank, path, sizeof path);
+    c4pi_ckpt_set_path(rt->ckpt->dir, m->generation, rank, path, sizeof path);
     c4p_status_t st = c4pi_setfile_load(rt->port, path, seg, why, size);
     if (st != C4P_OK)
         return st;
@@ -141,7 +141,7 @@ take_manifest(c4p_rt_t *rt, c4p_pup_t *order, char *why, size_t size)
     c4p_status_t st = c4pi_manifest_parse(rt, &head, c4pi_msg_payload(ckpt->manifest_bytes), len,
                                           &ckpt->manifest, reason, sizeof reason);
     if (st != C4P_OK) {
-        c4pi_manifest_path(ckpt->dir, false, path, sizeof path);
+        c4pi_ckpt_dir_path(ckpt->dir, "manifest", path, sizeof path);
         snprintf(why, size, "%s: %s", path, reason);
     }
     return st;

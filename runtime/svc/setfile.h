@@ -48,7 +48,8 @@ typedef struct c4pi_setfile_sum {
     uint8_t sha[C4PI_SHA256_LEN]; /* of all its bytes */
 } c4pi_setfile_sum_t;
 
-enum { C4PI_PATH_MAX = 1024, C4PI_WHY_MAX = 1024 + 256 };
+/* Of a path, of a directory so that there is room for every name in it, of a reason. */
+enum { C4PI_PATH_MAX = 1024, C4PI_DIR_MAX = C4PI_PATH_MAX - 48, C4PI_WHY_MAX = 1024 + 256 };
 
 /* ---- writing ------------------------------------------------------------------------------------ */
 

@@ -474,7 +474,7 @@ a_checkpoint_that_fails_leaves_the_former_one(void)
     if (world_rank == 0) {
         char command[1000];
         snprintf(command, sizeof command,
-                 "test \"$(ls %s | tr '\\n' ' ')\" = 'manifest refs set1.rank0 "
+                 "test \"$(ls %s | tr '\\n' ' ')\" = 'lock manifest refs set1.rank0 "
                  "set1.rank1 set1.rank2 set1.rank3 '",
                  test_dir);
         CHECK_EQ(0, system(command)); /* nothing is left over */
@@ -512,6 +512,50 @@ what_waits_is_in_the_way(void)
         job_close(&job);
     }
     done_with(comm);
+}
+
+static void
+shell(const char *command)
+{
+    char line[1000];
+    snprintf(line, sizeof line, "cd %s && %s", test_dir, command);
+    CHECK_EQ(0, system(line));
+}
+
+/* Two jobs at once, the first of which has the directory until its end. */
+static void
+a_directory_is_one_jobs_and_swept(void)
+{
+    begin("two");
+    bool a = world_rank < 3;
+    job_t job;
+    char why[1400] = "";
+    MPI_Comm comm;
+    MPI_Comm_split(MPI_COMM_WORLD, a, world_rank, &comm);
+    job_open(&job, comm);
+    job_make(&job);
+    if (a)
+        CHECK_OK(job_checkpoint(&job, test_dir, why, sizeof why));
+    MPI_Barrier(MPI_COMM_WORLD);
+    if (!a)
+        CHECK_STATUS(C4P_ERR_BUSY, job_checkpoint(&job, test_dir, why, sizeof why));
+    if (!a && c4p_rank(job.rt) == 0)
+        CHECK_STR_HAS("/lock: another job that still runs", why);
+    MPI_Barrier(MPI_COMM_WORLD);
+    if (a)
+        job_close(&job);
+    if (world_rank == 0) /* of jobs that were killed, and not ours */
+        shell("touch set1.rank12 set7.rank0 set1.rank07 settings set set1.rank set2.rank1x");
+    MPI_Barrier(MPI_COMM_WORLD);
+    if (!a) {
+        CHECK_OK(job_checkpoint(&job, test_dir, why, sizeof why));
+        job_close(&job);
+    }
+    done_with(comm);
+    if (world_rank == 0)
+        shell("test \"$(ls | LC_ALL=C sort | tr '\\n' ' ')\" = 'lock manifest set set1.rank "
+              "set1.rank07 "
+              "set2.rank0 set2.rank1 set2.rank1x set2.rank2 set2.rank3 settings '");
 }
 
 static void
@@ -560,4 +604,4 @@ bad_files_are_refused_on_all_ranks(void)
 
 TEST_CASES(any_number_of_ranks_goes_on_with_the_same_result, what_goes_on_can_be_written_again,
            a_checkpoint_that_fails_leaves_the_former_one, what_waits_is_in_the_way,
-           bad_files_are_refused_on_all_ranks)
+           a_directory_is_one_jobs_and_swept, bad_files_are_refused_on_all_ranks)

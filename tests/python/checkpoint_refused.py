@@ -144,7 +144,7 @@ def check_writing():
     cells[1].goes()
     equal(cells[1].values(ret=True).get(), ["x"], "a call that waits is not taken away")
     names = sorted(os.listdir(FOLDER))
-    equal(names, ["manifest"] + sorted(f"set2.rank{i}" for i in range(last + 1)))
+    equal(names, ["lock", "manifest"] + sorted(f"set2.rank{i}" for i in range(last + 1)))
     check(all(os.stat(os.path.join(FOLDER, name)).st_mode & 0o777 == 0o600 for name in names))
     raises(
         Charm4PyError,

@@ -155,7 +155,7 @@ else:
         check(job.returncode == 3, f"{job.returncode}\n{text}")
         check(f"RESULT ({want}, [2, 4, 1])" in text, f"{text}\ninstead of {want}")
         names = sorted(os.listdir(folder))
-        check(names == ["manifest", "set2.rank0", "set2.rank1", "set2.rank2", "set2.rank3"], names)
+        check(names == ["lock", "manifest", *(f"set2.rank{i}" for i in range(4))], names)
         done("c4py.resize", 2, folder, status=66, has="no job runs with")
 
     def withdrawn(folder):

@@ -29,7 +29,8 @@ typedef struct c4p_checkpoint_result {
  *
  * A set is complete when it replaces the former one, which is kept until then. With any failure the
  * former set stays and the job goes on: C4P_ERR_BUSY while activities wait in other chares, a
- * reduction has contributions but not all, or a message waits for an element that nobody created;
+ * reduction has contributions but not all, a message waits for an element that nobody created, or
+ * another job that runs writes to `dir`;
  * C4P_ERR_TYPE for a type without a pack function; what a pack function returned; C4P_ERR_IO.
  *
  * Returns: C4P_OK; C4P_ERR_ARG, C4P_ERR_LIMIT for a path that is too long, C4P_ERR_STATE.
