@@ -65,6 +65,14 @@ fill_ring(c4pe_channel_t *ch, PyObject *received)
     return 0;
 }
 
+/* Always NULL. What comes from a file may be anything. */
+static PyObject *
+damaged(void)
+{
+    PyErr_SetString(PyExc_TypeError, "the channels of a chare arrived damaged");
+    return NULL;
+}
+
 PyObject *
 c4pe_channel_load(PyObject *module, PyObject *args)
 {
@@ -76,6 +84,8 @@ c4pe_channel_load(PyObject *module, PyObject *args)
         !PyArg_ParseTuple(args, "OKKKKLLKKO!O", &remote, &coll, &key0, &key1, &ordinal, &port,
                           &remote_port, &send_next, &recv_next, &PyList_Type, &received, &early))
         return NULL;
+    if (!c4pe_proxy_check(st, remote) || port < 0 || remote_port < 0)
+        return damaged();
     c4pe_channel_t *ch = c4pe_channel_alloc(st, remote);
     if (!ch)
         return NULL;
@@ -157,8 +167,8 @@ c4pe_channel_unpack(c4pe_chare_t *chare, PyObject *packed)
         return -1;
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(list); i++) {
         PyObject *op = PyList_GET_ITEM(list, i);
-        if (!c4pe_channel_check(chare->state, op)) {
-            PyErr_SetString(PyExc_TypeError, "the channels of a chare arrived damaged");
+        if (!c4pe_channel_check(chare->state, op) || ((c4pe_channel_t *)op)->chare) {
+            damaged();
             return -1;
         }
         if (c4pe_chantab_add(table, (c4pe_channel_t *)op) < 0)

@@ -40,7 +40,7 @@ _SAFE = {
     "numpy._core.multiarray": "_reconstruct scalar",
     "numpy.core.numeric": "_frombuffer",
     "numpy._core.numeric": "_frombuffer",
-    "c4py._c4py": "_load_proxy _load_reducer _moving_self _moving_channel",
+    "c4py._c4py": "_channel_load _load_proxy _load_reducer _moving_self _moving_channel",
 }
 _NAMES = {module: frozenset(names.split()) for module, names in _SAFE.items()}
 

@@ -224,6 +224,12 @@ def check_reading():
         raises(Charm4PyError, safe_loads, data, text="which a checkpoint may not use")
     equal(ran, [], "nothing has run")
     check(not os.path.exists("harm"))
+    load = charm.thisProxy.__reduce__()[0].__self__._channel_load
+    for args in (
+        (5, 1, 2, 3, 4, 0, 0, 0, 0, [], None),
+        (charm.thisProxy, 1, 2, 3, 4, -1, 0, 0, 0, [], None),
+    ):
+        raises(TypeError, safe_loads, pickle.dumps(Evil(load, *args)), text="arrived damaged")
     charm.options.checkpoint_classes = [Own]
     equal(safe_loads(pickle.dumps(Own(7))).value, 7, "the program may name its own classes")
     charm.options.checkpoint_classes = []

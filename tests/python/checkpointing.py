@@ -67,6 +67,29 @@ if not DRIVER:
         def look(self):
             return (self.numbers["index"], self.numbers["all"])
 
+        def count(self, done, section):
+            self.reduce(done, 1 + abs(self.thisIndex[0]), Reducer.sum, section)
+
+    class Talker(Chare):
+        """Takes from its channel what was sent a step ago, so that there is always something in it."""
+
+        def __init__(self):
+            self.got = []
+
+        def open(self, other):
+            self.channel = Channel(self, remote=other)
+
+        @coro
+        def give(self, value):
+            self.channel.send(value)
+
+        @coro
+        def take(self):
+            self.got.append(self.channel.recv())
+
+        def look(self):
+            return self.got
+
     class Keeper(Chare):
         """Remembers how far the program is, and knows the others."""
 
@@ -100,7 +123,12 @@ if not DRIVER:
             if step % 5 == 0:
                 cells.late(step + 3, step)
             cells.step(done)
-            readonlies.keeper.add(done.get(), ret=True).get()
+            readonlies.talkers[0].give(step, awaitable=True).get()
+            if step:
+                readonlies.talkers[1].take(awaitable=True).get()
+            counted = charm.Future()
+            readonlies.some.count(counted, readonlies.some)
+            readonlies.keeper.add(done.get() + counted.get(), ret=True).get()
             if every and step % every == every - 1:
                 generation, chares, size = charm.checkpoint(folder).get()
                 assert chares >= CELLS + 5 + 1 and size > CELLS * 400, (chares, size)
@@ -112,6 +140,8 @@ if not DRIVER:
         digests = [cells[i].digest(ret=True).get() for i in range(CELLS)]
         assert all(cells[i].is_writable(ret=True).get() for i in range(CELLS))
         looks = [things[i * 100, -i].look(ret=True).get() for i in range(5)]
+        got = readonlies.talkers[1].look(ret=True).get()
+        assert got == list(range(steps - 1)), got
         text = repr((readonlies.keeper.sum(ret=True).get(), digests, looks))
         print("DIGEST", hashlib.sha256(text.encode()).hexdigest()[:16], flush=True)
         exit()
@@ -122,6 +152,20 @@ if not DRIVER:
         for i in range(5):
             things.ckInsert((i * 100, -i))
         things.ckDoneInserting()
+        charm.waitQD()
+        # A section with one member that is the second of its index.
+        readonlies.some = charm.split(things, 1, elems=[[(i * 100, -i) for i in range(1, 5)]])[0]
+        done = charm.Future()
+        readonlies.some.count(done, readonlies.some)
+        assert done.get() == 1004
+        things[200, -2].ckDestroy()
+        charm.waitQD()
+        things.ckInsert((200, -2))
+        charm.waitQD()
+        readonlies.talkers = talkers = Array(Talker, 2)
+        charm.awaitCreation(talkers)
+        for i in range(2):
+            talkers[i].open(talkers[1 - i], awaitable=True).get()
         readonlies.answer = 42
         readonlies.keeper = Chare(Keeper, args=[cells, things])
         readonlies.group = Group(PerRank)
@@ -248,6 +292,9 @@ else:
                 got = digest(rng.choice((1, 2, 4)), 30, folder, 3, "+restart", folder)
                 check(got == want, f"killed for the {i}-th time: {got} instead of {want}")
 
+    def killed_often(folder):
+        killed(folder, 20)
+
     def chain(folder):
         """Runs that end with 85 when their time is over or on a signal, and one command line for all."""
         want = digest(2, 400, folder, 0)
@@ -365,7 +412,8 @@ else:
             check("Traceback" not in text, text)
 
     CASES = {
-        f.__name__: f for f in (any_number_of_ranks, killed, refused, by_method, chain, sealed)
+        f.__name__: f
+        for f in (any_number_of_ranks, killed, killed_often, refused, by_method, chain, sealed)
     }
     for name in sys.argv[3:] or CASES:
         with tempfile.TemporaryDirectory() as folder:
