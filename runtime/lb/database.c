@@ -6,6 +6,7 @@
 #include "comm/hosts.h"
 #include "core/load.h"
 #include "lb/need.h"
+#include "svc/migrate.h"
 
 /* ---- on each rank ----------------------------------------------------------------------------- */
 
@@ -24,9 +25,7 @@ typedef struct stats_item {
 bool
 c4pi_database_movable(const c4pi_elem_t *elem)
 {
-    const c4pi_coll_t *coll = elem->coll;
-    return elem->flags & C4PI_ELEM_SYNC && elem->state == C4PI_ELEM_LIVE && !elem->extra->fixed &&
-           coll->kind != C4P_KIND_GROUP && coll->type->desc.pack && coll->type->desc.unpack;
+    return elem->flags & C4PI_ELEM_SYNC && c4pi_may_move(elem);
 }
 
 static double

@@ -47,13 +47,11 @@ who_runs(c4p_rt_t *rt, const c4p_msg_t *msg)
 static void
 move_some(c4p_rt_t *rt, c4p_ref_t who)
 {
-    c4pi_coll_t *coll = who.coll ? c4pi_coll_find(rt, who.coll) : NULL;
-    if (!coll || coll->kind != C4P_KIND_ARRAY || !chance(rt, rt->chaos.migrate))
+    if (!who.coll || !chance(rt, rt->chaos.migrate))
         return;
     int rank = (int)(draw(rt) % (uint64_t)rt->num_ranks);
-    c4pi_elem_t *elem = c4pi_elem_find(coll, who.key);
-    const c4p_type_desc_t *desc = &coll->type->desc;
-    if (elem && elem->object && (!desc->movable || desc->movable(rt, elem->object, desc->ctx)))
+    c4pi_elem_t *elem = c4pi_elem_local(rt, who);
+    if (elem && elem->coll->kind == C4P_KIND_ARRAY && c4pi_may_move(elem))
         (void)c4pi_migrate(elem, rank, NULL); /* unless it cannot just now */
 }
 

@@ -173,6 +173,17 @@ is_self(const c4pi_elem_t *elem)
     return self.coll == elem->coll->id && c4p_key_eq(self.key, elem->key);
 }
 
+bool
+c4pi_may_move(const c4pi_elem_t *elem)
+{
+    const c4pi_coll_t *coll = elem->coll;
+    const c4p_type_desc_t *desc = &coll->type->desc;
+    if (elem->state != C4PI_ELEM_LIVE || !elem->object || coll->kind == C4P_KIND_GROUP ||
+        !desc->pack || !desc->unpack || (elem->extra && elem->extra->fixed))
+        return false;
+    return !desc->movable || desc->movable(coll->rt, elem->object, desc->ctx);
+}
+
 c4p_status_t
 c4pi_migrate(c4pi_elem_t *elem, int rank, const c4p_reply_t *answer)
 {

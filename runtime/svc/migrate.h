@@ -11,6 +11,9 @@
 
 void c4pi_migrate_init(c4p_rt_t *rt);
 
+/* Whether the runtime may move a local element of its own accord: it can be packed, and neither the
+ * program nor its type objects. */
+bool c4pi_may_move(const c4pi_elem_t *elem);
 /* Move a local element, see c4p_migrate(). A later call, before it has left, changes where it goes.
  */
 c4p_status_t c4pi_migrate(c4pi_elem_t *elem, int rank, const c4p_reply_t *answer);

@@ -32,6 +32,7 @@ typedef struct world {
     c4p_entry_t go, note;
     c4p_coll_t array, section;
     int64_t steps;
+    bool odd_stay; /* their type says so */
     void (*act)(struct world *w, rts_obj_t *obj);
     seen_t seen[MOST_ROUNDS];
     size_t rounds;
@@ -62,6 +63,15 @@ unpack(c4p_rt_t *rt, c4p_ref_t self, c4p_pup_t *p, void *ctx, void **object_out)
     rts_world.alive++;
     *object_out = obj;
     return C4P_OK;
+}
+
+static bool
+may_move(c4p_rt_t *rt, void *object, void *ctx)
+{
+    const world_t *w = ctx;
+    const rts_obj_t *obj = object;
+    (void)rt;
+    return !w->odd_stay || obj->index.at[0] % 2 == 0;
 }
 
 static void
@@ -102,7 +112,7 @@ look(c4p_rt_t *rt, const c4p_lb_view_t *view, const c4p_ref_t *refs, void *ctx)
     CHECK(w->rounds < MOST_ROUNDS && view->num_objects <= 64);
     *seen = (seen_t){.num_objects = view->num_objects, .has_edges = view->edge_first != NULL};
     for (size_t i = 0; i < view->num_objects; i++) {
-        CHECK_EQ(i, refs[i].key.w[0]); /* in order, and all of them */
+        CHECK_EQ(w->odd_stay ? 2 * i : i, refs[i].key.w[0]); /* in order, and all of them */
         seen->load[i] = view->load[i];
         seen->messages[i] = view->messages[i];
         seen->bytes_sent[i] = view->bytes_sent[i];
@@ -134,7 +144,9 @@ begin(int64_t steps, void (*act)(world_t *w, rts_obj_t *obj), const char *strate
                                   .construct = rts_construct,
                                   .destroy = rts_destroy,
                                   .pack = pack,
-                                  .unpack = unpack};
+                                  .unpack = unpack,
+                                  .movable = may_move,
+                                  .ctx = w};
     CHECK_OK(c4p_type_add(w->rt, &desc, &w->cell));
     CHECK_OK(c4p_entry_add(w->rt, w->cell, "go", go, w, &w->go));
     CHECK_OK(c4p_entry_add(w->rt, w->cell, "note", note, w, &w->note));
@@ -368,6 +380,24 @@ only_numbers_are_loads(void)
     end();
 }
 
+/* ---- who stays -------------------------------------------------------------------------------- */
+
+static void
+who_may_not_move_is_background(void)
+{
+    begin(3, heavy_first, "rotate");
+    world.odd_stay = true;
+    int64_t p = c4p_num_ranks(world.rt);
+    run(2 * p, NULL, 0);
+    for (size_t r = 0; r < world.rounds; r++) {
+        CHECK_EQ(p, world.seen[r].num_objects);
+        CHECK_EQ(p, world.seen[r].report.worth.moved);
+    }
+    for (int64_t i = 1; i < 2 * p; i += 2) /* where the blocks put them */
+        CHECK_EQ(i / 2 == c4p_rank(world.rt), c4p_local(world.rt, rts_ref(world.array, i)) != NULL);
+    end();
+}
+
 /* ---- periods ---------------------------------------------------------------------------------- */
 
 static void
@@ -387,4 +417,4 @@ each_third_point_has_a_round(void)
 TEST_CASES(what_is_recorded_is_what_was_sent, nothing_is_recorded_unless_it_is_asked_for,
            talkers_come_together, given_loads_decide_the_plan,
            a_given_load_travels_and_is_used_once, only_numbers_are_loads,
-           each_third_point_has_a_round)
+           who_may_not_move_is_background, each_third_point_has_a_round)
