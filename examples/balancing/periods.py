@@ -100,7 +100,8 @@ def one_period(workers, made, steps):
     done = charm.Future()
     workers.advance(steps, done)
     done.get()
-    line = {"step": made + steps, "seconds_per_step": (time.perf_counter() - start) / steps}
+    seconds = (time.perf_counter() - start) / steps
+    line = {"step": made + steps, "steps": steps, "seconds_per_step": seconds}
     if rounds:
         round = rounds.pop()
         worth = round["worth"]
