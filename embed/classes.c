@@ -197,6 +197,7 @@ class_announce(c4pe_class_t *cls)
     c4p_entry_fn_t run = profiled ? c4pe_entry_run_profiled : c4pe_entry_run;
     desc.name = cls->name;
     desc.ctx = cls;
+    desc.regroup = cls->regroups ? c4pe_move_regroup : NULL;
     c4p_status_t status = c4p_type_add(rt, &desc, &cls->id);
     for (uint32_t i = 0; status == C4P_OK && i < cls->num_entries; i++) {
         c4pe_entry_t *entry = &cls->entries[i];
@@ -292,6 +293,7 @@ class_look_at_moves(c4pe_class_t *cls)
                                         "__reduce_ex__", "__slots__"};
     int hears = redefines(cls->state, cls->type, "migrated");
     cls->hears_moves = hears > 0;
+    cls->regroups = PyObject_HasAttrString((PyObject *)cls->type, "regrouped");
     cls->plain_state = true;
     for (size_t i = 0; hears >= 0 && i < Py_ARRAY_LENGTH(names); i++) {
         int own = redefines(cls->state, cls->type, names[i]);

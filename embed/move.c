@@ -247,6 +247,43 @@ c4pe_move_unpack(c4p_rt_t *Py_UNUSED(rt), c4p_ref_t self, c4p_pup_t *p, void *ct
     return status;
 }
 
+/* {old rank: state} of these states, which are read as if they were the chare's. */
+static PyObject *
+old_states(c4pe_chare_t *chare, const c4p_group_state_t *states, uint32_t count)
+{
+    PyObject *dict = PyDict_New();
+    size_t len;
+    for (uint32_t i = 0; dict && i < count; i++) {
+        if (c4p_get_u32(states[i].p) & HAS_PARTS)
+            (void)c4p_get_blob(states[i].p, &len);
+        chare->state->arriving = chare;
+        PyObject *state = c4pe_move_get(chare->state, states[i].p);
+        chare->state->arriving = NULL;
+        PyObject *rank = state ? PyLong_FromLong(states[i].rank) : NULL;
+        if (!rank || PyDict_SetItem(dict, rank, state) < 0)
+            Py_CLEAR(dict);
+        Py_XDECREF(rank);
+        Py_XDECREF(state);
+    }
+    return dict;
+}
+
+c4p_status_t
+c4pe_move_regroup(c4p_rt_t *Py_UNUSED(rt), void *object, const c4p_group_state_t *states,
+                  uint32_t count, c4p_pup_t *why, void *Py_UNUSED(ctx))
+{
+    c4pe_chare_t *chare = object;
+    c4pe_state_t *st = chare->state;
+    c4pe_chare_t *before = enter(st, chare);
+    PyObject *dict = old_states(chare, states, count);
+    PyObject *done = dict ? PyObject_CallMethod((PyObject *)chare, "regrouped", "O", dict) : NULL;
+    c4p_status_t status = done ? C4P_OK : c4pe_move_fail(st, why);
+    Py_XDECREF(done);
+    Py_XDECREF(dict);
+    leave(st, before);
+    return status;
+}
+
 void
 c4pe_move_arrived(c4p_rt_t *Py_UNUSED(rt), void *object, void *ctx)
 {

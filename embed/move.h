@@ -12,6 +12,8 @@
 c4p_status_t c4pe_move_pack(c4p_rt_t *rt, void *object, c4p_pup_t *p, void *ctx);
 c4p_status_t
 c4pe_move_unpack(c4p_rt_t *rt, c4p_ref_t self, c4p_pup_t *p, void *ctx, void **object_out);
+c4p_status_t c4pe_move_regroup(c4p_rt_t *rt, void *object, const c4p_group_state_t *states,
+                               uint32_t count, c4p_pup_t *why, void *ctx);
 void c4pe_move_arrived(c4p_rt_t *rt, void *object, void *ctx);
 /* Has the program left it to the runtime to move the chare? */
 bool c4pe_move_allowed(c4p_rt_t *rt, void *object, void *ctx);

@@ -112,6 +112,7 @@ struct c4pe_class {
     c4pe_entry_t init;        /* __init__, for reports and coroutines */
     c4pe_entry_t migrated;    /* the hook of that name; not called by proxies */
     bool hears_moves;         /* the class defines it */
+    bool regroups;            /* it has the method regrouped() */
     bool plain_state;         /* what travels of its objects is their __dict__ */
     struct c4pe_stats *stats; /* profile.c: of each entry, and of __init__; NULL: off */
     c4pe_pclass_t proxies[C4PE_NUM_KINDS];

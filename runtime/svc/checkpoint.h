@@ -95,6 +95,8 @@ typedef struct c4pi_ckpt {
     c4pi_map_t sent;   /* collection -> how many of its elements this rank has sent */
     c4pi_map_t counts; /* at its root: how many there are */
     c4pi_map_t states; /* at a group's root: its elements' state, if one */
+    c4p_msg_t **olds;  /* states of groups that types take apart themselves */
+    size_t num_olds, cap_olds;
 } c4pi_ckpt_t;
 
 /* checkpoint.c */
@@ -148,5 +150,29 @@ void c4pi_restart_stop(c4p_rt_t *rt, c4p_pup_t *order, c4pi_outcome_t *outcome);
 void c4pi_restart_step_over(c4p_rt_t *rt, c4pi_outcome_t *outcome);
 void c4pi_restart_on_element(c4p_rt_t *rt, c4p_msg_t *msg);
 void c4pi_restart_forget(c4p_rt_t *rt); /* what it has read */
+/* In env.entry of RESTORE. */
+enum {
+    C4PI_RESTORE_ELEMENT,
+    C4PI_RESTORE_SECTION,
+    C4PI_RESTORE_COUNT, /* how many elements of a collection a rank has sent */
+    C4PI_RESTORE_STATE, /* a number that stands for the state of a group's element */
+    C4PI_RESTORE_OLD    /* a state for regroup() */
+};
+/* What stands before the bytes of a type's pack function. */
+typedef struct c4pi_elem_head {
+    uint8_t flags;
+    bool sync_waits;
+    c4p_entry_t sync_entry;
+} c4pi_elem_head_t;
+c4pi_elem_head_t c4pi_restart_head(c4p_pup_t *p);
+void
+c4pi_restart_send(c4p_rt_t *rt, int rank, const c4pi_body_t *body, c4p_key_t key, uint16_t entry);
+
+/* restart_group.c: groups, which have as many elements as there are ranks */
+void c4pi_regroup_send(c4p_rt_t *rt, const c4pi_coll_t *coll, const c4pi_body_t *body);
+void c4pi_regroup_compare(c4p_rt_t *rt, const c4pi_coll_t *coll, uint64_t state);
+void c4pi_regroup_keep(c4p_rt_t *rt, c4p_msg_t *msg); /* takes msg */
+void c4pi_regroup_all(c4p_rt_t *rt);
+void c4pi_regroup_forget(c4p_rt_t *rt);
 
 #endif

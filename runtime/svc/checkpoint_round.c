@@ -12,18 +12,19 @@ enum { DOWN, UP };
 
 typedef struct order_fns {
     c4pi_order_fn_t carry_out;
-    c4pi_round_over_fn_t over;
+    c4pi_round_over_fn_t over;  /* rank 0 */
+    c4pi_round_over_fn_t above; /* other ranks, when they and those below have; may be NULL */
 } order_fns_t;
 
 static const order_fns_t orders[C4PI_NUM_ORDERS] = {
-    [C4PI_ORDER_PREPARE] = {c4pi_ckpt_prepare, c4pi_ckpt_prepared},
-    [C4PI_ORDER_WRITE] = {c4pi_ckpt_write, c4pi_ckpt_written},
-    [C4PI_ORDER_FINISH] = {c4pi_ckpt_finish, c4pi_ckpt_finished},
-    [C4PI_ORDER_LOAD] = {c4pi_restart_load, c4pi_restart_step_over},
-    [C4PI_ORDER_MAKE] = {c4pi_restart_make, c4pi_restart_step_over},
-    [C4PI_ORDER_SPREAD] = {c4pi_restart_spread, c4pi_restart_step_over},
-    [C4PI_ORDER_OPEN] = {c4pi_restart_open, c4pi_restart_opened},
-    [C4PI_ORDER_STOP] = {c4pi_restart_stop, NULL}, /* nobody answers */
+    [C4PI_ORDER_PREPARE] = {c4pi_ckpt_prepare, c4pi_ckpt_prepared, NULL},
+    [C4PI_ORDER_WRITE] = {c4pi_ckpt_write, c4pi_ckpt_written, NULL},
+    [C4PI_ORDER_FINISH] = {c4pi_ckpt_finish, c4pi_ckpt_finished, NULL},
+    [C4PI_ORDER_LOAD] = {c4pi_restart_load, c4pi_restart_step_over, NULL},
+    [C4PI_ORDER_MAKE] = {c4pi_restart_make, c4pi_restart_step_over, NULL},
+    [C4PI_ORDER_SPREAD] = {c4pi_restart_spread, c4pi_restart_step_over, NULL},
+    [C4PI_ORDER_OPEN] = {c4pi_restart_open, c4pi_restart_opened, c4pi_restart_opened},
+    [C4PI_ORDER_STOP] = {c4pi_restart_stop, NULL, NULL}, /* nobody answers */
 };
 
 void
@@ -77,6 +78,8 @@ round_over(c4p_rt_t *rt)
         orders[rounds->order].over(rt, &outcome);
     else
         send_up(rt, &outcome);
+    if (rt->rank != 0 && orders[rounds->order].above)
+        orders[rounds->order].above(rt, &outcome);
     c4pi_pup_fini(&outcome.parts);
 }
 

@@ -16,8 +16,6 @@
 
 /* What is sent to where it belongs, one after the other. */
 enum { SPREAD_ELEMENTS, SPREAD_MAPPED, SPREAD_SECTIONS, NUM_SPREADS };
-/* In env.entry of RESTORE. */
-enum { IS_ELEMENT, IS_SECTION, IS_COUNT, IS_STATE };
 
 /* ---- making the collections ------------------------------------------------------------------- */
 
@@ -70,8 +68,8 @@ c4pi_restart_make(c4p_rt_t *rt, c4p_pup_t *order, c4pi_outcome_t *outcome)
 
 /* ---- sending ---------------------------------------------------------------------------------- */
 
-static void
-send_body(c4p_rt_t *rt, int rank, const c4pi_body_t *body, c4p_key_t key, uint16_t entry)
+void
+c4pi_restart_send(c4p_rt_t *rt, int rank, const c4pi_body_t *body, c4p_key_t key, uint16_t entry)
 {
     c4p_msg_t *msg = c4pi_msg_or_die(rt, (size_t)body->len);
     memcpy(c4pi_msg_payload(msg), body->data, (size_t)body->len);
@@ -81,53 +79,6 @@ send_body(c4p_rt_t *rt, int rank, const c4pi_body_t *body, c4p_key_t key, uint16
     msg->env.key = key;
     msg->env.source = (uint32_t)rt->rank & 0xffffff;
     c4pi_send_to(rt, rank, msg);
-}
-
-/* A number that stands for the state of a group's element, not 0. */
-static uint64_t
-state_of(const c4pi_body_t *body)
-{
-    c4pi_crc_t tables;
-    c4pi_crc_init(&tables);
-    uint64_t sum = c4pi_crc_add(&tables, 0, body->data, (size_t)body->len);
-    return (sum | body->len << 32) | 1;
-}
-
-/* On another number of ranks there is no telling which state is whose: all get the first one. The
- * root looks whether that makes a difference. */
-static void
-send_group(c4p_rt_t *rt, const c4pi_coll_t *coll, const c4pi_body_t *body)
-{
-    if (rt->ckpt->manifest.num_ranks == rt->num_ranks) {
-        send_body(rt, (int)body->key.w[0], body, body->key, IS_ELEMENT);
-        return;
-    }
-    c4p_msg_t *msg = c4pi_msg_or_die(rt, 0);
-    msg->env.kind = C4PI_RESTORE;
-    msg->env.entry = IS_STATE;
-    msg->env.coll = coll->id;
-    msg->env.reference = state_of(body);
-    msg->env.source = (uint32_t)rt->rank & 0xffffff;
-    c4pi_send_to(rt, coll->root, msg);
-    for (int rank = 0; body->key.w[0] == 0 && rank < rt->num_ranks; rank++)
-        send_body(rt, rank, body, (c4p_key_t){{(uint64_t)rank, 0}}, IS_ELEMENT);
-}
-
-static void
-compare_states(c4p_rt_t *rt, const c4pi_coll_t *coll, uint64_t state)
-{
-    c4pi_map_t *states = &rt->ckpt->states;
-    uintptr_t known = (uintptr_t)c4pi_map_get(states, coll->id);
-    const uintptr_t several = 2; /* no state has this number */
-    if (known == several || known == (uintptr_t)state)
-        return;
-    if (known)
-        c4pi_log(rt->port, C4P_LOG_WARN,
-                 "group %s was written by %d ranks, in different states: on each of the %d ranks "
-                 "it goes on with that of its element 0",
-                 c4pi_coll_label(coll), rt->ckpt->manifest.num_ranks, rt->num_ranks);
-    if (c4pi_map_put(states, coll->id, (void *)(known ? several : (uintptr_t)state)) != C4P_OK)
-        c4pi_die(rt, C4P_ERR_NOMEM, "no memory to restart");
 }
 
 static void
@@ -144,18 +95,19 @@ spread_body(c4p_rt_t *rt, uint32_t step, const c4pi_body_t *body)
 {
     if (body->sort == C4PI_BODY_SECTION) {
         if (step == SPREAD_SECTIONS)
-            send_body(rt, c4pi_coll_root(rt, body->coll), body, body->key, IS_SECTION);
+            c4pi_restart_send(rt, c4pi_coll_root(rt, body->coll), body, body->key,
+                              C4PI_RESTORE_SECTION);
         return;
     }
     c4pi_coll_t *coll = c4pi_coll_find(rt, body->coll);
     if (step != (coll->map ? (uint32_t)SPREAD_MAPPED : (uint32_t)SPREAD_ELEMENTS))
         return;
     if (coll->kind == C4P_KIND_GROUP) {
-        send_group(rt, coll, body);
+        c4pi_regroup_send(rt, coll, body);
         return;
     }
     count(rt, &rt->ckpt->sent, coll->id, 1);
-    send_body(rt, c4pi_home_or_die(coll, body->key), body, body->key, IS_ELEMENT);
+    c4pi_restart_send(rt, c4pi_home_or_die(coll, body->key), body, body->key, C4PI_RESTORE_ELEMENT);
 }
 
 /* How many of each collection this rank has sent: its root adds up. */
@@ -168,7 +120,7 @@ send_counts(c4p_rt_t *rt)
     while (c4pi_map_next(&rt->ckpt->sent, &at, &id, &n)) {
         c4p_msg_t *msg = c4pi_msg_or_die(rt, 0);
         msg->env.kind = C4PI_RESTORE;
-        msg->env.entry = IS_COUNT;
+        msg->env.entry = C4PI_RESTORE_COUNT;
         msg->env.coll = id;
         msg->env.reference = (uintptr_t)n;
         msg->env.source = (uint32_t)rt->rank & 0xffffff;
@@ -194,13 +146,23 @@ c4pi_restart_spread(c4p_rt_t *rt, c4p_pup_t *order, c4pi_outcome_t *outcome)
 
 /* ---- arriving --------------------------------------------------------------------------------- */
 
-static void
-wake_sync(c4pi_elem_t *elem, bool takes_part, bool waits, c4p_entry_t entry)
+c4pi_elem_head_t
+c4pi_restart_head(c4p_pup_t *p)
 {
-    if (takes_part)
-        c4pi_sync_join(elem);
-    if (takes_part && waits)
-        (void)c4pi_sync_wait(elem, entry);
+    c4pi_elem_head_t head = {.flags = c4p_get_u8(p)};
+    head.sync_waits = c4p_get_u8(p);
+    head.sync_entry = (c4p_entry_t)c4p_get_u32(p);
+    return head;
+}
+
+static void
+wake_sync(c4pi_elem_t *elem, const c4pi_elem_head_t *head)
+{
+    if (!(head->flags & C4PI_ELEM_SYNC))
+        return;
+    c4pi_sync_join(elem);
+    if (head->sync_waits)
+        (void)c4pi_sync_wait(elem, head->sync_entry);
 }
 
 static void
@@ -212,13 +174,11 @@ restore_element(c4pi_coll_t *coll, c4p_msg_t *msg)
     c4p_pup_t p;
     char who[160];
     c4pi_pup_unpack_init(&p, c4pi_msg_payload(msg), (size_t)msg->env.len);
-    uint8_t flags = c4p_get_u8(&p);
-    bool waits = c4p_get_u8(&p);
-    c4p_entry_t entry = (c4p_entry_t)c4p_get_u32(&p);
+    c4pi_elem_head_t head = c4pi_restart_head(&p);
     c4pi_elem_t *elem = c4pi_elem_add(coll, key, (c4pi_version_t){coll->first_nonce, 0});
     elem->bcast_next = c4pi_bcast_first(coll);
     elem->redn_next = c4pi_reduce_first(coll);
-    elem->flags = flags & C4PI_ELEM_INSERTED;
+    elem->flags = head.flags & C4PI_ELEM_INSERTED;
     c4pi_reduce_arrived(elem);
     c4p_status_t st = desc->unpack
                           ? desc->unpack(rt, c4pi_elem_ref(elem), &p, desc->ctx, &elem->object)
@@ -231,7 +191,7 @@ restore_element(c4pi_coll_t *coll, c4p_msg_t *msg)
                  p.why[0] ? p.why : c4p_strerror(st));
     c4pi_pup_fini(&p);
     elem->state = C4PI_ELEM_LIVE;
-    wake_sync(elem, flags & C4PI_ELEM_SYNC, waits, entry);
+    wake_sync(elem, &head);
     c4pi_release_held(coll, key);
     if ((elem = c4pi_elem_find(coll, key)) != NULL)
         c4pi_bcast_catch_up(elem);
@@ -243,11 +203,13 @@ c4pi_restart_on_element(c4p_rt_t *rt, c4p_msg_t *msg)
 {
     c4pi_coll_t *coll = c4pi_coll_find(rt, msg->env.coll);
     bool sound = rt->ckpt && rt->ckpt->restarting;
-    if (sound && msg->env.entry == IS_COUNT) {
+    if (sound && msg->env.entry == C4PI_RESTORE_COUNT) {
         count(rt, &rt->ckpt->counts, msg->env.coll, msg->env.reference);
-    } else if (sound && coll && msg->env.entry == IS_STATE) {
-        compare_states(rt, coll, msg->env.reference);
-    } else if (sound && msg->env.entry == IS_SECTION) {
+    } else if (sound && coll && msg->env.entry == C4PI_RESTORE_STATE) {
+        c4pi_regroup_compare(rt, coll, msg->env.reference);
+    } else if (sound && coll && msg->env.entry == C4PI_RESTORE_OLD) {
+        c4pi_regroup_keep(rt, c4pi_msg_keep(msg));
+    } else if (sound && msg->env.entry == C4PI_RESTORE_SECTION) {
         c4p_pup_t p;
         c4pi_pup_unpack_init(&p, c4pi_msg_payload(msg), (size_t)msg->env.len);
         sound = c4pi_section_restore(rt, msg->env.coll, &p) == C4P_OK;
@@ -275,6 +237,7 @@ c4pi_restart_forget(c4p_rt_t *rt)
     c4pi_free(rt->port, ckpt->files, (size_t)ckpt->num_files * sizeof *ckpt->files);
     ckpt->files = NULL;
     ckpt->num_files = 0;
+    c4pi_regroup_forget(rt);
     c4pi_manifest_fini(rt, &ckpt->manifest);
     c4p_msg_free(ckpt->manifest_bytes);
     ckpt->manifest_bytes = NULL;
@@ -315,10 +278,10 @@ c4pi_restart_open(c4p_rt_t *rt, c4p_pup_t *order, c4pi_outcome_t *outcome)
     (void)order, (void)outcome;
     for (uint64_t i = 0; i < m->num_colls; i++)
         open_coll(rt, &m->colls[i]);
-    if (rt->rank != 0)
-        over(rt, C4P_OK);
+    c4pi_regroup_all(rt);
 }
 
+/* The host may now wait for others by other means: what they wait for has been passed on. */
 void
 c4pi_restart_opened(c4p_rt_t *rt, c4pi_outcome_t *outcome)
 {

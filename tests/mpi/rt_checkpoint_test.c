@@ -18,10 +18,10 @@ typedef struct cell {
 typedef struct job {
     c4p_rt_t *rt;
     MPI_Comm comm;
-    c4p_type_t type, plain;
+    c4p_type_t type, plain, purse_type;
     c4p_entry_t step, add, touch;
     c4p_map_t map;
-    c4p_coll_t cells, grid, sparse, group, section;
+    c4p_coll_t cells, grid, sparse, group, section, purses;
     c4p_ref_t one;
     bool fail_pack;
 } job_t;
@@ -71,6 +71,50 @@ cell_unpack(c4p_rt_t *rt, c4p_ref_t self, c4p_pup_t *p, void *ctx, void **object
     cell->x = c4p_get_u64(p);
     cell->steps = c4p_get_u64(p);
     cell->section = c4p_get_u64(p);
+    return C4P_OK;
+}
+
+/* A purse has money that is neither lost nor doubled when there is another number of them. */
+static c4p_status_t
+purse_construct(c4p_rt_t *rt, c4p_ref_t self, c4p_msg_t *args, void *ctx, void **object_out)
+{
+    uint64_t *money = malloc(sizeof *money);
+    (void)rt, (void)args, (void)ctx;
+    CHECK(money != NULL);
+    *money = UINT64_C(1) << 8 * self.key.w[0]; /* another digit for each rank */
+    *object_out = money;
+    return C4P_OK;
+}
+
+static c4p_status_t
+purse_pack(c4p_rt_t *rt, void *object, c4p_pup_t *p, void *ctx)
+{
+    (void)rt, (void)ctx;
+    c4p_put_u64(p, *(uint64_t *)object);
+    return C4P_OK;
+}
+
+static c4p_status_t
+purse_unpack(c4p_rt_t *rt, c4p_ref_t self, c4p_pup_t *p, void *ctx, void **object_out)
+{
+    CHECK_OK(purse_construct(rt, self, NULL, ctx, object_out));
+    *(uint64_t *)*object_out = c4p_get_u64(p);
+    return C4P_OK;
+}
+
+static c4p_status_t
+purse_regroup(c4p_rt_t *rt, void *object, const c4p_group_state_t *states, uint32_t count,
+              c4p_pup_t *why, void *ctx)
+{
+    uint64_t money = 0;
+    (void)why, (void)ctx;
+    for (uint32_t i = 0; i < count; i++) {
+        CHECK_EQ(c4p_rank(rt), states[i].rank % c4p_num_ranks(rt));
+        CHECK(i == 0 || states[i].rank > states[i - 1].rank);
+        money += c4p_get_u64(states[i].p);
+        CHECK_OK(c4p_pup_status(states[i].p));
+    }
+    *(uint64_t *)object = money;
     return C4P_OK;
 }
 
@@ -147,6 +191,12 @@ job_open(job_t *job, MPI_Comm comm)
     desc.pack = NULL;
     desc.unpack = NULL;
     CHECK_OK(c4p_type_add(job->rt, &desc, &job->plain));
+    desc.name = "Purse";
+    desc.construct = purse_construct;
+    desc.pack = purse_pack;
+    desc.unpack = purse_unpack;
+    desc.regroup = purse_regroup;
+    CHECK_OK(c4p_type_add(job->rt, &desc, &job->purse_type));
     CHECK_OK(c4p_entry_add(job->rt, job->type, "step", on_step, job, &job->step));
     CHECK_OK(c4p_entry_add(job->rt, job->type, "add", on_add, job, &job->add));
     CHECK_OK(c4p_entry_add(job->rt, job->type, "touch", on_touch, job, &job->touch));
@@ -165,8 +215,8 @@ job_settle(job_t *job)
 static void
 job_share(job_t *job)
 {
-    uint64_t all[7] = {job->cells,    job->grid, job->sparse, job->group, job->section,
-                       job->one.coll, 0};
+    uint64_t all[7] = {job->cells,   job->grid,     job->sparse, job->group,
+                       job->section, job->one.coll, job->purses};
     MPI_Bcast(all, 7, MPI_UINT64_T, c4p_num_ranks(job->rt) - 1, job->comm);
     job->cells = all[0];
     job->grid = all[1];
@@ -174,6 +224,7 @@ job_share(job_t *job)
     job->group = all[3];
     job->section = all[4];
     job->one = (c4p_ref_t){all[5], {{0, 0}}};
+    job->purses = all[6];
 }
 
 /* Made by the last rank, which need not be there afterwards. */
@@ -201,6 +252,7 @@ job_make(job_t *job)
         }
         CHECK_OK(c4p_done_inserting(job->rt, job->sparse));
         CHECK_OK(c4p_group_new(job->rt, job->type, NULL, 0, &job->group));
+        CHECK_OK(c4p_group_new(job->rt, job->purse_type, NULL, 0, &job->purses));
         CHECK_OK(c4p_chare_new(job->rt, job->type, 1 % c4p_num_ranks(job->rt), NULL, 0, &job->one));
         for (int i = 0; i < IN_SECTION; i++)
             members[i] = rts_ref(job->cells, i * 5);
@@ -265,7 +317,7 @@ job_checkpoint(job_t *job, const char *dir, char *why, size_t size)
         status = (int)result.status;
         snprintf(why, size, "%s", result.why);
         if (result.status == C4P_OK) {
-            CHECK_EQ(CELLS - 1 + ROWS * COLUMNS + SPARSE + 1 + c4p_num_ranks(job->rt),
+            CHECK_EQ(CELLS - 1 + ROWS * COLUMNS + SPARSE + 1 + 2 * c4p_num_ranks(job->rt),
                      result.elements);
             CHECK(result.bytes > result.elements * 24);
         }
@@ -324,7 +376,7 @@ static uint64_t
 write_one(int num_ranks)
 {
     MPI_Comm comm = first(num_ranks);
-    uint64_t sums = 0, refs[7] = {0};
+    uint64_t sums = 0, refs[8] = {0};
     if (comm != MPI_COMM_NULL) {
         job_t job;
         char why[1400];
@@ -333,19 +385,19 @@ write_one(int num_ranks)
         (void)job_steps(&job, 3);
         CHECK_OK(job_checkpoint(&job, test_dir, why, sizeof why));
         sums = job_steps(&job, 3);
-        uint64_t all[7] = {job.cells,   job.grid,     job.sparse, job.group,
-                           job.section, job.one.coll, sums};
+        uint64_t all[8] = {job.cells,   job.grid,     job.sparse, job.group,
+                           job.section, job.one.coll, sums,       job.purses};
         memcpy(refs, all, sizeof refs);
         job_close(&job);
     }
     done_with(comm);
-    MPI_Bcast(refs, 7, MPI_UINT64_T, 0, MPI_COMM_WORLD);
+    MPI_Bcast(refs, 8, MPI_UINT64_T, 0, MPI_COMM_WORLD);
     if (world_rank == 0) {
         char name[300];
         snprintf(name, sizeof name, "%s/refs", test_dir);
         FILE *f = fopen(name, "wb");
         CHECK(f != NULL);
-        CHECK_EQ(7, fwrite(refs, sizeof refs[0], 7, f));
+        CHECK_EQ(8, fwrite(refs, sizeof refs[0], 8, f));
         fclose(f);
     }
     MPI_Barrier(MPI_COMM_WORLD);
@@ -355,12 +407,12 @@ write_one(int num_ranks)
 static void
 read_refs(job_t *job)
 {
-    uint64_t refs[7];
+    uint64_t refs[8];
     char name[300];
     snprintf(name, sizeof name, "%s/refs", test_dir);
     FILE *f = fopen(name, "rb");
     CHECK(f != NULL);
-    CHECK_EQ(7, fread(refs, sizeof refs[0], 7, f));
+    CHECK_EQ(8, fread(refs, sizeof refs[0], 8, f));
     fclose(f);
     job->cells = refs[0];
     job->grid = refs[1];
@@ -368,6 +420,16 @@ read_refs(job_t *job)
     job->group = refs[3];
     job->section = refs[4];
     job->one = (c4p_ref_t){refs[5], {{0, 0}}};
+    job->purses = refs[7];
+}
+
+static uint64_t
+all_money(const job_t *job)
+{
+    c4p_ref_t mine = {job->purses, {{(uint64_t)c4p_rank(job->rt), 0}}};
+    uint64_t money = *(uint64_t *)c4p_local(job->rt, mine), sum;
+    MPI_Allreduce(&money, &sum, 1, MPI_UINT64_T, MPI_SUM, job->comm);
+    return sum;
 }
 
 static uint64_t
@@ -382,6 +444,7 @@ go_on(int num_ranks, bool write_again)
         CHECK_OK(c4p_restart(job.rt, test_dir));
         read_refs(&job);
         CHECK_EQ(1, c4p_local_count(job.rt, job.group));
+        CHECK_EQ(0x01010101, all_money(&job));
         if (write_again) {
             move_some(&job, job.cells, CELLS);
             job_settle(&job);

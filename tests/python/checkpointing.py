@@ -111,10 +111,14 @@ if not DRIVER:
 
     class PerRank(Chare):
         def __init__(self):
-            self.made_on = charm.myPe()
+            self.origins = [charm.myPe()]
+
+        def regrouped(self, states):
+            assert all(rank % charm.numPes() == charm.myPe() for rank in states), states
+            self.origins = [rank for state in states.values() for rank in state["origins"]]
 
         def who(self):
-            return self.made_on
+            return self.origins
 
     def go_on(cells, things, first):
         steps, folder, every = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
@@ -169,6 +173,7 @@ if not DRIVER:
         readonlies.answer = 42
         readonlies.keeper = Chare(Keeper, args=[cells, things])
         readonlies.group = Group(PerRank)
+        readonlies.ranks = charm.numPes()
         charm.awaitCreation(cells, readonlies.keeper, readonlies.group)
         go_on(cells, things, 0)
 
@@ -177,6 +182,8 @@ if not DRIVER:
         cells, things, step = readonlies.keeper.where(ret=True).get()
         who = readonlies.group.who(ret=True).get()
         assert len(who) == charm.numPes()
+        # What each rank had is somewhere, once.
+        assert sorted(sum(who, [])) == list(range(readonlies.ranks)), who
         print("goes on after step", step, flush=True)
         go_on(cells, things, step)
 

@@ -18,6 +18,12 @@ extern "C" {
  * (c4p_msg_keep() to keep); all elements made on a rank by one creation share it, so it must not be
  * changed. ctx is the descriptor's.
  */
+/** What the element of a group on an old rank was packed into, see c4p_type_desc_t. */
+typedef struct c4p_group_state {
+    int rank;
+    c4p_pup_t *p;
+} c4p_group_state_t;
+
 typedef struct c4p_type_desc {
     size_t struct_size;
     const char *name; /**< copied; unique */
@@ -40,6 +46,13 @@ typedef struct c4p_type_desc {
     void (*arrived)(c4p_rt_t *rt, void *object, void *ctx);
     /** NULL: always, or: may the runtime move the object of its own accord? */
     bool (*movable)(c4p_rt_t *rt, void *object, void *ctx);
+    /** NULL, or, for groups after a restart on another number of ranks: `object`, which was
+     * unpacked from the state of element 0, makes what it should be of the states that fall to its
+     * rank: that of old rank i to rank i mod the number of ranks now. In the order of old ranks;
+     * perhaps none. It may look at these only and send nothing. Failure ends the job; `why` is for
+     * c4p_pup_fail(). */
+    c4p_status_t (*regroup)(c4p_rt_t *rt, void *object, const c4p_group_state_t *states,
+                            uint32_t count, c4p_pup_t *why, void *ctx);
 } c4p_type_desc_t;
 
 C4P_API c4p_status_t c4p_type_add(c4p_rt_t *rt, const c4p_type_desc_t *desc, c4p_type_t *type_out);

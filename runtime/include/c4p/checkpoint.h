@@ -47,9 +47,10 @@ C4P_API c4p_status_t c4p_checkpoint_result(const c4p_msg_t *msg,
  * is created, with the same types, entries, maps, handlers and reducers. All files are checked
  * before any unpack function runs; `arrived` functions are not called. Elements go to their homes.
  * A group on another number of ranks gets the state of its element 0 everywhere; a warning says so
- * if their states differed. Returns on all ranks: C4P_OK; C4P_ERR_NO_INPUT, C4P_ERR_DATA,
- * C4P_ERR_MISMATCH (other types), C4P_ERR_NOMEM, with one line in the log that names file and
- * reason; then only c4p_free() is left. A chare that cannot be unpacked ends the job with a report.
+ * if their states differed, unless its type has `regroup`. Returns on all ranks: C4P_OK;
+ * C4P_ERR_NO_INPUT, C4P_ERR_DATA, C4P_ERR_MISMATCH (other types), C4P_ERR_NOMEM, with one line in
+ * the log that names file and reason; then only c4p_free() is left. A chare that cannot be unpacked
+ * ends the job with a report.
  */
 C4P_API c4p_status_t c4p_restart(c4p_rt_t *rt, const char *dir);
 
