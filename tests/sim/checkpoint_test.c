@@ -364,9 +364,11 @@ falsify_elements(prng_t *prng)
     char path[40];
     size_t len, manifest_len;
     uint8_t old[C4PI_SHA256_LEN], *at;
-    snprintf(path, sizeof path, "d/set%d.rank%d", ROUNDS, (int)prng_below(prng, WRITERS));
-    uint8_t *data = c4pi_simdisk_bytes(&hand.disk, path, &len);
-    uint8_t *manifest = c4pi_simdisk_bytes(&hand.disk, "d/manifest", &manifest_len);
+    uint8_t *data, *manifest = c4pi_simdisk_bytes(&hand.disk, "d/manifest", &manifest_len);
+    do { /* some rank has elements */
+        snprintf(path, sizeof path, "d/set%d.rank%d", ROUNDS, (int)prng_below(prng, WRITERS));
+        data = c4pi_simdisk_bytes(&hand.disk, path, &len);
+    } while (data && !get64(data + len - FOOTER_LEN + AT_COUNT));
     CHECK(data != NULL && manifest != NULL);
     const c4pi_setfile_t file = {.data = data, .len = len};
     c4pi_setfile_sha(&file, len, old);
