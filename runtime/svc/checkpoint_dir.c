@@ -100,6 +100,7 @@ c4pi_ckpt_dir_open(c4p_rt_t *rt, const char *dir, char *why, size_t size)
     ckpt->former_ranks = (int)seg.head.num_ranks;
     ckpt->generation = ckpt->former < UINT64_MAX ? ckpt->former + 1 : 1;
     c4pi_setfile_unload(&seg);
-    (void)files->list(rt->port, dir, sweep, rt);
+    if (files->sync_dir(rt->port, dir) == 0) /* else the disk may still have the manifest before */
+        (void)files->list(rt->port, dir, sweep, rt);
     return C4P_OK;
 }

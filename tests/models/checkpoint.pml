@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Is there a whole checkpoint after a crash at any step? Each rank writes its file of a new set, brings it to the disk, and then its name, which
  * the directory has. When all have, rank 0 writes the new manifest beside the old one, brings it to the disk, renames it, and brings the
- * directory to the disk. Then the new set is reported as written, and each rank removes its file of the former one. An operation may
- * fail: then the new set is given up. Or the power does: of a file, only what was brought to the disk is left; a name that was
- * made, changed or removed since the directory was brought to the disk may be as before or as after, each on its own. The next job goes on from what the manifest names.
+ * directory to the disk. Then the new set is reported as written, and each rank removes its file of the former one. The next checkpoint first
+ * brings the directory to the disk and removes all files that the manifest does not name. An operation may
+ * fail: then the new set is given up. The job may die, and another goes on from what the manifest names. Or the power fails: of a file, only what was brought to the disk is left; a name that was
+ * made, changed or removed since the directory was brought to the disk may be as before or as after, each on its own.
  *
- * Checked after each crash: the manifest names a set of which all files are there and whole, and not one before the last that was reported.
+ * Checked when the job has died or the power has failed: the manifest names a set of which all files are there and whole, and not one before the last that was reported.
  *
  * -DNO_SYNC: files are not brought to the disk. -DNO_DIR_SYNC: nor their names. -DNO_MANIFEST_SYNC: nor the manifest before the renaming.
  * -DIN_PLACE: the manifest is written over the former one. -DSAME_NAMES: the files of all sets have the same names. -DEARLY_REMOVE: the former set goes before the
- * directory is brought to the disk. -DEARLY_REPORT: the new set is reported before that. -DBOLD_REMOVE: the former set goes though that has failed. */
+ * directory is brought to the disk. -DSWEEP_AT_ONCE: what the manifest does not name goes before that. -DEARLY_REPORT: the new set is reported before that. -DBOLD_REMOVE: the former set goes though that has failed. */
 #ifndef NS
 #define NS 3 /* sets */
 #endif
@@ -48,6 +49,30 @@ inline sync_dir() {
     :: else -> break
     od;
     manifest_kept = manifest; i = 0
+}
+
+/* Away with what the manifest does not name. */
+inline sweep() {
+    i = 0;
+    do
+    :: i < NFILES -> if :: i / NR != manifest -> named[i] = 0 :: else fi; i++
+    :: else -> break
+    od;
+    i = 0
+}
+
+inline start() {
+#ifndef SAME_NAMES
+    if
+#ifdef SWEEP_AT_ONCE
+    :: sweep()
+#else
+    :: sync_dir(); sweep()
+    :: fails < NF -> fails++
+#endif
+    fi;
+#endif
+    set = manifest + 1; former = manifest; failed = 0; step[0] = 0; step[1] = 0; stage = WRITING
 }
 
 inline write_file(r) {
@@ -119,7 +144,16 @@ inline remove_file(r) {
 #endif
 #define WHOLE(r) (OF_THE_SET(r) && data[FILE(r, manifest)] == 2)
 
-/* The power fails; what the next job finds. */
+inline give_way() { stage = IDLE; step[0] = 0; step[1] = 0; part = 0; set = 0; former = 0; failed = 0 }
+
+/* The job dies; what the next one finds. */
+inline die() {
+    assert(manifest >= reported);
+    assert(manifest == 0 || (WHOLE(0) && WHOLE(1)));
+    crashes++; give_way()
+}
+
+/* The power fails, too. */
 inline crash() {
     i = 0;
     do
@@ -141,13 +175,13 @@ inline crash() {
     :: i < NFILES -> if :: !named[i] -> data[i] = 0 :: else fi; i++
     :: else -> break
     od;
-    i = 0; stage = IDLE; step[0] = 0; step[1] = 0; part = 0; set = 0; former = 0; failed = 0
+    i = 0;
+    give_way()
 }
 
 init {
     do
-    :: atomic { stage == IDLE && manifest < NS ->
-        set = manifest + 1; former = manifest; failed = 0; step[0] = 0; step[1] = 0; stage = WRITING }
+    :: atomic { stage == IDLE && manifest < NS -> start() }
     :: atomic { stage == WRITING && step[0] != GONE -> write_file(0) }
     :: atomic { stage == WRITING && step[1] != GONE -> write_file(1) }
     :: atomic { stage == WRITING && step[0] == GONE && step[1] == GONE ->
@@ -157,7 +191,8 @@ init {
     :: atomic { stage == REMOVING && step[0] != GONE -> remove_file(0) }
     :: atomic { stage == REMOVING && step[1] != GONE -> remove_file(1) }
     :: atomic { stage == REMOVING && step[0] == GONE && step[1] == GONE -> stage = IDLE; set = 0; former = 0; failed = 0 }
-    :: atomic { stage != IDLE && crashes < NC -> crash() }
+    :: atomic { crashes < NC -> crash() }
+    :: atomic { stage != IDLE && crashes < NC -> die() }
     :: stage == IDLE && manifest == NS -> break
     od;
     assert(manifest == NS && reported <= NS)

@@ -154,6 +154,7 @@ VARIANTS = [
     Variant("checkpoint.in-place", "-DIN_PLACE", NOT_WHOLE),
     Variant("checkpoint.same-names", "-DSAME_NAMES", NOT_WHOLE),
     Variant("checkpoint.early-remove", "-DEARLY_REMOVE", NOT_WHOLE),
+    Variant("checkpoint.sweep-at-once", "-DSWEEP_AT_ONCE", NOT_WHOLE),
     Variant("checkpoint.bold-remove", "-DBOLD_REMOVE", NOT_WHOLE),
     Variant("checkpoint.early-report", "-DEARLY_REPORT", FORMER),
 ]
