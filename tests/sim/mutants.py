@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Shows that the simulator's scenarios bite: each mutant is one deliberate mistake in the runtime,
-built in a copy of the sources, and must make some scenario fail within a number of seeds.
+built in a copy of the sources, and must make its tape of tests/sim/corpus fail, or some scenario within a
+number of seeds.
 
 Not part of the test suite, since it builds the library once per mutant (up to half an hour):
 
@@ -584,6 +585,14 @@ class Bench:
     def make(self):
         self.call(["ninja", "-C", self.build, "simrun"])
 
+    def replay(self, tape):
+        return subprocess.run(
+            [self.simrun, "--replay", tape],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
     def run(self, scenario, seeds, out, limit_s=300):
         try:
             return subprocess.run(
@@ -597,17 +606,29 @@ class Bench:
             return None
 
 
+def first_failure(done):
+    lines = done.stdout.splitlines() or [f"exit status {done.returncode}"]
+    return next((text for text in lines if text.startswith("FAILED")), lines[0])
+
+
+def kill_by_tape(bench, name):
+    """The same, by the tape that killed it once."""
+    tape = os.path.join(ROOT, "tests", "sim", "corpus", f"{name}.tape")
+    if not os.path.exists(tape):
+        return None
+    done = bench.replay(tape)
+    return ("its tape", first_failure(done)) if done.returncode else None
+
+
 def kill(bench, name, seeds, scenarios, out):
-    """The first line of a failure, or None."""
+    """Who killed it, and the first line of the failure; or None."""
     for round_seeds in (seeds // 20 + 1, seeds):
         for scenario in scenarios:
             done = bench.run(scenario, round_seeds, out)
             if done is None:
                 return scenario, "does not end"
             if done.returncode:
-                lines = done.stdout.splitlines() or [f"exit status {done.returncode}"]
-                line = next((text for text in lines if text.startswith("FAILED")), lines[0])
-                return scenario, line
+                return scenario, first_failure(done)
     return None
 
 
@@ -643,7 +664,8 @@ def try_mutant(bench, mutant, args, scenarios):
             first = mutant[4].split(",") if len(mutant) > 4 else []
             order = first + [s for s in scenarios if s not in first]
             seeds = max(args.seeds, mutant[5] if len(mutant) > 5 else 0)
-            found = kill(bench, name, seeds, order, out)
+            found = None if args.corpus else kill_by_tape(bench, name)
+            found = found or kill(bench, name, seeds, order, out)
             if found and args.corpus:
                 keep_tape(bench, name, found[0], out, args.corpus)
     finally:
