@@ -495,13 +495,6 @@ MUTANTS = [
         "balance",
     ),
     (
-        "balance-dead-not-told",
-        "svc/migrate.c",
-        "        if (elem->flags & C4PI_ELEM_LEAVING && elem->extra->leaving_balanced)",
-        "        if (false)",
-        "balance",
-    ),
-    (
         "balance-stays-not-told",
         "svc/migrate.c",
         "        if (balanced)\n            rt->on_balanced_stays(rt, dest);",
