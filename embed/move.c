@@ -64,29 +64,28 @@ put_parts(c4pe_chare_t *chare, c4p_pup_t *p)
 }
 
 static int
-put_state(c4pe_chare_t *chare, c4p_pup_t *p)
+put_with(c4pe_chare_t *chare, PyObject *state, c4p_pup_t *p)
 {
     c4pe_state_t *st = chare->state;
-    PyObject *state = get_state(chare);
-    if (state == NULL)
-        return -1;
-    st->moving = chare;
-    int result = c4pe_move_put(st, p, state);
-    st->moving = NULL;
-    Py_DECREF(state);
-    return result;
-}
-
-static int
-put_chare(c4pe_chare_t *chare, c4p_pup_t *p)
-{
     bool parts = chare->channels || chare->waitq || chare->subscribers;
     if (check_pending(chare) < 0)
         return -1;
     c4p_put_u32(p, chare->flags | (parts ? (uint32_t)HAS_PARTS : 0));
     if (parts && put_parts(chare, p) < 0)
         return -1;
-    return put_state(chare, p);
+    st->moving = chare;
+    int result = c4pe_move_put(st, p, state);
+    st->moving = NULL;
+    return result;
+}
+
+static int
+put_chare(c4pe_chare_t *chare, c4p_pup_t *p)
+{
+    PyObject *state = get_state(chare); /* first: it may make channels */
+    int result = state ? put_with(chare, state, p) : -1;
+    Py_XDECREF(state);
+    return result;
 }
 
 c4p_status_t
@@ -97,6 +96,10 @@ c4pe_move_fail(c4pe_state_t *st, c4p_pup_t *p)
     PyErr_NormalizeException(&type, &value, &tb);
     PyObject *text =
         PyUnicode_FromFormat("%s: %S", ((PyTypeObject *)type)->tp_name, value ? value : Py_None);
+    if (PyErr_GivenExceptionMatches(type, PyExc_SystemExit)) { /* asks for the end, wherever */
+        PyErr_Restore(Py_NewRef(type), Py_XNewRef(value), Py_XNewRef(tb));
+        c4pe_err_uncaught(st, NULL, NULL, NULL);
+    }
     PyErr_Clear();
     const char *why = text ? PyUnicode_AsUTF8(text) : NULL;
     PyErr_Clear();
@@ -344,7 +347,9 @@ request(c4pe_chare_t *chare, PyObject *rank, const c4p_reply_t *answer)
     else if (status == C4P_ERR_BUSY && chare->num_coroutines > 0)
         explain_busy(chare);
     else if (status == C4P_ERR_BUSY || status == C4P_ERR_TYPE)
-        c4pe_raise(st, "%s cannot move: only elements of arrays can, once they are constructed",
+        c4pe_raise(st,
+                   "%s cannot move: only elements of arrays can, once they are constructed or "
+                   "have arrived",
                    c4pe_describe_chare(chare, whose, sizeof(whose)));
     else
         c4pe_raise_status(st, status, "migrate()");
@@ -390,12 +395,16 @@ cannot_sync(c4pe_chare_t *chare, c4p_status_t status)
 {
     char whose[200];
     c4pe_describe_chare(chare, whose, sizeof(whose));
+    if (status == C4P_ERR_BUSY)
+        return c4pe_raise(chare->state,
+                          "%s.AtSync() on rank %d: it has been called already; the next call is "
+                          "for resumeFromSync() or later",
+                          whose, chare->state->rank);
     if (status != C4P_ERR_STATE)
         return c4pe_raise_status(chare->state, status, "AtSync()");
     return c4pe_raise(chare->state,
                       "%s.AtSync() on rank %d: only elements that take part in load balancing call "
-                      "it, once until resumeFromSync() is called: create the array with "
-                      "useAtSync=True",
+                      "it, and not before they have arrived: create the array with useAtSync=True",
                       whose, chare->state->rank);
 }
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* stats.c: counting what is kept. */
 #include <c4p/stats.h>
 
 #include <string.h>

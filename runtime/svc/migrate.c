@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "svc/migrate.h"
 
+#include <string.h>
+
 #include "core/dispatch.h"
 #include "core/load.h"
 #include "core/route.h"
@@ -12,9 +14,11 @@
 
 enum { TRAVELLING_FLAGS = C4PI_ELEM_BORN | C4PI_ELEM_INSERTED | C4PI_ELEM_SYNC };
 
-/* What stands first in the message: who waits for the move. */
+/* What stands first in the message. Then comes the object, then what is the runtime's: packing the
+ * object may change that, since code of the program's runs. */
 typedef struct move_head {
-    c4p_reply_t answer;
+    c4p_reply_t answer; /* who waits for the move */
+    uint64_t own;       /* bytes of the last part */
 } move_head_t;
 
 /* In env.entry: the message comes from where the element could not be unpacked. */
@@ -24,13 +28,10 @@ enum { BALANCED = 1 };
 
 /* ---- leaving ---------------------------------------------------------------------------------- */
 
-/* All of an element as one message, or the reason why not; then nothing has changed. */
-static c4p_status_t
-pack(c4pi_elem_t *elem, const c4p_reply_t *answer, c4p_pup_t *p, c4p_msg_t **msg_out)
+static void
+put_own(c4pi_elem_t *elem, c4p_pup_t *p)
 {
-    c4pi_coll_t *coll = elem->coll;
-    move_head_t head = {*answer};
-    c4p_put_bytes(p, &head, sizeof head);
+    uint32_t num = elem->extra->num_memberships;
     c4p_put_u64(p, elem->bcast_next);
     c4p_put_u64(p, elem->redn_next);
     c4p_put_u32(p, elem->births);
@@ -40,14 +41,30 @@ pack(c4pi_elem_t *elem, const c4p_reply_t *answer, c4p_pup_t *p, c4p_msg_t **msg
     c4p_put_u8(p, elem->extra->fixed);
     c4pi_sync_put(elem, p);
     c4p_put_u8(p, elem->extra->reborn);
-    uint32_t num = elem->extra->num_memberships;
     c4p_put_u32(p, num);
     c4p_put_bytes(p, elem->extra->memberships, num * sizeof *elem->extra->memberships);
-    c4p_status_t st = coll->type->desc.pack(coll->rt, elem->object, p, coll->type->desc.ctx);
+}
+
+/* All of an element as one message, or the reason why not. What its object asks of it meanwhile is
+ * left for afterwards, as from an entry method: another move, its end. */
+static c4p_status_t
+pack(c4pi_elem_t *elem, c4p_pup_t *p, c4p_msg_t **msg_out)
+{
+    const c4p_type_desc_t *desc = &elem->coll->type->desc;
+    move_head_t head = {.own = 0};
+    *msg_out = NULL;
+    c4p_put_bytes(p, &head, sizeof head); /* its place */
+    elem->flags |= C4PI_ELEM_RUNNING;
+    c4p_status_t st = desc->pack(elem->coll->rt, elem->object, p, desc->ctx);
+    elem->flags &= (uint8_t)~C4PI_ELEM_RUNNING;
+    if (st != C4P_OK || elem->flags & C4PI_ELEM_DOOMED || !(elem->flags & C4PI_ELEM_LEAVING))
+        return st;
+    size_t object_end = p->at;
+    put_own(elem, p);
+    head = (move_head_t){elem->extra->leaving_answer, p->at - object_end};
+    st = c4pi_pup_pack_finish(p, msg_out);
     if (st == C4P_OK)
-        st = c4pi_pup_pack_finish(p, msg_out);
-    if (st != C4P_OK)
-        elem->extra->work = work;
+        memcpy(c4pi_msg_payload(*msg_out), &head, sizeof head);
     return st;
 }
 
@@ -99,37 +116,57 @@ depart(c4pi_elem_t *elem, int dest, c4p_msg_t *msg)
     c4pi_reduce_settle(coll);
 }
 
+/* Load balancing does not move it there after all. */
+static void
+give_up_balanced(c4pi_elem_t *elem)
+{
+    c4p_rt_t *rt = elem->coll->rt;
+    if (!elem->extra->leaving_balanced)
+        return;
+    elem->extra->leaving_balanced = false;
+    rt->on_balanced_stays(rt, elem->extra->leaving_to);
+}
+
+static void
+stay(c4pi_elem_t *elem, c4p_pup_t *p, c4p_status_t st)
+{
+    c4pi_coll_t *coll = elem->coll;
+    c4p_rt_t *rt = coll->rt;
+    c4p_reply_t answer = elem->extra->leaving_answer;
+    char who[160];
+    if (!coll->type->said_stays)
+        c4pi_log(rt->port, C4P_LOG_WARN,
+                 "%s stays on rank %d: it cannot be packed: %s (said once of its type)",
+                 c4pi_ref_text(coll, elem->key, who, sizeof who), rt->rank, reason(p, st));
+    coll->type->said_stays = true;
+    elem->flags &= (uint8_t)~C4PI_ELEM_LEAVING;
+    elem->extra->leaving_answer = (c4p_reply_t){0};
+    answer_failure(rt, &answer, p);
+    give_up_balanced(elem);
+}
+
 static void
 leave_now(c4pi_elem_t *elem)
 {
     c4pi_coll_t *coll = elem->coll;
     c4p_rt_t *rt = coll->rt;
-    c4p_reply_t answer = elem->extra->leaving_answer;
+    const c4p_type_desc_t *desc = &coll->type->desc;
+    void *object = elem->object;
     c4p_msg_t *msg;
     c4p_pup_t p;
-    bool balanced = elem->extra->leaving_balanced;
-    int dest = elem->extra->leaving_to;
-    elem->extra->leaving_answer = (c4p_reply_t){0};
-    elem->extra->leaving_balanced = false;
     c4pi_pup_pack_init(&p, &rt->msgs);
-    c4p_status_t st = pack(elem, &answer, &p, &msg);
-    if (st == C4P_OK) {
-        void *object = elem->object;
+    c4p_status_t st = pack(elem, &p, &msg);
+    if (elem->flags & C4PI_ELEM_DOOMED) {
+        c4pi_elem_idle(elem);
+    } else if (msg) {
+        elem->flags &= (uint8_t)~C4PI_ELEM_LEAVING;
         c4pi_sync_left(elem, true);
-        msg->env.tag = balanced ? BALANCED : 0;
-        depart(elem, dest, msg);
-        if (coll->type->desc.destroy)
-            coll->type->desc.destroy(rt, object, coll->type->desc.ctx);
-    } else {
-        char who[160];
-        if (!coll->type->said_stays)
-            c4pi_log(rt->port, C4P_LOG_WARN,
-                     "%s stays on rank %d: it cannot be packed: %s (said once of its type)",
-                     c4pi_ref_text(coll, elem->key, who, sizeof who), rt->rank, reason(&p, st));
-        coll->type->said_stays = true;
-        answer_failure(rt, &answer, &p);
-        if (balanced)
-            rt->on_balanced_stays(rt, dest);
+        msg->env.tag = elem->extra->leaving_balanced ? BALANCED : 0;
+        depart(elem, elem->extra->leaving_to, msg);
+        if (desc->destroy)
+            desc->destroy(rt, object, desc->ctx);
+    } else if (elem->flags & C4PI_ELEM_LEAVING) { /* else it wants to stay, meanwhile */
+        stay(elem, &p, st);
     }
     c4pi_pup_fini(&p);
 }
@@ -138,16 +175,15 @@ leave_now(c4pi_elem_t *elem)
 static void
 on_free(c4pi_elem_t *elem)
 {
-    if (elem->flags & C4PI_ELEM_DOOMED) {
-        if (elem->flags & C4PI_ELEM_LEAVING)
-            (void)c4p_reply_send(elem->coll->rt, &elem->extra->leaving_answer, NULL, false);
-        if (elem->flags & C4PI_ELEM_LEAVING && elem->extra->leaving_balanced)
-            elem->coll->rt->on_balanced_stays(elem->coll->rt, elem->extra->leaving_to);
-        c4pi_grow_destroy_now(elem);
-    } else {
-        elem->flags &= (uint8_t)~C4PI_ELEM_LEAVING;
+    if (!(elem->flags & C4PI_ELEM_DOOMED)) {
         leave_now(elem);
+        return;
     }
+    if (elem->flags & C4PI_ELEM_LEAVING) {
+        (void)c4p_reply_send(elem->coll->rt, &elem->extra->leaving_answer, NULL, false);
+        give_up_balanced(elem);
+    }
+    c4pi_grow_destroy_now(elem);
 }
 
 /* Take over the answer; that of an awaited broadcast is owed on this rank. */
@@ -184,8 +220,8 @@ c4pi_may_move(const c4pi_elem_t *elem)
     return !desc->movable || desc->movable(coll->rt, elem->object, desc->ctx);
 }
 
-c4p_status_t
-c4pi_migrate(c4pi_elem_t *elem, int rank, const c4p_reply_t *answer)
+static c4p_status_t
+request(c4pi_elem_t *elem, int rank, const c4p_reply_t *answer, bool balanced)
 {
     c4pi_coll_t *coll = elem->coll;
     if (rank < 0 || rank >= coll->rt->num_ranks)
@@ -195,6 +231,7 @@ c4pi_migrate(c4pi_elem_t *elem, int rank, const c4p_reply_t *answer)
     if (elem->state != C4PI_ELEM_LIVE || (elem->suspended && (answer || !is_self(elem))))
         return C4P_ERR_BUSY;
     set_answer(elem, answer);
+    give_up_balanced(elem);
     if (rank == coll->rt->rank) {
         elem->flags &= (uint8_t)~C4PI_ELEM_LEAVING;
         c4p_reply_t done = elem->extra->leaving_answer;
@@ -203,19 +240,22 @@ c4pi_migrate(c4pi_elem_t *elem, int rank, const c4p_reply_t *answer)
         return C4P_OK;
     }
     elem->extra->leaving_to = rank;
+    elem->extra->leaving_balanced = balanced;
     elem->flags |= C4PI_ELEM_LEAVING;
     c4pi_elem_idle(elem);
     return C4P_OK;
 }
 
 c4p_status_t
+c4pi_migrate(c4pi_elem_t *elem, int rank, const c4p_reply_t *answer)
+{
+    return request(elem, rank, answer, false);
+}
+
+c4p_status_t
 c4pi_migrate_balanced(c4pi_elem_t *elem, int rank)
 {
-    c4pi_elem_need_extra(elem)->leaving_balanced = true;
-    c4p_status_t st = c4pi_migrate(elem, rank, NULL);
-    if (st != C4P_OK)
-        elem->extra->leaving_balanced = false;
-    return st;
+    return request(elem, rank, NULL, true);
 }
 
 /* ---- arriving --------------------------------------------------------------------------------- */
@@ -269,6 +309,38 @@ settle_in(c4pi_elem_t *elem, int from, const c4p_reply_t *answer)
     c4pi_reduce_settle(coll);
 }
 
+/* The object's part of the message, and the runtime's. */
+static void
+open_parts(c4p_rt_t *rt, c4p_msg_t *msg, move_head_t *head, c4p_pup_t *object, c4p_pup_t *own)
+{
+    const uint8_t *at = c4pi_msg_payload(msg);
+    uint64_t left = msg->env.len - sizeof *head;
+    if (msg->env.len < sizeof *head || (memcpy(head, at, sizeof *head), head->own > left))
+        c4pi_die(rt, C4P_ERR_DATA, "an element that moved arrived damaged from rank %d",
+                 (int)msg->env.source);
+    c4pi_pup_unpack_init(object, at + sizeof *head, (size_t)(left - head->own));
+    c4pi_pup_unpack_init(own, at + msg->env.len - head->own, (size_t)head->own);
+}
+
+static void
+get_own(c4pi_elem_t *elem, c4p_pup_t *p)
+{
+    c4pi_elem_extra_t *extra = c4pi_elem_need_extra(elem);
+    elem->bcast_next = c4p_get_u64(p);
+    elem->redn_next = c4p_get_u64(p);
+    elem->births = c4p_get_u32(p);
+    elem->flags = c4p_get_u8(p);
+    c4p_get_bytes(p, &extra->work, sizeof extra->work);
+    extra->fixed = c4p_get_u8(p);
+    c4pi_sync_get(elem, p);
+    extra->reborn = c4p_get_u8(p);
+    for (uint32_t n = c4p_get_u32(p); n > 0; n--) {
+        c4pi_membership_t membership;
+        c4p_get_bytes(p, &membership, sizeof membership);
+        *c4pi_elem_membership(elem, membership.section, NULL) = membership;
+    }
+}
+
 static void
 on_migrate(c4p_rt_t *rt, c4p_msg_t *msg)
 {
@@ -283,25 +355,12 @@ on_migrate(c4p_rt_t *rt, c4p_msg_t *msg)
         return;
     }
     move_head_t head;
-    c4p_pup_t p;
-    c4pi_pup_unpack_init(&p, c4pi_msg_payload(msg), (size_t)msg->env.len);
+    c4p_pup_t p, own;
+    open_parts(rt, msg, &head, &p, &own);
     c4pi_elem_t *elem = c4pi_elem_add(coll, msg->env.key,
                                       (c4pi_version_t){msg->env.hint_nonce, msg->env.hint_epoch});
-    c4p_get_bytes(&p, &head, sizeof head);
-    elem->bcast_next = c4p_get_u64(&p);
-    elem->redn_next = c4p_get_u64(&p);
-    elem->births = c4p_get_u32(&p);
-    elem->flags = c4p_get_u8(&p);
-    c4p_get_bytes(&p, &c4pi_elem_need_extra(elem)->work, sizeof elem->extra->work);
-    elem->extra->fixed = c4p_get_u8(&p);
+    get_own(elem, &own);
     elem->extra->packed_bytes = msg->env.len;
-    c4pi_sync_get(elem, &p);
-    c4pi_elem_need_extra(elem)->reborn = c4p_get_u8(&p);
-    for (uint32_t n = c4p_get_u32(&p); n > 0; n--) {
-        c4pi_membership_t membership;
-        c4p_get_bytes(&p, &membership, sizeof membership);
-        *c4pi_elem_membership(elem, membership.section, NULL) = membership;
-    }
     c4pi_reduce_arrived(elem);
     c4p_status_t st =
         coll->type->desc.unpack(rt, c4pi_elem_ref(elem), &p, coll->type->desc.ctx, &elem->object);

@@ -384,8 +384,11 @@ c4p_status_t
 c4pi_sync_wait(c4pi_elem_t *elem, c4p_entry_t entry)
 {
     c4p_rt_t *rt = elem->coll->rt;
-    if (!(elem->flags & C4PI_ELEM_SYNC) || elem->extra->sync_waits)
+    bool arriving = elem->state == C4PI_ELEM_NEW && elem->version.epoch > 0;
+    if (!(elem->flags & C4PI_ELEM_SYNC) || arriving)
         return C4P_ERR_STATE;
+    if (elem->extra->sync_waits)
+        return C4P_ERR_BUSY;
     elem->extra->sync_waits = true;
     elem->extra->sync_entry = entry;
     if (elem->extra->sync_step == rt->sync->step)

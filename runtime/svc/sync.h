@@ -31,7 +31,8 @@ void c4pi_sync_not_made(c4p_rt_t *rt);
 void c4pi_sync_born(c4pi_elem_t *elem);
 /* An element takes part from now on of its own accord. */
 void c4pi_sync_join(c4pi_elem_t *elem);
-/* C4P_ERR_STATE if it does not take part or waits already. */
+/* C4P_ERR_STATE if it does not take part, or is being unpacked; C4P_ERR_BUSY if it waits already.
+ */
 c4p_status_t c4pi_sync_wait(c4pi_elem_t *elem, c4p_entry_t entry);
 
 /* What of it a participant takes along. */

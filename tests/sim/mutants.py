@@ -207,8 +207,8 @@ MUTANTS = [
     (
         "number-not-carried",
         "svc/migrate.c",
-        "    elem->bcast_next = c4p_get_u64(&p);",
-        "    elem->bcast_next = (c4p_get_u64(&p), c4pi_bcast_first(coll));",
+        "    elem->bcast_next = c4p_get_u64(p);",
+        "    elem->bcast_next = (c4p_get_u64(p), c4pi_bcast_first(elem->coll));",
     ),
     (
         "first-number-at-home",
@@ -246,8 +246,8 @@ MUTANTS = [
     (
         "births-not-carried",
         "svc/migrate.c",
-        "    elem->births = c4p_get_u32(&p);",
-        "    (void)c4p_get_u32(&p);",
+        "    elem->births = c4p_get_u32(p);",
+        "    (void)c4p_get_u32(p);",
     ),
     ("death-without-token", "svc/grow.c", "    c4pi_reduce_death(elem);\n", ""),
     (
@@ -497,8 +497,8 @@ MUTANTS = [
     (
         "balance-stays-not-told",
         "svc/migrate.c",
-        "        if (balanced)\n            rt->on_balanced_stays(rt, dest);",
-        "",
+        "    answer_failure(rt, &answer, p);\n    give_up_balanced(elem);",
+        "    answer_failure(rt, &answer, p);",
         "balance",
     ),
     (

@@ -28,8 +28,8 @@ C4P_API c4p_status_t c4p_sync_join(c4p_rt_t *rt, c4p_ref_t self);
  * The element is ready: when all are, and the balancer has moved what it wants to move, entry
  * method `entry` is called, without arguments, where the element is then. Until then it runs what
  * is sent to it, as always. Returns: C4P_OK; C4P_ERR_NOT_FOUND if it does not live here;
- * C4P_ERR_STATE if it does not take part or is ready already; C4P_ERR_ARG for an entry its type
- * lacks.
+ * C4P_ERR_STATE if it does not take part, and from its unpack function; C4P_ERR_BUSY if it is ready
+ * already; C4P_ERR_ARG for an entry its type lacks.
  */
 C4P_API c4p_status_t c4p_sync(c4p_rt_t *rt, c4p_ref_t self, c4p_entry_t entry);
 
