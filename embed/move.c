@@ -344,9 +344,11 @@ request(c4pe_chare_t *chare, PyObject *rank, const c4p_reply_t *answer)
     if (status == C4P_ERR_RANGE)
         PyErr_Format(PyExc_IndexError, "%s.migrate(%S): there is no such PE; they are 0 to %d",
                      c4pe_describe_chare(chare, whose, sizeof(whose)), rank, st->num_ranks - 1);
-    else if (status == C4P_ERR_BUSY && chare->num_coroutines > 0)
+    else if (status == C4P_ERR_BUSY && chare->num_coroutines > 0) {
+        if (answer && answer->kind == C4P_REPLY_NONE) /* the runtime has said so */
+            return 0;
         explain_busy(chare);
-    else if (status == C4P_ERR_BUSY || status == C4P_ERR_TYPE)
+    } else if (status == C4P_ERR_BUSY || status == C4P_ERR_TYPE)
         c4pe_raise(st,
                    "%s cannot move: only elements of arrays can, once they are constructed or "
                    "have arrived",

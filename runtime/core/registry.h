@@ -23,7 +23,8 @@ typedef struct c4pi_type {
     uint32_t name_hash; /* to notice that another rank means another type by this number */
     uint32_t num_entries, cap_entries;
     c4pi_entry_t *entries;
-    bool said_stays, said_back; /* once per type: elements cannot be packed, or unpacked */
+    bool said_stays, said_back, said_waits; /* once per type: elements cannot be packed, unpacked,
+                                             * or moved now */
 } c4pi_type_t;
 
 /* The type's name as messages show it: without the module that stands before it. */

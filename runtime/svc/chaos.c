@@ -51,7 +51,7 @@ move_some(c4p_rt_t *rt, c4p_ref_t who)
         return;
     int rank = (int)(draw(rt) % (uint64_t)rt->num_ranks);
     c4pi_elem_t *elem = c4pi_elem_local(rt, who);
-    if (elem && elem->coll->kind == C4P_KIND_ARRAY && c4pi_may_move(elem))
+    if (elem && elem->coll->kind == C4P_KIND_ARRAY && !elem->suspended && c4pi_may_move(elem))
         (void)c4pi_migrate(elem, rank, NULL); /* unless it cannot just now */
 }
 

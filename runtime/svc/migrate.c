@@ -220,6 +220,19 @@ c4pi_may_move(const c4pi_elem_t *elem)
     return !desc->movable || desc->movable(coll->rt, elem->object, desc->ctx);
 }
 
+/* Nobody who asked for the move can be told. */
+static void
+say_it_waits(const c4pi_elem_t *elem)
+{
+    c4pi_coll_t *coll = elem->coll;
+    char who[160];
+    if (!coll->type->said_waits)
+        c4pi_log(coll->rt->port, C4P_LOG_WARN,
+                 "%s stays on rank %d: a coroutine of it waits (said once of its type)",
+                 c4pi_ref_text(coll, elem->key, who, sizeof who), coll->rt->rank);
+    coll->type->said_waits = true;
+}
+
 static c4p_status_t
 request(c4pi_elem_t *elem, int rank, const c4p_reply_t *answer, bool balanced)
 {
@@ -228,8 +241,13 @@ request(c4pi_elem_t *elem, int rank, const c4p_reply_t *answer, bool balanced)
         return C4P_ERR_RANGE;
     if (coll->kind == C4P_KIND_GROUP || !coll->type->desc.pack || !coll->type->desc.unpack)
         return C4P_ERR_TYPE;
-    if (elem->state != C4PI_ELEM_LIVE || (elem->suspended && (answer || !is_self(elem))))
+    if (elem->state != C4PI_ELEM_LIVE)
         return C4P_ERR_BUSY;
+    if (elem->suspended && (answer || !is_self(elem))) {
+        if (!answer || !answer->kind)
+            say_it_waits(elem);
+        return C4P_ERR_BUSY;
+    }
     set_answer(elem, answer);
     give_up_balanced(elem);
     if (rank == coll->rt->rank) {

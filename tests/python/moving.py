@@ -395,6 +395,9 @@ def check_refusals():
     future = Future()
     result = walker.wait_for(future, ret=True)
     raises(Charm4PyError, walker.migrate(p - 1, awaitable=True).get, text="coroutines")
+    walker.migrate(p - 1)  # nobody hears of that, but a warning is printed
+    walker.migrate(p - 1)
+    equal(walker.where(ret=True).get(), 0, "it stays")
     future(5)
     equal(result.get(), 5, "the coroutine goes on")
     walker.migrate(p - 1, awaitable=True).get()
@@ -428,7 +431,7 @@ def main(args):
     check_states()
     check_sync()
     check_refusals()
-    finish(60)
+    finish(61)
 
 
 charm.options.remote_exec = True

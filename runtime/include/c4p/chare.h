@@ -121,7 +121,8 @@ C4P_API c4p_status_t c4p_reply_send(c4p_rt_t *rt, const c4p_reply_t *reply, c4p_
  * Returns: C4P_OK; C4P_ERR_NOT_FOUND if it does not live here; C4P_ERR_RANGE for a rank that does
  * not exist; C4P_ERR_TYPE for a group's element and a type that cannot be packed; C4P_ERR_BUSY
  * while activities wait in it, see c4p_suspended(), unless it asks itself (c4p_self()) and without
- * an answer: then it moves when they have ended. After anything but C4P_OK the answer is still
+ * an answer: then it moves when they have ended (refused without anybody who hears of it, a warning
+ * says so, once of its type). After anything but C4P_OK the answer is still
  * owed by the caller.
  */
 C4P_API c4p_status_t c4p_migrate(c4p_rt_t *rt, c4p_ref_t self, int rank, const c4p_reply_t *answer);
