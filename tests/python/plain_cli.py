@@ -10,7 +10,7 @@ from checks import check, equal, finish
 # flag, value or None: all must vanish with their values.
 KNOWN = """
     +p:4 +ppn:1 ++ppn:1 ++server-port:1234 ++server-auth:f +pemap:0-3 +commap:1 +pemapfile:f +excludecore:2 +balancer:GreedyLB
-    +TreeLBFile:f +LBTopo:torus +LBPeriod:1.5 +LBDump:2 +LBDumpSteps:3 +LBDumpFile:f +LBSim:1 +LBSimSteps:1 +LBSimProcs:4
+    +TreeLBFile:f +LBTopo:torus +LBPeriod:2 +LBDump:2 +LBDumpSteps:3 +LBDumpFile:f +LBSim:1 +LBSimSteps:1 +LBSimProcs:4
     +LBAlpha:0.1 +LBBeta:0.2 +LBCentPE:0 +LBVersion:1 +LBPredictorDelay:1 +LBPredictorWindow:2 +DistLBMaxPhases:1
     +MetaLBModelDir:d +traceroot:d +logsize:100 +traceprocessors:0 +trace-subdirs:2 +bincount:5 +binsize:0.1 +epThreshold:1
     +stacksize:100000 +stdout:f +killFile:f +partitions:1 +replicas:1 +partition_sizes:1 +vp:4 +wp:4 +qd:1 +nice:5
@@ -60,12 +60,15 @@ def main(args):
     check("started 3" in parse(["prog", "+p4"], 3).warnings[0], "+p that does not fit")
     check("whole number" in parse(["prog", "+p", "x"], 3).warnings[0], "+p with a bad value")
     check("lacks its value" in parse(["prog", "+balancer"]).warnings[0], "value missing at the end")
+    seconds = parse(["prog", "+LBPeriod", "1.5"])  # what the reference takes
+    check("not of seconds; it is ignored" in seconds.warnings[0], "a period in seconds")
+    check(not seconds.has("+LBPeriod"), "is as if it was not there")
     check("start 2 times" in parse(["prog", "+ppn", "2"]).warnings[0], "+ppn above 1")
     equal(parse(["prog", "+restart", "d"]).restart, "d", "+restart")
     equal(parse([]).args, [], "no words at all")
     for words, notes in (
         (["+pemap", "0-3"], ["'+pemap': accepted, but has no effect"]),
-        (["++debug", "+LBPeriod", "1"], ["'++debug', '+LBPeriod': accepted, but have no effect"]),
+        (["++debug", "+LBDump", "1"], ["'++debug', '+LBDump': accepted, but have no effect"]),
         (["+isomalloc_sync"], ["'+isomalloc_sync': accepted, but has no effect"]),
         (
             [
