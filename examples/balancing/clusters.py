@@ -82,8 +82,9 @@ def merged(stays, came):
 
 
 class Cell(periods.Worker):
-    def __init__(self, count, cells):
+    def __init__(self, count, cells, counted):
         self.cells = cells
+        self.counted = counted
         everyone = initial(count)
         self.own = everyone[(cell_of(everyone, cells) == self.thisIndex).all(axis=1)]
         self.step = 0
@@ -108,14 +109,16 @@ class Cell(periods.Worker):
 
     @coro
     def advance(self, steps, done):
+        pairs = 0
         for _ in range(steps):
             others = self.swap(dict.fromkeys(SIDES, self.own[:, 1:3]))
+            pairs += len(self.own) * (len(self.own) + sum(map(len, others)))
             self.own = one_step(self.own, seen(others, self.walls), REACH / self.cells)
             self.step += 1
             if self.step % EXCHANGE == 0:
                 stays, leavers = sorted_out(self.own, self.thisIndex, self.cells)
                 self.own = merged(stays, self.swap(leavers))
-        self.end_period(done)
+        self.end_period(done, pairs * 1e-8 if self.counted else None)
 
     def collect(self, done):
         self.reduce(done, self.own, Reducer.gather)
@@ -160,7 +163,7 @@ def main(args):
     count, cells = options.particles, options.cells
     if cells < 3:
         parser.error("--cells must be 3 or more, so that all neighbours are different")
-    array = Array(Cell, (cells, cells), args=[count, cells], useAtSync=True)
+    array = Array(Cell, (cells, cells), args=[count, cells, options.counted], useAtSync=True)
     periods.run(array, options)
     done = charm.Future()
     array.collect(done)

@@ -26,14 +26,19 @@ def initial(x, y, size):
     return 1.0 + 0.5 * np.sin(0.05 * i) * np.cos(0.03 * j)
 
 
+def small_steps(heat):
+    """How many steps of chemistry make one step of the whole."""
+    return 1 + round(MOST * heat)
+
+
 def one_step(padded, heat):
     """The inner part of a block after one step: heat flows, then fuel burns in as many small steps as it needs."""
     inner = padded[1:-1, 1:-1]
     around = padded[:-2, 1:-1] + padded[2:, 1:-1] + padded[1:-1, :-2] + padded[1:-1, 2:]
     t = inner + RATE * (around - 4.0 * inner)
-    small_steps = 1 + round(MOST * heat)
-    for _ in range(small_steps):
-        t += (0.1 / small_steps) * (heat - 0.2 * t + np.exp(-2.0 / t) * (2.0 - t))
+    count = small_steps(heat)
+    for _ in range(count):
+        t += (0.1 / count) * (heat - 0.2 * t + np.exp(-2.0 / t) * (2.0 - t))
     return t
 
 
@@ -51,8 +56,9 @@ GHOSTS = {
 
 
 class Block(periods.Worker):
-    def __init__(self, blocks, size):
+    def __init__(self, blocks, size, counted):
         x, y = self.thisIndex
+        self.counted = counted
         self.centre = (x + 0.5) / blocks, (y + 0.5) / blocks
         self.padded = np.empty((size + 2, size + 2))
         self.padded[1:-1, 1:-1] = initial(x, y, size)
@@ -65,6 +71,7 @@ class Block(periods.Worker):
     @coro
     def advance(self, steps, done):
         x, y = self.thisIndex
+        count = 0
         for _ in range(steps):
             edge = edges(self.padded[1:-1, 1:-1])
             for side, ghost in GHOSTS.items():
@@ -75,9 +82,11 @@ class Block(periods.Worker):
                     self.padded[ghost] = edge[side]
             self.wait("self.missing == 0")
             self.missing = len(self.neighbours)
-            self.padded[1:-1, 1:-1] = one_step(self.padded, burning(*self.centre, self.step))
+            heat = burning(*self.centre, self.step)
+            self.padded[1:-1, 1:-1] = one_step(self.padded, heat)
+            count += small_steps(heat)
             self.step += 1
-        self.end_period(done)
+        self.end_period(done, count * 1e-5 if self.counted else None)
 
     @when("self.step == step")
     def border(self, step, side, values):
@@ -117,7 +126,9 @@ def main(args):
     )
     options = parser.parse_args(args[1:])
     blocks = options.blocks
-    array = Array(Block, (blocks, blocks), args=[blocks, options.size], useAtSync=True)
+    array = Array(
+        Block, (blocks, blocks), args=[blocks, options.size, options.counted], useAtSync=True
+    )
     periods.run(array, options)
     done = charm.Future()
     array.collect(done)

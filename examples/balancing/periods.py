@@ -32,10 +32,13 @@ def from_fullest_to_emptiest(view):
 
 
 class Worker(Chare):
-    """Works in periods. A subclass has a coroutine advance(steps, done), which ends with self.end_period(done)."""
+    """Works in periods. A subclass has a coroutine advance(steps, done), which ends with self.end_period(done, seconds)."""
 
-    def end_period(self, done):
+    def end_period(self, done, seconds):
+        """seconds: what the work of this period is worth, for load balancing in place of what was measured; None: measured."""
         self.done = done
+        if seconds is not None:
+            self.setObjTime(seconds)
         self.AtSync()
 
     def resumeFromSync(self):
@@ -53,6 +56,11 @@ def arguments(program, text):
         "--strategy",
         default="none",
         help="'own': that of this program, or the name of a built-in one",
+    )
+    parser.add_argument(
+        "--counted",
+        action="store_true",
+        help="let the program say how much work each object had, instead of measuring time",
     )
     parser.add_argument("--record", metavar="FILE", help="write a line of JSON for each period")
     parser.add_argument("--check", action="store_true", help="compare with a serial run")
