@@ -39,14 +39,17 @@ def conditions():
 
 
 def plan(args):
-    """All runs, (program, strategy, ranks, repetition), in such an order that a change of the machine's load strikes all strategies."""
+    """All runs, (program, strategy, ranks, repetition), in such an order that a change of the machine's load strikes all strategies;
+    first those on as many ranks as there are cores, whose time is told, before others have raised the load."""
     cores = machine()["cores"]
-    for program in PROGRAMS:
-        if args.only not in program:
-            continue
-        for ranks in args.ranks or sorted({cores, *EVEN_ON}):
-            for repetition in range(args.repeat if ranks == cores else 1):
-                yield from ((program, strategy, ranks, repetition) for strategy in STRATEGIES)
+    programs = [program for program in PROGRAMS if args.only in program]
+    for ranks in args.ranks or sorted({cores, *EVEN_ON}):
+        for repetition in range(args.repeat if ranks == cores else 1):
+            yield from (
+                (program, strategy, ranks, repetition)
+                for program in programs
+                for strategy in STRATEGIES
+            )
 
 
 def run(program, strategy, ranks, args):

@@ -48,9 +48,14 @@ def runs_of(runs, program, strategy, ranks):
 
 
 def is_busy(runs, cores):
-    """Others used the machine: more wanted to run than our ranks, on the average."""
-    loads = [run["load"] for run in runs if run["ranks"] == cores]
-    return statistics.median(loads) > 1.5 * cores
+    """Others used the machine: steps took much longer than the busiest rank computed."""
+    waits = [
+        period["seconds_per_step"] * period["steps"] / period["max"]
+        for run in runs
+        if run["ranks"] == cores
+        for period in run["periods"]
+    ]
+    return statistics.median(waits) > 1.25
 
 
 def step_seconds(period, busy):
