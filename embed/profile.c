@@ -209,12 +209,13 @@ c4pe_profile_stats(PyObject *module, PyObject *Py_UNUSED(ignored))
         return NULL;
     c4p_stats(rt, &s);
     return Py_BuildValue(
-        "{s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K}", "elements", (unsigned long long)s.elements,
-        "locations", (unsigned long long)s.locations, "caches", (unsigned long long)s.caches,
-        "homes", (unsigned long long)s.homes, "pointers", (unsigned long long)s.pointers, "held",
-        (unsigned long long)s.held, "broadcasts", (unsigned long long)s.broadcasts, "departures",
-        (unsigned long long)s.departures, "queued", (unsigned long long)s.queued, "messages",
-        (unsigned long long)s.messages);
+        "{s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K}", "elements",
+        (unsigned long long)s.elements, "locations", (unsigned long long)s.locations, "caches",
+        (unsigned long long)s.caches, "homes", (unsigned long long)s.homes, "pointers",
+        (unsigned long long)s.pointers, "held", (unsigned long long)s.held, "broadcasts",
+        (unsigned long long)s.broadcasts, "departures", (unsigned long long)s.departures, "queued",
+        (unsigned long long)s.queued, "messages", (unsigned long long)s.messages, "sent",
+        (unsigned long long)s.sent, "sent_bytes", (unsigned long long)s.sent_bytes);
 }
 
 /* Whether sending was charged already stands in the token. */

@@ -37,12 +37,16 @@ c4p_stats(c4p_rt_t *rt, c4p_stats_t *stats_out)
     size_t at = 0;
     uint64_t id;
     void *coll;
+    c4pi_flow_counts_t counts;
     if (!rt || !stats_out || stats_out->struct_size < sizeof stats_out->struct_size)
         return C4P_ERR_ARG;
+    c4pi_flow_counts(rt->flow, &counts);
     c4p_stats_t stats = {.struct_size = stats_out->struct_size,
                          .caches = rt->num_loc_caches,
                          .queued = c4pi_queue_count(&rt->queue),
-                         .messages = rt->msgs.live};
+                         .messages = rt->msgs.live,
+                         .sent = counts.all_sent,
+                         .sent_bytes = counts.bytes_sent};
     while (c4pi_map_next(&rt->colls, &at, &id, &coll))
         count_in(coll, &stats);
     memcpy(stats_out, &stats, stats.struct_size < sizeof stats ? stats.struct_size : sizeof stats);

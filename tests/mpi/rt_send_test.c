@@ -117,14 +117,20 @@ every_size_arrives_intact_and_in_order(void)
 {
     c4p_rt_t *rt = open_checked_group(NULL);
     const int ranks = c4p_num_ranks(rt), n = sizeof sizes / sizeof sizes[0];
+    c4p_stats_t before = {.struct_size = sizeof before}, after = before;
     int64_t bytes = 0;
 
+    CHECK_OK(c4p_stats(rt, &before));
     for (int i = 0; i < n; i++) {
         bytes += (int64_t)sizes[i];
         for (int r = 0; r < ranks; r++)
             CHECK_OK(c4p_send(rt, rts_ref(group, r), check_entry, patterned(rt, r, i, sizes[i])));
     }
     rts_settle(rt);
+    CHECK_OK(c4p_stats(rt, &after));
+    const int64_t sent = (int64_t)(after.sent_bytes - before.sent_bytes);
+    CHECK(after.sent - before.sent >= (uint64_t)(n * (ranks - 1)));
+    CHECK(sent >= bytes * (ranks - 1) && sent < bytes * (ranks - 1) + 100000);
     CHECK_EQ(n * ranks, arrivals.messages);
     CHECK_EQ(bytes * ranks, arrivals.bytes);
     rts_close(rt);

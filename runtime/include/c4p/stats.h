@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* stats.h: how much the runtime keeps on a rank. For tests and for whoever looks for a leak. */
+/* stats.h: how much the runtime keeps on a rank, and has sent. For tests, and for whoever looks for
+ * a leak or counts messages. */
 #ifndef C4P_STATS_H
 #define C4P_STATS_H
 
@@ -21,6 +22,8 @@ typedef struct c4p_stats {
     uint64_t departures; /**< elements for which broadcasts are kept while they move */
     uint64_t queued;     /**< messages that wait for their turn */
     uint64_t messages;   /**< all that are not freed, those above included */
+    uint64_t sent;       /**< messages to other ranks since the start, the runtime's own included */
+    uint64_t sent_bytes; /**< of these, envelopes included */
 } c4p_stats_t;
 
 /** Count. O(what is kept). Set struct_size first. Returns: C4P_OK; C4P_ERR_ARG. */
