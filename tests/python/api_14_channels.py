@@ -223,8 +223,10 @@ class Fan(Chare):
         return [ch.recv() for ch in self.channels]
 
     @coro
-    def first_ready(self, future):
-        got = []
+    def first_ready(self, known):
+        """`known` gets a future of this coroutine's: the element may have moved to any rank."""
+        future, got = Future(), []
+        known(future)
         for thing in charm.iwait([future, *self.channels]):
             if thing is future:
                 got.append(thing.get())
@@ -292,8 +294,9 @@ def opening(ranks):
         [[(j, i) for j in range(5)] for i in range(5)],
         "all with all, also oneself",
     )
-    future = Future()
-    got = fan[0].first_ready(future, ret=True)
+    known = Future()
+    got = fan[0].first_ready(known, ret=True)
+    future = known.get()
     for step in (3, 0, "future", 1, 4, 2):
         if step == "future":
             future("a future")
