@@ -174,9 +174,20 @@ static const c4pi_comm_ops_t mpi_ops = {
     .free_comm = mpi_free,
 };
 
+/* "Open MPI v4.1.4", without what follows. Also before MPI_Init. */
+static void
+library_name(char name_out[MPI_MAX_LIBRARY_VERSION_STRING])
+{
+    int len = 0;
+    name_out[0] = '\0';
+    MPI_Get_library_version(name_out, &len);
+    name_out[strcspn(name_out, ",\n")] = '\0';
+}
+
 static c4p_status_t
 init_mpi(mpi_comm_t *c, const void *host_comm)
 {
+    char library[MPI_MAX_LIBRARY_VERSION_STRING];
     int initialised = 0, finalised = 0, provided = 0;
 
     MPI_Initialized(&initialised);
@@ -192,6 +203,8 @@ init_mpi(mpi_comm_t *c, const void *host_comm)
     if (initialised)
         return C4P_OK;
     c4pi_launch_prepare(c->base.port);
+    library_name(library);
+    c4pi_launch_warn(c->base.port, library);
     int rc = MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &provided);
     if (rc != MPI_SUCCESS)
         return c4pi_mpi_fail(c, rc, "MPI_Init_thread", -1, 0);
@@ -202,12 +215,9 @@ init_mpi(mpi_comm_t *c, const void *host_comm)
 static c4p_status_t
 check_alone(mpi_comm_t *c)
 {
-    char version[MPI_MAX_LIBRARY_VERSION_STRING] = "";
-    int len = 0;
-
-    MPI_Get_library_version(version, &len);
-    version[strcspn(version, ",\n")] = 0;
-    return c4pi_launch_check_alone(c->base.port, version);
+    char library[MPI_MAX_LIBRARY_VERSION_STRING];
+    library_name(library);
+    return c4pi_launch_check_alone(c->base.port, library);
 }
 
 static c4p_status_t

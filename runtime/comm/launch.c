@@ -69,6 +69,15 @@ cross_memory_forbidden(void)
     return process_vm_readv(getpid(), &local, 1, &remote, 1, 0) < 0 && errno == EPERM;
 }
 
+/* One of srun's processes? Its steps have small numbers; a batch script and an interactive
+ * allocation have special ones or none, and are one process. */
+static bool
+is_srun_step(c4pi_port_t *port)
+{
+    int64_t step = env_number(port, "SLURM_STEP_ID");
+    return step >= 0 && step < 0x7fffffff && env_number(port, "SLURM_PROCID") >= 0;
+}
+
 void
 c4pi_launch_prepare(c4pi_port_t *port)
 {
@@ -78,6 +87,18 @@ c4pi_launch_prepare(c4pi_port_t *port)
         setenv("OMPI_MCA_mpi_yield_when_idle", "1", 0);
     if (cross_memory_forbidden())
         setenv("OMPI_MCA_btl_vader_single_copy_mechanism", "none", 0);
+}
+
+void
+c4pi_launch_warn(c4pi_port_t *port, const char *library)
+{
+    if (strncmp(library, "Open MPI", strlen("Open MPI")) != 0 || !is_srun_step(port) ||
+        port->ops->getenv(port, "PMIX_NAMESPACE") || env_number(port, "SLURM_PROCID") != 0)
+        return;
+    c4pi_log(port, C4P_LOG_WARN,
+             "srun has started this without PMIx, which %s hardly ever does without. If it cannot "
+             "start: srun --mpi=pmix (srun --mpi=list shows what is there), or mpirun.",
+             library);
 }
 
 /* How many ranks were started, by whichever launcher left a trace; *name_out is the variable that
@@ -100,10 +121,7 @@ ranks_started(c4pi_port_t *port, const char **name_out, int64_t *rank_out)
             return size;
         }
     }
-    /* srun's steps have small numbers; a batch script and an interactive allocation have special
-     * ones or none, and are one process. */
-    int64_t step = env_number(port, "SLURM_STEP_ID");
-    if (step >= 0 && step < 0x7fffffff && env_number(port, "SLURM_PROCID") >= 0) {
+    if (is_srun_step(port)) {
         *name_out = "SLURM_STEP_NUM_TASKS";
         *rank_out = env_number(port, "SLURM_PROCID");
         int64_t size = env_number(port, *name_out);

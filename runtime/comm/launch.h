@@ -12,9 +12,13 @@
  * cross-memory copies where the system forbids them. Before MPI_Init. */
 void c4pi_launch_prepare(c4pi_port_t *port);
 
+/* Will MPI be able to start? Logs a warning, in the first of the processes, if srun started them in
+ * a way that few builds of Open MPI can do with: it ends the process in MPI_Init then. library: the
+ * MPI library's version text. */
+void c4pi_launch_warn(c4pi_port_t *port, const char *library);
+
 /* MPI says that this process is alone. Does the environment say otherwise? C4P_OK, or
- * C4P_ERR_SINGLETON with the probable cause logged by the first of the processes. library: the MPI
- * library's version text. */
+ * C4P_ERR_SINGLETON with the probable cause logged by the first of the processes. */
 c4p_status_t c4pi_launch_check_alone(c4pi_port_t *port, const char *library);
 
 /* CPUs that this process may use, as a bit mask of C4PI_CPU_WORDS words. */

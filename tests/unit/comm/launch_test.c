@@ -82,6 +82,33 @@ only_the_first_of_them_says_so(void)
     c4pi_simworld_fini(&world);
 }
 
+/* text: what is said before MPI_Init in this environment; NULL: nothing. */
+static void
+check_warning(const char *library, const char *const *env, const char *text)
+{
+    c4pi_simworld_t world;
+    c4pi_simworld_init(&world, &(c4pi_simworld_opts_t){.env = env});
+    c4pi_launch_warn(c4pi_port_sim_new(&world, -1, 1), library);
+    if (text)
+        CHECK_STR_HAS(text, world.log);
+    else
+        CHECK(world.log == NULL);
+    c4pi_simworld_fini(&world);
+}
+
+static void
+srun_without_pmix_is_warned_of_before_open_mpi_gives_up(void)
+{
+    const char *const *none =
+        ENV("SLURM_STEP_ID=0", "SLURM_PROCID=0", "SLURM_STEP_NUM_TASKS=4", "PMI_RANK=0");
+    check_warning("Open MPI v4.1.4", none, "srun --mpi=pmix");
+    check_warning("MPICH Version: 4.0.2", none, NULL);
+    check_warning("Open MPI v4.1.4", ENV("SLURM_STEP_ID=0", "SLURM_PROCID=3"), NULL);
+    check_warning("Open MPI v4.1.4",
+                  ENV("SLURM_STEP_ID=0", "SLURM_PROCID=0", "PMIX_NAMESPACE=slurm.pmix.5.0"), NULL);
+    check_warning("Open MPI v4.1.4", ENV("SLURM_JOB_ID=5", "SLURM_PROCID=0"), NULL);
+}
+
 static void
 settings_of_the_user_are_kept(void)
 {
@@ -118,4 +145,5 @@ more_ranks_than_cpus_make_waiting_ranks_yield(void)
 
 TEST_CASES(a_program_started_by_itself_is_fine, a_batch_script_of_many_tasks_may_start_it_alone,
            ranks_that_do_not_know_of_each_other_are_refused, only_the_first_of_them_says_so,
-           settings_of_the_user_are_kept, more_ranks_than_cpus_make_waiting_ranks_yield)
+           srun_without_pmix_is_warned_of_before_open_mpi_gives_up, settings_of_the_user_are_kept,
+           more_ranks_than_cpus_make_waiting_ranks_yield)
