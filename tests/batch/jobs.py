@@ -230,9 +230,9 @@ def pbs(args, checks):
         while status == REQUEUE:
             runs += 1
             status = run_script(folder, text, env | {"PBS_JOBID": f"{runs}.server"})
-            submitted = read(f"{folder}/submitted").split()
-            checks.same("submitted", submitted, ["chain=1.server"] * (runs - (status == 0)))
             env["chain"] = "1.server"
+        submitted = read(f"{folder}/submitted").split()
+        checks.same("submitted", submitted, ["chain=1.server"] * (runs - 1))
         checks.same("status in the end", status, 0)
         checks.same("more than one run", runs > 1, True)
         check_whole(args, checks, read(f"{folder}/output"), WORK)
