@@ -71,6 +71,13 @@ def records(output):
 # ---- Slurm ---------------------------------------------------------------------------------------
 
 
+def completed(job, fields):
+    """The output of a job that has done its work. fields: as wait() gives them."""
+    if fields["JobState"] != "COMPLETED":
+        raise slurm.Failed(f"the job is {fields['JobState']}:\n{job.output()}")
+    return job.output()
+
+
 def starts(args, checks):
     """All four ways in one job."""
     ((_, steps, cases),) = check.runs(
@@ -85,10 +92,7 @@ def starts(args, checks):
             lines.append(f"{mpi} {program(args, work)} || exit")
     with slurm.Cluster(nodes=2) as cluster:
         job = cluster.submit("\n".join(lines) + "\n", "--nodes=2", "--ntasks-per-node=2")
-        state, output = job.wait()["JobState"], job.output()
-        if state != "COMPLETED":
-            raise slurm.Failed(f"the job is {state}:\n{output}")
-        found = records(output)
+        found = records(completed(job, job.wait(120)))
         checks.same("runs", [(one["language"], one["ranks"], one["hosts"]) for one in found],
                     [(language, 4, 2) for language in ("C", "C", "Python", "Python")])  # fmt: skip
         for one in found:
@@ -124,9 +128,8 @@ def requeue(args, checks):
         job = submit_template(args, cluster, [*WORK, "--progress", "20"])
         job.wait_for_output("step 40 of")
         cluster.run("scancel", "--batch", "--signal=USR2", str(job.number))
-        fields, output = job.wait(120), job.output()
-        if fields["JobState"] != "COMPLETED":
-            raise slurm.Failed(f"the job is {fields['JobState']}:\n{output}")
+        fields = job.wait(120)
+        output = completed(job, fields)
     checks.same("times queued again", fields["Restarts"], "1")
     check_whole(args, checks, output, WORK)
 
@@ -145,9 +148,7 @@ def time_limit(args, checks):
             while fields["JobState"] == "TIMEOUT" and what == "killed":
                 cluster.run("scontrol", "requeue", str(job.number))
                 fields = job.wait(1800)
-            output = job.output()
-            if fields["JobState"] != "COMPLETED":
-                raise slurm.Failed(f"the job is {fields['JobState']}:\n{output}")
+            output = completed(job, fields)
         print(f"{what}: queued again {fields['Restarts']} times")
         checks.same(f"{what}: queued again", int(fields["Restarts"]) > 0, True)
         check_whole(args, checks, output, LONG_WORK)
@@ -212,29 +213,28 @@ QSUB = """\
 
 
 def pbs(args, checks):
-    """Each run leaves by its own clock, and submits the next."""
-    text = template(
-        "leanmd.pbs",
-        program=program(args, WORK, KEEP),
-        mpi=f"{args.mpiexec} -n 2",
-        keep='--checkpoint "$PWD/checkpoint-$chain" --walltime 0.2s --restart auto',
-    )
+    """The first two runs leave by their own clock and submit the next, which has time enough."""
+
+    def text(walltime):
+        return template(
+            "leanmd.pbs",
+            program=program(args, WORK, KEEP),
+            mpi=f"{args.mpiexec} -n 2",
+            keep=f'--checkpoint "$PWD/checkpoint-$chain" --walltime {walltime} --restart auto',
+        )
+
     with tempfile.TemporaryDirectory() as folder:
         with open(os.open(f"{folder}/qsub", os.O_CREAT | os.O_WRONLY, 0o700), "w") as file:
             file.write(QSUB)
-        env = slurm.mpi_env(os.environ) | {
-            "PATH": f"{folder}:{os.environ['PATH']}",
-            "PBS_O_WORKDIR": folder,
-        }
-        runs, status = 0, REQUEUE
-        while status == REQUEUE:
-            runs += 1
-            status = run_script(folder, text, env | {"PBS_JOBID": f"{runs}.server"})
+        path = f"{folder}:{os.environ['PATH']}"
+        env = slurm.mpi_env(os.environ) | {"PATH": path, "PBS_O_WORKDIR": folder}
+        statuses = []
+        for number, walltime in enumerate(("0.1s", "0.1s", "1h"), 1):
+            env["PBS_JOBID"] = f"{number}.server"
+            statuses.append(run_script(folder, text(walltime), env))
             env["chain"] = "1.server"
-        submitted = read(f"{folder}/submitted").split()
-        checks.same("submitted", submitted, ["chain=1.server"] * (runs - 1))
-        checks.same("status in the end", status, 0)
-        checks.same("more than one run", runs > 1, True)
+        checks.same("statuses", statuses, [REQUEUE, REQUEUE, 0])
+        checks.same("submitted", read(f"{folder}/submitted").split(), 2 * ["chain=1.server"])
         check_whole(args, checks, read(f"{folder}/output"), WORK)
 
 
