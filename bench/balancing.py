@@ -13,29 +13,17 @@ JSON: first where and when it ran, then one line for each run.
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-from run import HERE, finish, first_line, machine, mpi_environment
+from machine import HERE, conditions, machine, mpi_environment
+from run import finish
 
 PROGRAMS = ("hotspot", "clusters")
 STRATEGIES = ("none", "greedy-refine", "diffusion", "own")
 EVEN_ON = (4, 8)
-
-
-def conditions():
-    return {
-        "time": time.strftime("%Y-%m-%d %H:%M"),
-        "machine": machine(),
-        "load": os.getloadavg()[0],
-        "commit": first_line("git", "-C", str(HERE), "describe", "--always", "--dirty"),
-        "mpi": first_line("mpirun", "--version"),
-        "python": platform.python_version(),
-    }
 
 
 def plan(args):
@@ -105,7 +93,7 @@ def main():
     runs = list(plan(args))
     results = {}
     with open(path, "w", encoding="utf-8") as file:
-        print(json.dumps(conditions()), file=file, flush=True)
+        print(json.dumps(conditions(args.build)), file=file, flush=True)
         for i, (program, strategy, ranks, repetition) in enumerate(runs, 1):
             print(f"[{i}/{len(runs)}] {program}, {strategy}, {ranks} ranks", file=sys.stderr)
             periods, checksum = run(program, strategy, ranks, args)

@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from run import HERE, mpi_environment
+from machine import HERE, mpi_environment
 
 REPS, MESSAGES = 3, 400
 

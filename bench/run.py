@@ -13,29 +13,14 @@ Each program measures its yardstick between its rows, in the same processes. On 
 
 import argparse
 import json
-import os
-import platform
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
+from machine import HERE, conditions, mpi_environment
 from report import table
 from rows import PROGRAMS, ROWS
-
-HERE = Path(__file__).resolve().parent
-
-
-def mpi_environment():
-    """Open MPI refuses root and more ranks than cores unless told otherwise."""
-    env = dict(os.environ)
-    for line in (HERE.parent / "tests" / "support" / "mpi.env").read_text().splitlines():
-        name, separator, value = line.partition("=")
-        if separator and not line.startswith("#"):
-            env.setdefault(name.strip(), value.strip())
-    return env
-
 
 # ---- running -----------------------------------------------------------------------------------
 
@@ -84,61 +69,6 @@ def run_program(program, wanted, args, scale):
     lines = [line[6:] for line in output[0].splitlines() if line.startswith("BENCH ")]
     rows = [json.loads(line) for line in lines]
     return [row for row in rows if row["row"] in wanted or row["row"].startswith("mpi4py")], None
-
-
-# ---- where it ran ------------------------------------------------------------------------------
-
-
-def first_line(*words):
-    try:
-        done = subprocess.run(words, text=True, capture_output=True, env=mpi_environment())
-    except OSError:
-        return ""
-    return (done.stdout or done.stderr).partition("\n")[0].strip()
-
-
-def machine():
-    model = "unknown"
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                model = line.partition(":")[2].strip()
-                break
-    except OSError:
-        pass
-    cores = len(os.sched_getaffinity(0))
-    return {"cpu": model, "cores": cores, "system": f"{platform.system()} {platform.release()}"}
-
-
-def compiler(build):
-    """Build type, compiler and its version."""
-    words = {}
-    try:
-        for line in (build / "CMakeCache.txt").read_text().splitlines():
-            name, sign, value = line.partition("=")
-            if sign:
-                words[name.partition(":")[0]] = value
-    except OSError:
-        pass
-    cc = words.get("CMAKE_C_COMPILER", "cc")
-    return (
-        f"{words.get('CMAKE_BUILD_TYPE') or 'no build type'}, {first_line(cc, '--version') or cc}"
-    )
-
-
-def new_record(args, scale):
-    commit = first_line("git", "-C", str(HERE), "describe", "--always", "--dirty")
-    return {
-        "time": time.strftime("%Y-%m-%d %H:%M"),
-        "machine": machine(),
-        "load": os.getloadavg()[0],
-        "commit": "unknown" if "fatal" in commit else commit or "unknown",
-        "compiler": compiler(args.build),
-        "mpi": first_line("mpirun", "--version"),
-        "python": platform.python_version(),
-        "scale": scale,
-        "rows": [],
-    }
 
 
 # ---- command line ------------------------------------------------------------------------------
@@ -193,7 +123,7 @@ def main():
         return 0
     scale = 0.01 if args.smoke else 0.25 if args.quick else 1.0
     wanted, programs = chosen(parser, args)
-    record = new_record(args, scale)
+    record = {**conditions(args.build), "scale": scale, "rows": []}
     failed = []
     for i, program in enumerate(programs, 1):
         place = f"{program.ranks} rank{'s' if program.ranks > 1 else ''}"
