@@ -140,22 +140,6 @@ cell_movable(c4p_rt_t *rt, void *object, void *ctx)
 
 /* ---- creating computes ------------------------------------------------------------------------ */
 
-static int
-place_compute(const leanmd_t *md, int *turn)
-{
-    const int ranks = c4p_num_ranks(md->rt);
-    switch (md->opt.placement) {
-    case LEANMD_BLOCK:
-        return c4p_rank(md->rt);
-    case LEANMD_BAD:
-        *turn = (*turn + 1) % ((ranks + 1) / 2);
-        return *turn;
-    default:
-        *turn = (*turn + 1) % ranks;
-        return *turn;
-    }
-}
-
 static c4p_index_t
 to_index(const int at[6])
 {
@@ -184,15 +168,14 @@ cell_create(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
     cell_t *cell = object;
     leanmd_t *md = ctx;
     const int num = leanmd_num_neighbours(&md->opt.model);
-    int turn = c4p_rank(rt), at[6];
+    int at[6];
     memcpy(&md->cells, c4p_msg_data(msg), sizeof md->cells);
     memcpy(&md->computes, (c4p_coll_t *)c4p_msg_data(msg) + 1, sizeof md->computes);
     for (int k = 0; k < num; k++) {
         if (!leanmd_compute_index(&md->opt.model, cell->at, k, at))
             continue;
         c4p_index_t index = to_index(at);
-        leanmd_check(md, c4p_insert(rt, md->computes, &index, place_compute(md, &turn), NULL),
-                     "insert a compute");
+        leanmd_check(md, c4p_insert(rt, md->computes, &index, -1, NULL), "insert a compute");
     }
     if (md->opt.model.variant != LEANMD_A) {
         c4p_ref_t *members = calloc((size_t)num, sizeof *members);
@@ -458,15 +441,19 @@ cell_arrivals(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
 
 /* ---- the type ----------------------------------------------------------------------------------- */
 
-/* The home of a cell: pieces of the cells in the order of their numbers. */
+int
+leanmd_cell_rank(const leanmd_t *md, const int at[3])
+{
+    return (int)(leanmd_cell_id(&md->opt.model, at) * c4p_num_ranks(md->rt) /
+                 leanmd_num_cells(&md->opt.model));
+}
+
 static int
 cell_home(c4p_rt_t *rt, const c4p_index_t *index, uint64_t arg, void *ctx)
 {
-    const leanmd_t *md = ctx;
     const int at[3] = {(int)index->at[0], (int)index->at[1], (int)index->at[2]};
-    (void)arg;
-    return (int)(leanmd_cell_id(&md->opt.model, at) * c4p_num_ranks(rt) /
-                 leanmd_num_cells(&md->opt.model));
+    (void)rt, (void)arg;
+    return leanmd_cell_rank(ctx, at);
 }
 
 c4p_status_t

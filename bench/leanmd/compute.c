@@ -172,6 +172,29 @@ compute_rest(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
     (void)rt, (void)object, (void)msg, (void)ctx;
 }
 
+/* Where a compute is made. It is its home as well: so every rank knows where the members of a
+ * section are that is made before they are, and messages to them go there directly. */
+static int
+compute_home(c4p_rt_t *rt, const c4p_index_t *index, uint64_t arg, void *ctx)
+{
+    const leanmd_t *md = ctx;
+    const int ranks = c4p_num_ranks(rt);
+    int at[6], cell[3];
+    (void)arg;
+    for (int d = 0; d < 6; d++)
+        at[d] = (int)index->at[d];
+    const int turn = leanmd_compute_maker(&md->opt.model, at, cell) + 1;
+    const int rank = leanmd_cell_rank(md, cell);
+    switch (md->opt.placement) {
+    case LEANMD_BLOCK:
+        return rank;
+    case LEANMD_BAD:
+        return (rank + turn) % ((ranks + 1) / 2);
+    default:
+        return (rank + turn) % ranks;
+    }
+}
+
 c4p_status_t
 leanmd_compute_types(leanmd_t *md)
 {
@@ -188,5 +211,7 @@ leanmd_compute_types(leanmd_t *md)
                            &md->positions);
     if (st == C4P_OK)
         st = c4p_entry_add(md->rt, md->compute_type, "rest", compute_rest, md, &md->rest);
+    if (st == C4P_OK)
+        st = c4p_map_add(md->rt, "computes", compute_home, md, &md->compute_map);
     return st;
 }

@@ -236,6 +236,7 @@ leanmd_director_begin(leanmd_t *md)
         cells.dims[d] = md->opt.model.grid[d];
     cells.map = md->cell_map;
     computes.ndims = 6;
+    computes.map = md->compute_map;
     cells.at_sync = computes.at_sync = true;
     leanmd_report_begin(&md->opt, md->rt);
     leanmd_check(md, c4p_array_new(md->rt, md->cell_type, &cells, NULL, &md->cells), "make cells");

@@ -17,7 +17,7 @@ typedef struct leanmd {
     c4p_rt_t *rt;
     leanmd_options_t opt;
     c4p_type_t cell_type, compute_type;
-    c4p_map_t cell_map;
+    c4p_map_t cell_map, compute_map;
     c4p_entry_t create, go, forces, arrivals, synced;     /* of cells */
     c4p_entry_t positions, rest;                          /* of computes */
     c4p_target_t created, motion, potential, safe, saved; /* handlers of the director */
@@ -46,6 +46,8 @@ typedef struct leanmd_work {
 /* ---- cell.c, compute.c ------------------------------------------------------------------------ */
 c4p_status_t leanmd_cell_types(leanmd_t *md);
 c4p_status_t leanmd_compute_types(leanmd_t *md);
+/* Where a cell is: pieces of the cells in the order of their numbers. */
+int leanmd_cell_rank(const leanmd_t *md, const int at[3]);
 
 /* ---- director.c: rank 0 ----------------------------------------------------------------------- */
 c4p_status_t leanmd_director_new(leanmd_t *md);

@@ -41,12 +41,26 @@ def sum_of(opt):
 # ---- cells ---------------------------------------------------------------------------------------
 
 
-class CellMap(ArrayMap):
+def cell_rank(index):
     """Pieces of the cells in the order of their numbers."""
+    cells = ro.options.grid[0] * ro.options.grid[1] * ro.options.grid[2]
+    return model().cell_id(index) * charm.numPes() // cells
+
+
+class CellMap(ArrayMap):
+    def procNum(self, index):
+        return cell_rank(index)
+
+
+class ComputeMap(ArrayMap):
+    """Where computes are made. Since it is their home, too, every rank knows where the members of a section are."""
 
     def procNum(self, index):
-        cells = ro.options.grid[0] * ro.options.grid[1] * ro.options.grid[2]
-        return model().cell_id(index) * charm.numPes() // cells
+        cell, number = model().compute_maker(index)
+        rank, ranks = cell_rank(cell), charm.numPes()
+        if ro.options.placement == "block":
+            return rank
+        return (rank + number + 1) % ((ranks + 1) // 2 if ro.options.placement == "bad" else ranks)
 
 
 class Cell(Chare):
@@ -61,19 +75,10 @@ class Cell(Chare):
 
     def create(self, computes):
         """Make this cell's computes."""
-        turn = charm.myPe()
         for num in range(model().neighbours):
             index, mine = model().compute_index(self.thisIndex, num)
             if mine:
-                pe, turn = self.place(turn)
-                computes.ckInsert(index, onPE=pe, useAtSync=True)
-
-    def place(self, turn):
-        ranks = charm.numPes()
-        if ro.options.placement == "block":
-            return charm.myPe(), turn
-        turn = (turn + 1) % ((ranks + 1) // 2 if ro.options.placement == "bad" else ranks)
-        return turn, turn
+                computes.ckInsert(index, useAtSync=True)
 
     @coro
     def join(self, computes):
@@ -230,7 +235,7 @@ class Main(Chare):
         opt = ro.options
         charm.awaitCreation(Group(Empty))  # all ranks have the options
         self.cells = Array(Cell, opt.grid, map=Group(CellMap), useAtSync=True)
-        self.computes = Array(Compute, ndims=6, useAtSync=True)
+        self.computes = Array(Compute, ndims=6, map=Group(ComputeMap), useAtSync=True)
         self.cells.create(self.computes, awaitable=True).get()
         self.computes.ckDoneInserting()
         charm.waitQD()

@@ -256,6 +256,18 @@ leanmd_compute_index(const leanmd_model_t *model, const int cell[3], int num, in
     return mine;
 }
 
+int
+leanmd_compute_maker(const leanmd_model_t *model, const int index[6], int cell_out[3])
+{
+    int num = 0;
+    for (int d = 0; d < 3; d++) {
+        const int offset = index[3 + d] - index[d];
+        num = num * (2 * model->away[d] + 1) + offset + model->away[d];
+        cell_out[d] = index[d] - lift(model, d);
+    }
+    return num - leanmd_num_neighbours(model) / 2;
+}
+
 bool
 leanmd_compute_is_self(const int index[6])
 {

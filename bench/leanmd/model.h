@@ -53,6 +53,8 @@ int leanmd_reverse(const leanmd_model_t *model, int num);
  * it. */
 bool
 leanmd_compute_index(const leanmd_model_t *model, const int cell[3], int num, int index_out[6]);
+/** The cell that makes a compute; returns which of those that it makes, from 0. */
+int leanmd_compute_maker(const leanmd_model_t *model, const int index[6], int cell_out[3]);
 /** The two cells of a compute, and what is to be added to the first one's positions. */
 void leanmd_compute_cells(const leanmd_model_t *model, const int index[6], int first_out[3],
                           int second_out[3], double shift_out[3]);

@@ -280,6 +280,20 @@ model_compute_index(model_t *self, PyObject *const *args, Py_ssize_t nargs)
     return Py_BuildValue("NO", ints_new(index, 6), mine ? Py_True : Py_False);
 }
 
+PyDoc_STRVAR(
+    compute_maker_doc,
+    "compute_maker(index)\n--\n\nThe cell that makes a compute, and which of those that it "
+    "makes, from 0.");
+static PyObject *
+model_compute_maker(model_t *self, PyObject *arg)
+{
+    int index[6], cell[3];
+    if (get_ints(arg, 6, index) < 0)
+        return NULL;
+    const int num = leanmd_compute_maker(&self->c, index, cell);
+    return Py_BuildValue("Ni", ints_new(cell, 3), num);
+}
+
 PyDoc_STRVAR(compute_cells_doc,
              "compute_cells(index)\n--\n\nThe cells of a compute: (first, second, shift of the "
              "first one's positions).");
@@ -378,10 +392,10 @@ model_self_law(model_t *self, void *closure)
 #name, (PyCFunction)(void (*)(void))model_##name, METH_O, name##_doc                       \
     }
 
-static PyMethodDef model_methods[] = {FAST(pair),         FAST(alone),          FAST(advance),
-                                      FAST(destinations), ONE(particles),       FAST(fill),
-                                      ONE(cell_id),       FAST(neighbour),      FAST(compute_index),
-                                      ONE(compute_cells), {NULL, NULL, 0, NULL}};
+static PyMethodDef model_methods[] = {
+    FAST(pair),          FAST(alone),        FAST(advance),      FAST(destinations),
+    ONE(particles),      FAST(fill),         ONE(cell_id),       FAST(neighbour),
+    FAST(compute_index), ONE(compute_maker), ONE(compute_cells), {NULL, NULL, 0, NULL}};
 
 static PyGetSetDef model_getset[] = {
     {"neighbours", (getter)model_neighbours, NULL, "Neighbours of a cell, with itself.", NULL},
