@@ -25,6 +25,7 @@ typedef struct sim_port {
     struct sim_port *next;
     c4pi_simworld_t *world;
     uint64_t cpu_ns;
+    double speed;
 } sim_port_t;
 
 /* The harness's own memory, which never fails in a run that is to be repeated. */
@@ -351,7 +352,8 @@ c4pi_port_sim_new(c4pi_simworld_t *world, int rank, int num_ranks)
                                   .log_level = world->opts.log_level,
                                   .rank = rank,
                                   .num_ranks = num_ranks},
-                         .world = world};
+                         .world = world,
+                         .speed = 1};
     world->ports = port;
     return &port->base;
 }
@@ -365,6 +367,14 @@ c4pi_port_sim_world(c4pi_port_t *port)
 void
 c4pi_port_sim_burn(c4pi_port_t *port, uint64_t ns)
 {
-    ((sim_port_t *)port)->cpu_ns += ns;
-    world_of(port)->now_ns += ns;
+    sim_port_t *sim = (sim_port_t *)port;
+    const uint64_t takes_ns = (uint64_t)((double)ns / sim->speed);
+    sim->cpu_ns += takes_ns;
+    sim->world->now_ns += takes_ns;
+}
+
+void
+c4pi_port_sim_set_speed(c4pi_port_t *port, double speed)
+{
+    ((sim_port_t *)port)->speed = speed;
 }

@@ -83,7 +83,9 @@ c4pi_simworld_t *c4pi_port_sim_world(c4pi_port_t *port);
 void *c4pi_sim_memory(size_t len);
 void c4pi_sim_memory_free(void *p);
 
-/* Pretend that the rank computes for this long: its CPU time and the clock advance. */
+/* Pretend that the rank does what takes a rank of speed 1 this long: its CPU time and the clock
+ * advance. */
 void c4pi_port_sim_burn(c4pi_port_t *port, uint64_t ns);
+void c4pi_port_sim_set_speed(c4pi_port_t *port, double speed); /* 1 at first */
 
 #endif

@@ -31,7 +31,7 @@ typedef struct actors {
 
 typedef struct packet {
     struct packet *next;
-    uint64_t number; /* in the order sent */
+    uint64_t number; /* in the order sent, or when it arrives */
     uint64_t depth;  /* of the chain that ends with it */
     int source;
     c4p_msg_t *held;   /* a large message stays the sender's until delivered */
@@ -61,7 +61,8 @@ typedef struct sim_rank {
     c4pi_port_t *port;
     sim_comm_t *comm; /* NULL: none yet, or freed */
     bool finished;
-    uint64_t depth; /* of the longest chain that has reached it */
+    uint64_t free_ns; /* when its last turn ended */
+    uint64_t depth;   /* of the longest chain that has reached it */
     int idle_ticks;
     packets_t inbox;
 } sim_rank_t;
@@ -81,7 +82,7 @@ struct c4pi_simnet {
     sim_rank_t *ranks;
     c4pi_map_t links; /* source * num_ranks + destination */
     actors_t busy_links, ready, sleepers;
-    uint64_t next_number; /* of packets and of readiness */
+    uint64_t next_number; /* of packets and of readiness, unless timed */
     uint64_t depth_base;  /* where chains begin: above all older ones */
     uint64_t hash;
     uint64_t num_delivered_tried;
@@ -106,6 +107,13 @@ own_alloc(c4pi_simnet_t *net, size_t len)
     if (!p)
         c4pi_simworld_die(&net->world, -1, c4p_exit_status(C4P_ERR_NOMEM));
     return p;
+}
+
+/* What comes after all that is there; if timed, at this time. */
+static uint64_t
+next_key(c4pi_simnet_t *net, uint64_t at_ns)
+{
+    return net->opts.mode == C4PI_SIM_TIMED ? at_ns : net->next_number++;
 }
 
 static void
@@ -299,7 +307,7 @@ static void
 link_push(c4pi_simnet_t *net, link_t *link, packet_t *packet)
 {
     packet->source = link->source;
-    packet->number = net->next_number++;
+    packet->number = next_key(net, net->world.now_ns + net->opts.latency_ns);
     packet->depth =
         1 + (net->ranks[link->source].depth > net->depth_base ? net->ranks[link->source].depth
                                                               : net->depth_base);
@@ -485,8 +493,9 @@ wake(c4pi_simnet_t *net, sim_rank_t *rank)
 {
     if (rank->sleeper.place == NOWHERE)
         return;
+    const uint64_t now_ns = net->world.now_ns;
     actors_remove(&net->sleepers, &rank->sleeper);
-    rank->ready.key = net->next_number++;
+    rank->ready.key = next_key(net, now_ns > rank->free_ns ? now_ns : rank->free_ns);
     actors_add(net, &net->ready, &rank->ready);
 }
 
@@ -715,10 +724,40 @@ pick(c4pi_simnet_t *net)
     case C4PI_SIM_SWIZZLE:
         return pick_around_clogged(net);
     case C4PI_SIM_RANDOM:
-    case C4PI_SIM_NUM_MODES:
+    case C4PI_SIM_TIMED:
         break;
     }
     return pick_any(net);
+}
+
+/* What is due first; the clock is put there, also back from where another rank's is. NULL: a rank
+ * that sleeps. */
+static actor_t *
+pick_due(c4pi_simnet_t *net)
+{
+    const actors_t *sets[] = {&net->busy_links, &net->ready, &net->sleepers};
+    actor_t *first = NULL;
+    for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
+        if (sets[i]->count && (!first || sets[i]->items[0]->key < first->key))
+            first = sets[i]->items[0];
+    if (!first)
+        return NULL;
+    net->world.now_ns = first->key;
+    if (net->sleepers.count && first == net->sleepers.items[0])
+        return NULL;
+    net->world.now_ns += first->is_link ? 0 : net->opts.event_ns;
+    return first;
+}
+
+/* NULL: let time pass. */
+static actor_t *
+next_event(c4pi_simnet_t *net)
+{
+    if (net->opts.mode == C4PI_SIM_TIMED)
+        return pick_due(net);
+    net->world.now_ns += net->opts.event_ns;
+    wake_due(net);
+    return num_enabled(net) ? pick(net) : NULL;
 }
 
 int
@@ -727,9 +766,7 @@ c4pi_simnet_step(c4pi_simnet_t *net)
     if (net->stats.ranks == 0)
         return C4PI_SIM_END;
     net->stats.events++;
-    net->world.now_ns += net->opts.event_ns;
-    wake_due(net);
-    actor_t *actor = num_enabled(net) ? pick(net) : NULL;
+    actor_t *actor = next_event(net);
     if (!actor && net->sleepers.count == 0)
         return C4PI_SIM_END; /* the driver has not reported a rank back */
     if (!actor) {
@@ -753,9 +790,10 @@ c4pi_simnet_ran(c4pi_simnet_t *net, int rank_number, bool busy, uint64_t wake_ns
 
     if (!rank->comm || rank->ready.place != NOWHERE || rank->sleeper.place != NOWHERE)
         return;
+    rank->free_ns = net->world.now_ns;
     if (busy || rank->inbox.head || rank->comm->landed.head) {
         rank->idle_ticks = 0;
-        rank->ready.key = net->next_number++;
+        rank->ready.key = next_key(net, rank->free_ns);
         actors_add(net, &net->ready, &rank->ready);
         return;
     }
@@ -787,6 +825,8 @@ set_defaults(c4pi_simnet_opts_t *opts)
         opts->tick_ns = 1000000;
     if (!opts->event_ns)
         opts->event_ns = 200;
+    if (!opts->latency_ns)
+        opts->latency_ns = 1000;
     if (!opts->small_bytes)
         opts->small_bytes = 4032;
 }
@@ -851,7 +891,7 @@ c4pi_simnet_comm_new(c4pi_simnet_t *net, int rank_number, c4pi_msgs_t *msgs, c4p
     c4pi_hosts_init(&c->base.hosts, net->opts.num_ranks, 1, net->opts.num_ranks);
     c->net = net;
     rank->comm = c;
-    rank->ready.key = net->next_number++;
+    rank->ready.key = next_key(net, net->world.now_ns);
     actors_add(net, &net->ready, &rank->ready);
     net->stats.ranks++;
     *comm_out = &c->base;

@@ -30,7 +30,11 @@ typedef enum c4pi_sim_mode {
                          happen, or for a long while */
     C4PI_SIM_BURST,   /* the link or rank chosen last is likely to go on */
     C4PI_SIM_SWIZZLE, /* links are clogged one after another, then opened in another order */
-    C4PI_SIM_NUM_MODES
+    C4PI_SIM_NUM_MODES,
+    /* What is due next: each rank has a clock of its own, which goes on while it computes
+     * (c4pi_port_sim_burn()), all at the same time. The way to see how long something takes. Not
+     * one of those that a seed chooses between. */
+    C4PI_SIM_TIMED = C4PI_SIM_NUM_MODES
 } c4pi_sim_mode_t;
 
 typedef struct c4pi_simnet_opts {
@@ -42,10 +46,11 @@ typedef struct c4pi_simnet_opts {
     size_t num_bytes;
     int pct_depth;       /* 1..; default 3 */
     uint32_t pct_events; /* about how many events the run has; default 2000 */
-    uint64_t tick_ns;   /* an idle rank without a timer runs again after this long, then after twice
-                           that, ... 64 times; default 1 ms */
-    uint64_t event_ns;  /* virtual time per event; default 200 */
-    size_t small_bytes; /* larger messages stay with the sender until delivered; default 4032 */
+    uint64_t tick_ns;  /* an idle rank without a timer runs again after this long, then after twice
+                          that, ... 64 times; default 1 ms */
+    uint64_t event_ns; /* virtual time per event, if timed per turn of a rank; default 200 */
+    uint64_t latency_ns; /* if timed, a message is under way for so long; default 1000 */
+    size_t small_bytes;  /* larger messages stay with the sender until delivered; default 4032 */
     uint64_t corrupt_message; /* fault: flip a byte of the n-th message delivered (from 1); 0: none
                                */
     uint64_t drop_message;    /* fault: lose the n-th message */

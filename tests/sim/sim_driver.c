@@ -15,7 +15,7 @@ enum { FAILED_STATUS = 255, DEFAULT_MAX_EVENTS = 200000, LOG_TAIL = 4000 };
 
 static const char *const mode_names[] = {
     [C4PI_SIM_RANDOM] = "random", [C4PI_SIM_PCT] = "pct",         [C4PI_SIM_STARVE] = "starve",
-    [C4PI_SIM_BURST] = "burst",   [C4PI_SIM_SWIZZLE] = "swizzle",
+    [C4PI_SIM_BURST] = "burst",   [C4PI_SIM_SWIZZLE] = "swizzle", [C4PI_SIM_TIMED] = "timed",
 };
 
 const char *
@@ -256,6 +256,7 @@ loop(sim_job_t *job)
         int rank = c4pi_simnet_step(job->net);
         if (rank < 0)
             continue;
+        job->running = rank;
         bool busy = turn(job, job->rts[rank]);
         look_at_phase(job, rank);
         uint64_t next = c4pi_timers_next(job->rts[rank]);
@@ -396,6 +397,7 @@ sim_run(const sim_config_t *config, sim_outcome_t *outcome)
                               .bytes = config->tape,
                               .num_bytes = config->tape_len,
                               .event_ns = config->event_ns,
+                              .latency_ns = config->latency_ns,
                               .world.fail_alloc = config->fail_alloc,
                               .world.echo = config->echo};
     job.net = c4pi_simnet_new(&net);

@@ -44,6 +44,7 @@ typedef struct sim_config {
     size_t tape_len;
     uint64_t fail_alloc; /* the n-th allocation of the job fails; 0: none */
     uint64_t event_ns;   /* simulated time between two events; 0: a default */
+    uint64_t latency_ns; /* of messages, in mode C4PI_SIM_TIMED; 0: a default */
     bool echo;           /* show what the ranks log, and all messages that they handle */
 } sim_config_t;
 
@@ -74,6 +75,7 @@ struct sim_job {
     c4pi_phase_t *phases;               /* of each rank, when last looked at */
     int in_phase[C4PI_PHASE_ENDED + 1]; /* how many ranks are */
     bool began;
+    int running;        /* the rank whose turn it is */
     int expect_status;  /* the scenario's exit_status, unless it says otherwise */
     bool out_of_memory; /* a public call said so, and the job ends because of that */
     void *world;        /* the scenario's state; zeroed memory of sim_memory() */

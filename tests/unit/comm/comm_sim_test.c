@@ -392,6 +392,37 @@ time_is_one_for_all_ranks_and_only_goes_on(void)
     stop();
 }
 
+/* What a rank does takes its own time; the others do theirs meanwhile. Rank 1 is half as fast. */
+static void
+timed_ranks_compute_at_the_same_time_each_at_its_speed(void)
+{
+    uint64_t ended_ns[RANKS] = {0}, came_ns = 0;
+    int rank;
+    start(&(c4pi_simnet_opts_t){.mode = C4PI_SIM_TIMED, .event_ns = 100, .latency_ns = 5000});
+    c4pi_port_sim_set_speed(c4pi_simnet_port(job.net, 1), 0.5);
+    while (!came_ns && (rank = c4pi_simnet_step(job.net)) != C4PI_SIM_END) {
+        if (rank < 0)
+            continue;
+        node_t *node = &job.nodes[rank];
+        c4pi_port_t *port = c4pi_simnet_port(job.net, rank);
+        int did = 0;
+        CHECK_OK(node->comm->ops->poll(node->comm, 1, &did));
+        if (did)
+            came_ns = c4pi_now_ns(port);
+        if (node->runs++ == 0) {
+            c4pi_port_sim_burn(port, 1000000);
+            ended_ns[rank] = c4pi_now_ns(port);
+            if (rank == 1)
+                CHECK_OK(node->comm->ops->send(node->comm, 0, message(node, 0, 10)));
+        }
+        c4pi_simnet_ran(job.net, rank, false, 0);
+    }
+    for (int i = 0; i < RANKS; i++)
+        CHECK_NEAR(i == 1 ? 2000100 : 1000100, (double)ended_ns[i], 50);
+    CHECK_NEAR(2005200, (double)came_ns, 50); /* late by the latency, in a turn of its own */
+    stop();
+}
+
 TEST_CASES(every_mode_delivers_everything_in_order_per_link,
            the_boring_tape_delivers_in_the_order_sent, seeds_lead_to_different_orders,
            the_same_seed_repeats_the_run_and_so_does_its_recorded_tape,
@@ -403,4 +434,5 @@ TEST_CASES(every_mode_delivers_everything_in_order_per_link,
            a_message_that_arrives_after_finish_is_noticed, ordered_faults_happen,
            an_abort_ends_the_call_with_status_rank_and_log, the_environment_is_what_the_options_say,
            the_ordered_allocation_fails_and_all_is_counted,
-           time_is_one_for_all_ranks_and_only_goes_on)
+           time_is_one_for_all_ranks_and_only_goes_on,
+           timed_ranks_compute_at_the_same_time_each_at_its_speed)
