@@ -7,6 +7,7 @@
 #include "api/assemble.h"
 #include "api/init.h"
 #include "base/env.h"
+#include "core/load.h"
 #include "core/pump.h"
 #include "svc/handler.h"
 #include "svc/start.h"
@@ -170,6 +171,8 @@ c4p_step(c4p_rt_t *rt, uint32_t max_msgs, uint32_t *did_out)
         return C4P_ERR_STATE;
     rt->in_scheduler = true;
     rt->stop = false;
+    if (rt->load) /* what the host did since the last step was not taken from elements */
+        c4pi_load_resume(rt);
     uint32_t did = c4pi_pump_turn(rt, max_msgs);
     if (did == 0) {
         uint64_t now = c4pi_now_ns(rt->port);
@@ -179,6 +182,8 @@ c4p_step(c4p_rt_t *rt, uint32_t max_msgs, uint32_t *did_out)
         }
         (void)rt->on_idle(rt, now);
     }
+    if (rt->load)
+        c4pi_load_pause(rt);
     rt->in_scheduler = false;
     if (did_out)
         *did_out = did;
