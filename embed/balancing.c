@@ -125,6 +125,18 @@ c4pe_balancing_period(c4pe_state_t *st, PyObject *points)
     Py_RETURN_NONE;
 }
 
+PyObject *
+c4pe_balancing_speed(c4pe_state_t *st, PyObject *speed)
+{
+    double value = PyFloat_AsDouble(speed);
+    if ((value == -1 && PyErr_Occurred()) || c4pe_need_rt(st, "lb_speed()") == NULL)
+        return NULL;
+    c4p_status_t status = c4p_lb_speed(st->rt, value);
+    if (status != C4P_OK)
+        return c4pe_raise_status(st, status, "the speed of a rank");
+    Py_RETURN_NONE;
+}
+
 /* ---- records ------------------------------------------------------------------------------------- */
 
 /* "__main__.Grid#1000002[4,7]" for each object: class, collection, index. */
@@ -190,11 +202,12 @@ report(c4p_rt_t *Py_UNUSED(rt), const c4p_lb_round_t *round, void *ctx)
     PyObject *worth = c4pe_balance_worth(&round->worth);
     PyObject *dict =
         worth ? Py_BuildValue(
-                    "{s:K,s:K,s:s,s:n,s:n,s:O,s:d,s:O}", "number",
+                    "{s:K,s:K,s:s,s:n,s:n,s:O,s:d,s:d,s:d,s:O}", "number",
                     (unsigned long long)round->number, "points", (unsigned long long)round->points,
                     "strategy", round->strategy, "num_objects", (Py_ssize_t)round->num_objects,
                     "refused", (Py_ssize_t)round->refused, "skipped",
-                    round->skipped ? Py_True : Py_False, "seconds", round->seconds, "worth", worth)
+                    round->skipped ? Py_True : Py_False, "seconds", round->seconds, "point_s",
+                    round->point_s, "expected_s", round->expected_s, "worth", worth)
               : NULL;
     st->no_suspend++;
     PyObject *none = dict ? PyObject_CallOneArg(st->on_round, dict) : NULL;

@@ -12,6 +12,7 @@ PyObject *c4pe_balancing_measure(c4pe_state_t *st, PyObject *on);
 PyObject *c4pe_balancing_graph(c4pe_state_t *st, PyObject *on);
 PyObject *c4pe_balancing_predict(c4pe_state_t *st, PyObject *predictor);
 PyObject *c4pe_balancing_period(c4pe_state_t *st, PyObject *points);
+PyObject *c4pe_balancing_speed(c4pe_state_t *st, PyObject *speed); /* 0: measure it */
 PyObject *c4pe_balancing_add(c4pe_state_t *st, PyObject *args);
 PyObject *c4pe_balancing_on_view(c4pe_state_t *st, PyObject *func);
 PyObject *c4pe_balancing_on_round(c4pe_state_t *st, PyObject *func);

@@ -433,6 +433,12 @@ module_lb_predict(PyObject *module, PyObject *predictor)
 }
 
 static PyObject *
+module_lb_speed(PyObject *module, PyObject *speed)
+{
+    return c4pe_balancing_speed(c4pe_state_of_module(module), speed);
+}
+
+static PyObject *
 module_lb_period(PyObject *module, PyObject *points)
 {
     return c4pe_balancing_period(c4pe_state_of_module(module), points);
@@ -586,6 +592,7 @@ static PyMethodDef module_methods[] = {
     {"lb_graph", module_lb_graph, METH_O, NULL},
     {"lb_predict", module_lb_predict, METH_O, NULL},
     {"lb_period", module_lb_period, METH_O, NULL},
+    {"lb_speed", module_lb_speed, METH_O, NULL},
     {"lb_add", module_lb_add, METH_VARARGS, NULL},
     {"lb_on_round", module_lb_on_round, METH_O, NULL},
     {"lb_on_view", module_lb_on_view, METH_O, NULL},

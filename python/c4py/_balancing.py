@@ -34,6 +34,7 @@ def start(flags: Parsed, options: Options) -> None:
     _c4py.lb_use(",".join(names))
     _c4py.lb_period(_period(flags, options))
     _set_predictor(flags, options)
+    _set_speed(flags, options)
     if flags.has("+LBCommOff"):
         _c4py.lb_graph(False)
     elif flags.has("+LBCommOn") or options.balance_graph:
@@ -99,6 +100,21 @@ def _set_predictor(flags: Parsed, options: Options) -> None:
         raise NotUnderstood(
             "load balancing: the predictor (charm.options.balance_predictor, +LBPredictor=) is last, mean, median or linear, the "
             f'latter with a number of rounds from 1 to 64 if wanted, such as "mean:5", not {given!r}'
+        ) from None
+
+
+def _set_speed(flags: Parsed, options: Options) -> None:
+    given: Any = "measure" if flags.has("+LBTestPESpeed") else options.balance_speed
+    if given is None:
+        return
+    try:
+        if given == 0:
+            raise ValueError
+        _c4py.lb_speed(0.0 if given == "measure" else given)
+    except (Charm4PyError, TypeError, ValueError):
+        raise NotUnderstood(
+            "load balancing: the speed of a rank (charm.options.balance_speed) is a number from 1e-6 to 1e6 that says how fast it is "
+            f'relative to the others, or "measure", not {given!r}'
         ) from None
 
 
@@ -170,7 +186,10 @@ def _record(path: str) -> None:
         edges = _edges(view, names)
         for pe in range(view.num_ranks):
             line = {"round": view.round, "pe": pe, "host": int(view.node[pe])}
-            file.write(json.dumps({**line, "background": float(view.background[pe])}) + "\n")
+            line["background"] = float(view.background[pe])
+            if view.speed is not None:
+                line["speed"] = float(view.speed[pe])
+            file.write(json.dumps(line) + "\n")
         for i, name in enumerate(names):
             values = {"rank": int(view.rank[i]), "load": float(view.load[i])}
             if view.bytes[i]:
@@ -205,10 +224,13 @@ def describe(round: dict[str, Any]) -> str:
         return f"{text}; nothing to move ({round['seconds'] * 1e3:.1f} ms)"
     if round["skipped"]:
         return f"{text}; nothing moves, as it would not pay back ({round['seconds'] * 1e3:.1f} ms)"
+    time = ""
+    if round["expected_s"]:
+        time = f"; from point to point {round['point_s'] * 1e3:.1f} ms, expected {round['expected_s'] * 1e3:.1f} ms"
     between = ""
     if worth["cut_before"]:
         between = f"; bytes between ranks: {worth['cut_before']}, expected {worth['cut_after']}"
     return (
-        f"{text}, expected {worth['max_after'] / mean:.2f}{between}; {worth['moved']} of {round['num_objects']} objects moved"
+        f"{text}, expected {worth['max_after'] / mean:.2f}{time}{between}; {worth['moved']} of {round['num_objects']} objects moved"
         f" ({worth['moved_bytes']} bytes), {round['refused']} could not ({round['seconds'] * 1e3:.1f} ms)"
     )

@@ -201,6 +201,9 @@ def lb_predict(predictor: str) -> None:
 def lb_period(points: int) -> None:
     """A round at each so many synchronization points; 0: by loss and cost."""
 
+def lb_speed(speed: float) -> None:
+    """How fast this rank is, relative to the others; 0: measure it."""
+
 def lb_add(name: str, call: Callable[[dict[str, Any]], Any]) -> None:
     """A strategy written in Python: call(fields of the view, arrays as bytes) returns a buffer of C ints, a rank for each object."""
 

@@ -67,7 +67,7 @@ _TABLE = _make_table()
 #: Flags that do what they say, or that are judged below; and those that were meant for whoever started the job. The
 #: others are accepted, so that programs and scripts written for the reference run, but nothing comes of them.
 _WITH_EFFECT = frozenset(
-    "++quiet +p +ppn ++ppn +restart ++trust-checkpoint +libcharm_interface +balancer +LBDebug +LBOff +LBPeriod +MetaLB +LBPredictor +LBPredictorWindow +LBCommOn +LBCommOff +traceoff ++local ++verbose ++mpiexec ++batch"
+    "++quiet +p +ppn ++ppn +restart ++trust-checkpoint +libcharm_interface +balancer +LBDebug +LBOff +LBPeriod +MetaLB +LBPredictor +LBPredictorWindow +LBTestPESpeed +LBCommOn +LBCommOff +traceoff ++local ++verbose ++mpiexec ++batch"
     " ++scalable-start ++server ++server-port ++server-auth ++server-host ++server-limit".split()
 )
 

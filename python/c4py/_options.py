@@ -75,6 +75,9 @@ class Options(_Bag):
     balance_predictor: how loads are predicted from those of the last rounds: ``"last"``, ``"mean"``,
         ``"median"`` or ``"linear"``, the latter with ``":n"`` for n rounds. Default "last".
         ``+LBPredictor=NAME`` goes before it.
+    balance_speed: how fast this rank is relative to the others, a number (2: what takes a second on a rank of
+        speed 1 takes half of one here), or ``"measure"``, on all ranks, to find out by 10 ms of arithmetic at the
+        start. None: all are equally fast. ``+LBTestPESpeed`` is "measure" and goes before it.
     balance_graph: record who talks to whom, for strategies and ``--balance-record``; strategies that
         need it have it anyway. Default False. ``+LBCommOn`` and ``+LBCommOff`` go before it.
     checkpoint_classes: classes, besides those of chares, whose objects a restart may make from a
@@ -96,6 +99,7 @@ class Options(_Bag):
         self.on_balance: Callable[[dict[str, Any]], object] | None = None
         self.balance_period: int | str = 1
         self.balance_predictor = "last"
+        self.balance_speed: float | str | None = None
         self.balance_graph = False
         self.checkpoint_classes: list[type] = []
         self.checkpoint_key: Any = None

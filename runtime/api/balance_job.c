@@ -72,6 +72,15 @@ c4p_lb_period(c4p_rt_t *rt, uint64_t points)
 }
 
 c4p_status_t
+c4p_lb_speed(c4p_rt_t *rt, double speed)
+{
+    if (!rt || !(speed == 0 || (speed >= 1e-6 && speed <= 1e6)))
+        return C4P_ERR_ARG;
+    c4pi_round_speed(rt, speed);
+    return C4P_OK;
+}
+
+c4p_status_t
 c4p_set_movable(c4p_rt_t *rt, c4p_ref_t self, bool movable)
 {
     c4pi_elem_t *elem = rt ? c4pi_elem_local(rt, self) : NULL;

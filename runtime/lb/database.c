@@ -6,13 +6,14 @@
 #include "comm/hosts.h"
 #include "core/load.h"
 #include "lb/need.h"
+#include "lb/speed.h"
 #include "svc/migrate.h"
 
 /* ---- on each rank ----------------------------------------------------------------------------- */
 
 /* As they travel: items, then members of sections, then rows of who called whom. */
 typedef struct stats_head {
-    double background;
+    double background, measured, speed;
     uint64_t items, members, rows;
 } stats_head_t;
 
@@ -47,6 +48,7 @@ put_coll(c4pi_coll_t *coll, uint64_t points, c4p_pup_t *p, stats_head_t *head)
         stats_item_t item = {c4pi_elem_ref(elem),       seconds(&work, points), work.given,
                              elem->extra->packed_bytes, work.messages,          work.bytes};
         c4p_put_bytes(p, &item, sizeof item);
+        head->measured += (double)work.ns * 1e-9 / (double)points;
         head->items++;
     }
 }
@@ -64,9 +66,9 @@ put_members(const c4pi_coll_t *section, c4p_pup_t *p)
 }
 
 c4p_msg_t *
-c4pi_database_pack(c4p_rt_t *rt, uint64_t points)
+c4pi_database_pack(c4p_rt_t *rt, uint64_t points, double speed)
 {
-    stats_head_t head = {0};
+    stats_head_t head = {.speed = speed};
     size_t at = 0;
     uint64_t id;
     void *coll;
@@ -96,9 +98,14 @@ c4pi_database_add(c4p_rt_t *rt, c4pi_database_t *db, int rank, const uint8_t *at
     stats_head_t head;
     memcpy(&head, at, sizeof head);
     at += sizeof head;
-    if (!db->background)
+    if (!db->background) {
         db->background = c4pi_need(rt, (size_t)rt->num_ranks, sizeof *db->background);
+        db->measured = c4pi_need(rt, (size_t)rt->num_ranks, sizeof *db->measured);
+        db->speed = c4pi_need(rt, (size_t)rt->num_ranks, sizeof *db->speed);
+    }
     db->background[rank] = head.background;
+    db->measured[rank] = head.measured;
+    db->speed[rank] = head.speed;
     db->objects =
         c4pi_need_more(rt, db->objects, db->num, (size_t)head.items, &db->cap, sizeof *db->objects);
     for (uint64_t i = 0; i < head.items; i++, at += sizeof(stats_item_t)) {
@@ -218,10 +225,26 @@ predict(c4p_rt_t *rt, c4pi_database_t *db)
             db->load[i] = db->objects[i].load;
 }
 
+/* Ranks differ: from seconds where it was measured to seconds of a rank of speed 1. */
+static void
+times_to_work(c4p_rt_t *rt, c4pi_database_t *db)
+{
+    for (int r = 0; r < rt->num_ranks; r++) {
+        db->background[r] *= db->speed[r];
+        db->measured[r] *= db->speed[r];
+    }
+    for (size_t i = 0; i < db->num; i++)
+        if (!db->objects[i].given)
+            db->objects[i].load *= db->speed[db->objects[i].rank];
+}
+
 void
 c4pi_database_view(c4p_rt_t *rt, c4pi_database_t *db, c4p_lb_view_t *view)
 {
+    const bool alike = c4pi_speeds_alike(db->speed, rt->num_ranks);
     sort_objects(rt, db->objects, db->num);
+    if (!alike)
+        times_to_work(rt, db);
     new_arrays(rt, db);
     fill_arrays(rt, db);
     predict(rt, db);
@@ -231,6 +254,7 @@ c4pi_database_view(c4p_rt_t *rt, c4pi_database_t *db, c4p_lb_view_t *view)
                             .num_ranks = rt->num_ranks,
                             .num_nodes = c4pi_flow_comm(rt->flow)->hosts.num_hosts,
                             .node = db->node,
+                            .speed = alike ? NULL : db->speed,
                             .background = db->background,
                             .num_objects = db->num,
                             .load = db->load,
@@ -245,11 +269,27 @@ c4pi_database_view(c4p_rt_t *rt, c4pi_database_t *db, c4p_lb_view_t *view)
                             .bytes_sent = db->bytes};
 }
 
+double
+c4pi_database_unit_s(const c4pi_database_t *db, const c4p_lb_view_t *view)
+{
+    double seconds = 0, loads = 0;
+    bool given = false;
+    for (int r = 0; r < view->num_ranks; r++)
+        seconds += db->measured[r];
+    for (size_t i = 0; i < view->num_objects; i++) {
+        given |= db->objects[i].given;
+        loads += view->load[i];
+    }
+    return given && loads > 0 ? seconds / loads : 1;
+}
+
 void
 c4pi_database_clear(c4p_rt_t *rt, c4pi_database_t *db)
 {
     size_t n = db->num, p = (size_t)rt->num_ranks;
     c4pi_need_free(rt, db->background, p, sizeof *db->background);
+    c4pi_need_free(rt, db->measured, p, sizeof *db->measured);
+    c4pi_need_free(rt, db->speed, p, sizeof *db->speed);
     c4pi_need_free(rt, db->node, p, sizeof *db->node);
     c4pi_need_free(rt, db->refs, n, sizeof *db->refs);
     c4pi_need_free(rt, db->rank, n, sizeof *db->rank);

@@ -26,7 +26,9 @@ typedef struct c4pi_database {
     c4pi_edges_t edges;
 
     /* the arrays behind the view */
-    double *background; /* from the first statistics on */
+    /* [ranks] from the first statistics on; what was measured is in work (seconds of a rank of
+     * speed 1) as soon as there is a view */
+    double *background, *measured, *speed;
     c4p_ref_t *refs;
     int *node, *rank, *plan;
     double *load, *coords;
@@ -39,12 +41,15 @@ bool c4pi_database_movable(const c4pi_elem_t *elem);
 
 /* Any rank: its statistics of the last `points` synchronization points, as a message; they begin
  * anew. */
-c4p_msg_t *c4pi_database_pack(c4p_rt_t *rt, uint64_t points);
+c4p_msg_t *c4pi_database_pack(c4p_rt_t *rt, uint64_t points, double speed);
 /* Rank 0: those of a rank, from memory of any alignment. */
 void c4pi_database_add(c4p_rt_t *rt, c4pi_database_t *database, int rank, const uint8_t *at);
 /* Rank 0, when those of all ranks are there: fill in the view, but for seed and round. It holds
  * until the database is cleared. Loads are predicted ones. */
 void c4pi_database_view(c4p_rt_t *rt, c4pi_database_t *database, c4p_lb_view_t *view_out);
+/* Rank 0, with a view of it: how many seconds of work its loads mean, for each unit of load: 1
+ * unless the program gave loads. */
+double c4pi_database_unit_s(const c4pi_database_t *database, const c4p_lb_view_t *view);
 void c4pi_database_clear(c4p_rt_t *rt, c4pi_database_t *database); /* the history stays */
 
 #endif

@@ -8,6 +8,7 @@
 #include "lb/database.h"
 #include "lb/need.h"
 #include "lb/period.h"
+#include "lb/speed.h"
 #include "svc/migrate.h"
 #include "svc/sync.h"
 
@@ -56,14 +57,16 @@ typedef struct c4pi_round {
     uint64_t came, expected; /* objects, or word that they do not come */
     uint64_t refused;
     bool planned; /* the plan is here and carried out */
+    double speed; /* of this rank, for the next rounds, too */
 
     /* rank 0 */
     uint64_t number;
     int missing;
     c4pi_database_t database;
     c4pi_period_t period;
-    uint64_t points; /* of all rounds */
-    uint64_t start_ns;
+    uint64_t points;             /* of all rounds */
+    double unit_s;               /* seconds in a unit of load, in this round */
+    uint64_t start_ns, since_ns; /* this round; when the last one ended */
     /* Of all rounds that moved something: one that was disturbed makes further ones look a little
      * dearer, not too dear to try. */
     double moving_s;
@@ -83,7 +86,8 @@ on_gather(c4p_rt_t *rt, uint64_t points)
         ask->env.reference = points;
         c4pi_send_stage(rt, children[i], C4PI_BALANCE, STAGE_GATHER, ask);
     }
-    c4pi_send_stage(rt, 0, C4PI_BALANCE, STAGE_STATS, c4pi_database_pack(rt, points));
+    c4pi_send_stage(rt, 0, C4PI_BALANCE, STAGE_STATS,
+                    c4pi_database_pack(rt, points, rt->round->speed));
 }
 
 static void decide(c4p_rt_t *rt);
@@ -143,7 +147,8 @@ less_talk(const c4p_rt_t *rt)
     return both_ends / rt->num_ranks / (double)round->report.points;
 }
 
-/* Does the plan promise more than it costs? Strategies that make no promise are not asked. */
+/* Does the plan promise more than it costs? Strategies that make no promise are not asked. Loads
+ * that the program gave may be in a small unit, or be seconds of what has not been seen yet. */
 static bool
 pays_back(const c4p_rt_t *rt)
 {
@@ -155,7 +160,23 @@ pays_back(const c4p_rt_t *rt)
     double each = round->moved ? round->moving_s / (double)round->moved : GUESS_S_PER_OBJECT;
     double cost = (double)worth->moved * each + (double)worth->moved_bytes * GUESS_S_PER_BYTE;
     double points = round->points > HORIZON ? (double)round->points : HORIZON;
-    return (worth->max_before - worth->max_after + less_talk(rt)) * points > cost;
+    double relief =
+        (worth->max_before - worth->max_after) * (round->unit_s > 1 ? round->unit_s : 1);
+    return (relief + less_talk(rt)) * points > cost;
+}
+
+/* What a point will take: the busiest rank is relieved of what the plan takes from it, and
+ * everything else stays as it is. */
+static double
+expected_s(const c4p_rt_t *rt)
+{
+    const c4p_lb_round_t *report = &rt->round->report;
+    const c4p_lb_worth_t *worth = &report->worth;
+    const bool moves = worth->moved > 0 && !report->skipped;
+    const double relief_s = moves ? (worth->max_before - worth->max_after) * rt->round->unit_s : 0;
+    if (c4pi_flow_comm(rt->flow)->oversubscribed)
+        return 0;
+    return report->point_s > relief_s ? report->point_s - relief_s : 0;
 }
 
 /* Tell each rank what to send away, and how much comes. */
@@ -203,8 +224,9 @@ finish(c4p_rt_t *rt)
         round->moved += worth->moved;
     }
     c4pi_period_ran(&round->period, report->seconds,
-                    (moves ? worth->max_after : worth->max_before) - worth->mean);
+                    ((moves ? worth->max_after : worth->max_before) - worth->mean) * round->unit_s);
     round->number++;
+    round->since_ns = c4pi_now_ns(rt->port);
     if (round->hear)
         round->hear(rt, report, round->hear_ctx);
     c4pi_sync_resume(rt);
@@ -223,8 +245,12 @@ decide(c4p_rt_t *rt)
         .number = round->number, .num_objects = db->num, .points = round->period.points};
     if (round->look)
         round->look(rt, &view, db->refs, round->look_ctx);
+    round->unit_s = c4pi_database_unit_s(db, &view);
     bool usable = ask_strategy(rt, &view, db->plan);
     round->report.skipped = !usable || !pays_back(rt);
+    round->report.point_s =
+        (double)(round->start_ns - round->since_ns) * 1e-9 / (double)round->report.points;
+    round->report.expected_s = expected_s(rt);
     round->missing = rt->num_ranks;
     bool moves = !round->report.skipped && round->report.worth.moved > 0;
     if (moves)
@@ -418,6 +444,7 @@ c4pi_round_use(c4p_rt_t *rt, const char *names)
     }
     memcpy(round->uses, uses, (size_t)num * sizeof *uses);
     round->num_uses = num;
+    round->since_ns = c4pi_now_ns(rt->port);
     return measure(rt);
 }
 
@@ -431,6 +458,12 @@ void
 c4pi_round_period(c4p_rt_t *rt, uint64_t points)
 {
     rt->round->period.every = points;
+}
+
+void
+c4pi_round_speed(c4p_rt_t *rt, double speed)
+{
+    rt->round->speed = speed > 0 ? speed : c4pi_speed_measure(rt->port);
 }
 
 void
@@ -456,6 +489,7 @@ c4pi_round_new(c4p_rt_t *rt)
     if (!rt->round)
         return C4P_ERR_NOMEM;
     rt->round->period.every = 1;
+    rt->round->speed = 1;
     rt->on_kind[C4PI_BALANCE] = on_balance;
     rt->on_sync = on_sync;
     rt->on_balanced_comes = on_comes;

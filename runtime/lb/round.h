@@ -22,6 +22,7 @@ c4p_status_t c4pi_round_add(c4p_rt_t *rt, const char *name, c4p_lb_fn_t fn, void
 c4p_status_t c4pi_round_use(c4p_rt_t *rt, const char *names);
 c4p_status_t c4pi_round_predict(c4p_rt_t *rt, const char *predictor);
 void c4pi_round_period(c4p_rt_t *rt, uint64_t points);
+void c4pi_round_speed(c4p_rt_t *rt, double speed); /* 0: measure it */
 void c4pi_round_look(c4p_rt_t *rt, c4p_lb_view_fn_t fn, void *ctx);
 void c4pi_round_hear(c4p_rt_t *rt, c4p_lb_round_fn_t fn, void *ctx);
 

@@ -3,6 +3,7 @@
  * that the program gives, predictions and periods, against figures computed by hand; and that
  * objects come to those they talk to. */
 #include <math.h>
+#include <time.h>
 
 #include <c4p/balance.h>
 #include <c4p/section.h>
@@ -20,7 +21,7 @@ typedef struct edge {
 typedef struct seen {
     size_t num_objects, num_edges;
     edge_t edges[MOST_EDGES];
-    double load[64];
+    double load[64], speed[64];
     uint64_t messages[64], bytes_sent[64];
     bool has_edges;
     c4p_lb_round_t report;
@@ -111,6 +112,8 @@ look(c4p_rt_t *rt, const c4p_lb_view_t *view, const c4p_ref_t *refs, void *ctx)
     (void)rt;
     CHECK(w->rounds < MOST_ROUNDS && view->num_objects <= 64);
     *seen = (seen_t){.num_objects = view->num_objects, .has_edges = view->edge_first != NULL};
+    for (int r = 0; r < view->num_ranks; r++)
+        seen->speed[r] = view->speed ? view->speed[r] : 0;
     for (size_t i = 0; i < view->num_objects; i++) {
         CHECK_EQ(w->odd_stay ? 2 * i : i, refs[i].key.w[0]); /* in order, and all of them */
         seen->load[i] = view->load[i];
@@ -306,6 +309,102 @@ talkers_come_together(void)
     end();
 }
 
+/* ---- ranks of differing speed ------------------------------------------------------------------ */
+
+/* Ranks of even number are three times as fast. */
+static double
+speed_of(int rank)
+{
+    return rank % 2 ? 1 : 3;
+}
+
+static void
+all_alike(world_t *w, rts_obj_t *obj)
+{
+    CHECK_OK(c4p_lb_set_load(w->rt, obj->self, 1));
+}
+
+/* Four on each rank: six of eight come to the faster of two, where they take 2 s, as two do on the
+ * slower one, where four took 4 s. What is given is not multiplied by anything. */
+static void
+faster_ranks_get_more(void)
+{
+    begin(2, all_alike, "greedy");
+    int p = c4p_num_ranks(world.rt);
+    CHECK_OK(c4p_lb_speed(world.rt, speed_of(c4p_rank(world.rt))));
+    run(4 * p, NULL, 0);
+    CHECK_EQ(p == 1 ? 4 : 2 * (int64_t)speed_of(c4p_rank(world.rt)), rts_world.alive);
+    if (c4p_rank(world.rt) == 0 && p > 1) {
+        const seen_t *first = &world.seen[0];
+        for (int r = 0; r < p; r++)
+            CHECK_NEAR(speed_of(r), first->speed[r], 0);
+        CHECK_NEAR(1, first->load[0], 0);
+        CHECK_NEAR(4, first->report.worth.max_before, 1e-9);
+        CHECK_NEAR(2, first->report.worth.mean, 1e-9);
+        CHECK_NEAR(2, first->report.worth.max_after, 1e-9);
+        CHECK_NEAR(2, world.seen[1].report.worth.max_before, 1e-9);
+    }
+    end();
+}
+
+enum { MS = 1000000 };
+
+/* A millisecond of work on a fast rank, three on a slow one. */
+static void
+work(world_t *w, rts_obj_t *obj)
+{
+    const double ns = 3 / speed_of(c4p_rank(w->rt)) * MS;
+    struct timespec start, now;
+    (void)obj;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &start);
+    do
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    while ((double)(now.tv_sec - start.tv_sec) * 1e9 + (double)(now.tv_nsec - start.tv_nsec) < ns);
+}
+
+/* Of sixteen that are on a rank at first. */
+static double
+mean_load(const seen_t *seen, int rank)
+{
+    double sum = 0;
+    for (int i = 16 * rank; i < 16 * (rank + 1); i++)
+        sum += seen->load[i];
+    return sum / 16;
+}
+
+/* Sixteen on each rank at first; then 24 on fast ones and 8 on slow ones, but for 3 %. A load is
+ * what it would take on a rank of speed 1, wherever it was measured. */
+static void
+what_is_measured_counts_by_the_speed_of_its_rank(void)
+{
+    begin(3, work, "greedy-refine");
+    int p = c4p_num_ranks(world.rt);
+    CHECK_OK(c4p_lb_speed(world.rt, speed_of(c4p_rank(world.rt))));
+    run(16 * p, NULL, 0);
+    CHECK_NEAR(p == 1 ? 16 : c4p_rank(world.rt) % 2 ? 8 : 24, (double)rts_world.alive, 3);
+    if (c4p_rank(world.rt) == 0 && p > 1) {
+        const c4p_lb_round_t *first = &world.seen[0].report, *second = &world.seen[1].report;
+        CHECK_NEAR(3e-3, mean_load(&world.seen[0], 0), 1e-3);
+        CHECK_NEAR(3e-3, mean_load(&world.seen[0], p - 1), 1e-3);
+        CHECK_NEAR(48e-3, first->worth.max_before, 16e-3);
+        CHECK_NEAR(first->worth.max_after, second->worth.max_before, 10e-3);
+        CHECK(first->point_s > 0);
+    }
+    end();
+}
+
+static void
+speeds_that_are_none_are_refused(void)
+{
+    begin(1, work, "none");
+    CHECK_EQ(C4P_ERR_ARG, c4p_lb_speed(NULL, 1));
+    CHECK_EQ(C4P_ERR_ARG, c4p_lb_speed(world.rt, -1));
+    CHECK_EQ(C4P_ERR_ARG, c4p_lb_speed(world.rt, NAN));
+    CHECK_EQ(C4P_ERR_ARG, c4p_lb_speed(world.rt, 1e7));
+    CHECK_OK(c4p_lb_speed(world.rt, 0)); /* measure it */
+    end();
+}
+
 /* ---- loads that the program gives ------------------------------------------------------------- */
 
 static void
@@ -415,6 +514,7 @@ each_third_point_has_a_round(void)
 }
 
 TEST_CASES(what_is_recorded_is_what_was_sent, nothing_is_recorded_unless_it_is_asked_for,
-           talkers_come_together, given_loads_decide_the_plan,
-           a_given_load_travels_and_is_used_once, only_numbers_are_loads,
-           who_may_not_move_is_background, each_third_point_has_a_round)
+           talkers_come_together, faster_ranks_get_more,
+           what_is_measured_counts_by_the_speed_of_its_rank, speeds_that_are_none_are_refused,
+           given_loads_decide_the_plan, a_given_load_travels_and_is_used_once,
+           only_numbers_are_loads, who_may_not_move_is_background, each_third_point_has_a_round)

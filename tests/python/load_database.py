@@ -140,6 +140,38 @@ def seconds(p):
     equal([r["points"] for r in rounds], [1, 1, 1], "at each point")
 
 
+class Alike(Chare):
+    """Says that all of them have the same to do."""
+
+    def __init__(self, done):
+        self.done = done
+        self.places = []
+
+    def resumeFromSync(self):
+        self.places.append(charm.myPe())
+        self.setObjTime(1.0)
+        if len(self.places) < 3:
+            self.AtSync()
+        else:
+            self.reduce(self.done, self.places, Reducer.gather)
+
+
+def speeds(p):
+    """Even ranks are three times as fast: six of eight come there. The record says so, too."""
+    done = Future()
+    Array(Alike, 4 * p, args=[done], useAtSync=True).resumeFromSync()
+    last = [places[-1] for places in done.get()]
+    equal([last.count(pe) for pe in range(p)], [6, 2] * (p // 2), "as they are fast")
+    worth = rounds[0]["worth"]
+    equal([round(worth[key], 2) for key in ("max_before", "max_after", "mean")], [4, 2, 2])
+    check(rounds[0]["point_s"] > 0 and rounds[0]["expected_s"] >= 0, rounds[0])
+    with open(os.environ["C4PY_BALANCE_RECORD"], encoding="utf-8") as file:
+        view = [record.view() for record in c4py.balance.read(file.readlines())][0]
+    equal(view.speed.tolist(), [3.0, 1.0] * (p // 2))
+    after = c4py.balance.judge(view, c4py.balance.run("greedy", view))["max_after"]
+    equal(round(after, 2), 2.0, "offline")
+
+
 class Refused(Chare):
     def resumeFromSync(self):
         pass
@@ -165,15 +197,23 @@ def refused(p):
 
 def main(args):
     runtime.lb_on_round(rounds.append)
-    cases = [talk, predict, automatic, periodic, seconds, refused]
+    cases = [talk, predict, automatic, periodic, seconds, speeds, refused]
     {case.__name__: case for case in cases}[CASE](charm.numPes())
     finish(1)
 
 
 charm.options.quiet = True
-charm.options.balancer = {"talk": "comm-refine", "automatic": "greedy-refine"}.get(CASE, keep)
+charm.options.balancer = {
+    "talk": "comm-refine",
+    "automatic": "greedy-refine",
+    "speeds": "greedy",
+}.get(CASE, keep)
 if CASE == "predict":
     charm.options.balance_predictor = "mean:2"
 if CASE == "automatic":
     charm.options.balance_period = "auto"
+if CASE == "speeds":
+    charm.options.balance_speed = [3, 1][int(os.environ["OMPI_COMM_WORLD_RANK"]) % 2]
+if CASE == "speed":
+    charm.options.balance_speed = "fast"
 charm.start(main)

@@ -29,7 +29,8 @@ typedef struct c4p_lb_view {
 
     size_t num_objects;
     const double *load; /**< [num_objects] >= 0, seconds of processor time from one synchronization
-                           point to the next, as predicted, or as the program gave them */
+                           point to the next, of a rank of speed 1, as predicted, or as the program
+                           gave them */
     const int *rank;    /**< [num_objects] where each is now */
     const uint64_t *bytes; /**< [num_objects] packed size as estimated; NULL: not known */
     int num_coords;        /**< coordinates of an object, at most 16; 0: none */
@@ -133,6 +134,15 @@ C4P_API c4p_status_t c4p_lb_predict(c4p_rt_t *rt, const char *predictor);
  * plan left) exceeds what a round has cost. At the others all go on at once. Heeded on rank 0.
  */
 C4P_API c4p_status_t c4p_lb_period(c4p_rt_t *rt, uint64_t points);
+/**
+ * How fast this rank is against the others; 1 at first. What takes a second on a rank of speed 1
+ * takes half of one at speed 2. What was measured on a rank is multiplied by its speed, so that the
+ * loads of a view are seconds of a rank of speed 1; so are those that the program gives. 0: measure
+ * the speed now, by 10 ms of arithmetic, as 10^9 steps of a certain loop in a second; then on all
+ * ranks. If all speeds are within 5 %, they count as the same. Call it on each rank, between
+ * rounds. Returns C4P_ERR_ARG for what is negative, no number, or not within 1e-6 .. 1e6.
+ */
+C4P_API c4p_status_t c4p_lb_speed(c4p_rt_t *rt, double speed);
 /** Whether load balancing may move an element that lives here; at first it may. Travels with it. */
 C4P_API c4p_status_t c4p_set_movable(c4p_rt_t *rt, c4p_ref_t self, bool movable);
 
@@ -148,12 +158,16 @@ typedef struct c4p_lb_round {
     const char *strategy;
     c4p_lb_worth_t worth; /**< "before" is measured in the round that ended, "after" is promised */
     size_t num_objects;
-    size_t refused;  /**< were to move and stayed: a coroutine waits in them, or they cannot be
-                        packed */
-    bool skipped;    /**< nothing was moved: no plan, or one that does not pay back in as many
-                        synchronization points as there were, 10 at least */
-    double seconds;  /**< from the synchronization point to the last arrival */
-    uint64_t points; /**< synchronization points since the last round, with this one */
+    size_t refused;    /**< were to move and stayed: a coroutine waits in them, or they cannot be
+                          packed */
+    bool skipped;      /**< nothing was moved: no plan, or one that does not pay back in as many
+                          synchronization points as there were, 10 at least */
+    double seconds;    /**< from the synchronization point to the last arrival */
+    uint64_t points;   /**< synchronization points since the last round, with this one */
+    double point_s;    /**< elapsed time from one point to the next on average, from the end of the
+                          last round (c4p_lb_use() before the first one) to this one */
+    double expected_s; /**< what that will be with this plan: shorter by as much as the busiest
+                          rank is. 0 if ranks share cores, or nothing is known of time */
 } c4p_lb_round_t;
 typedef void (*c4p_lb_round_fn_t)(c4p_rt_t *rt, const c4p_lb_round_t *round, void *ctx);
 /** Be told of each round, on rank 0. NULL: no more. */
