@@ -5,6 +5,9 @@
 
 #include "leanmd.h"
 
+/* About; only the ratio to what cells use matters. */
+static const double SECONDS_PER_TEST = 1e-9;
+
 typedef struct compute {
     leanmd_t *md;
     c4p_ref_t self;
@@ -120,6 +123,7 @@ interact(compute_t *compute, const leanmd_positions_t *a, const leanmd_positions
     leanmd_t *md = compute->md;
     const leanmd_model_t *model = &md->opt.model;
     const bool wanted = leanmd_wants_energy(&md->opt, a->step);
+    const double tests = leanmd_tests(compute->one_cell, a->n, b->n);
     leanmd_sums_t sums = {0};
     double *on_a, *on_b;
     if (compute->one_cell) {
@@ -134,9 +138,15 @@ interact(compute_t *compute, const leanmd_positions_t *a, const leanmd_positions
     }
     return_forces(compute, a, on_a);
     if (wanted)
-        report_work(compute, &sums, leanmd_tests(compute->one_cell, a->n, b->n));
-    if (leanmd_balances(&md->opt, a->step))
-        leanmd_check(md, c4p_sync(md->rt, compute->self, md->rest), "balance the load");
+        report_work(compute, &sums, tests);
+    if (!leanmd_balances(&md->opt, a->step))
+        return;
+    if (md->opt.counted)
+        leanmd_check(
+            md,
+            c4p_lb_set_load(md->rt, compute->self, tests * SECONDS_PER_TEST * md->opt.lb_period),
+            "give a load");
+    leanmd_check(md, c4p_sync(md->rt, compute->self, md->rest), "balance the load");
 }
 
 /* Entry method: the positions of one cell. */

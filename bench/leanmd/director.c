@@ -110,12 +110,28 @@ leanmd_director_stepped(leanmd_t *md, int step)
     show_progress(md, step, now_s);
 }
 
+const leanmd_rounds_t *
+leanmd_director_rounds(const leanmd_director_t *director)
+{
+    return &director->report.rounds;
+}
+
+static void
+on_view(c4p_rt_t *rt, const c4p_lb_view_t *view, const c4p_ref_t *refs, void *ctx)
+{
+    leanmd_t *md = ctx;
+    (void)rt;
+    bool kept = leanmd_rounds_look(&md->director->report.rounds, view, refs, md->computes);
+    leanmd_check(md, kept ? C4P_OK : C4P_ERR_NOMEM, "keep a round of load balancing");
+}
+
 static void
 on_round(c4p_rt_t *rt, const c4p_lb_round_t *round, void *ctx)
 {
     leanmd_t *md = ctx;
+    leanmd_report_t *report = &md->director->report;
     (void)rt;
-    leanmd_report_round(&md->director->report, round);
+    leanmd_rounds_hear(&report->rounds, round, report->ended_s, report->num_steps);
 }
 
 /* ---- checkpoints -------------------------------------------------------------------------------- */
@@ -281,7 +297,9 @@ leanmd_director_new(leanmd_t *md)
     if (!md->director)
         return C4P_ERR_NOMEM;
     md->director->begun_s = md->director->saved_s = md->director->shown_s = c4p_time_s(md->rt);
-    return c4p_lb_on_round(md->rt, on_round, md);
+    md->director->report.rounds.model = &md->opt.model;
+    st = c4p_lb_on_view(md->rt, on_view, md);
+    return st == C4P_OK ? c4p_lb_on_round(md->rt, on_round, md) : st;
 }
 
 void

@@ -55,6 +55,8 @@ void leanmd_director_free(leanmd_director_t *director);
 /* Create everything and begin; or go on after c4p_restart(). */
 void leanmd_director_begin(leanmd_t *md);
 void leanmd_director_resume(leanmd_t *md);
+/* What is known of rounds of load balancing. */
+const struct leanmd_rounds *leanmd_director_rounds(const leanmd_director_t *director);
 /* Cell 0 has finished a step. */
 void leanmd_director_stepped(leanmd_t *md, int step);
 

@@ -24,6 +24,7 @@ enum {
     OPT_WALLTIME,
     OPT_RESTART,
     OPT_ORDERED,
+    OPT_COUNTED,
     OPT_BARRIER
 };
 
@@ -56,6 +57,8 @@ static const struct argp_option options[] = {
     {"balancer", OPT_BALANCER, "NAME[,NAME]", 0, "balance the load with this strategy (none)", 0},
     {"lb-first", OPT_LB_FIRST, "STEP", 0, "after which step for the first time (20)", 0},
     {"lb-period", OPT_LB_PERIOD, "STEPS", 0, "and how often from then on (20)", 0},
+    {"counted", OPT_COUNTED, 0, 0,
+     "a compute's load is the number of pairs that it tests, not the time that it took", 0},
     {"barrier", OPT_BARRIER, 0, 0, "wait for all cells after each step: what overlap is worth", 0},
 
     {0, 0, 0, 0, "Checkpoint and restart", 3},
@@ -210,6 +213,9 @@ take(parse_t *p, int key, char *arg)
         return to_time(arg, &opt->walltime_s);
     case OPT_ORDERED:
         opt->ordered = true;
+        return true;
+    case OPT_COUNTED:
+        opt->counted = true;
         return true;
     case OPT_BARRIER:
         opt->barrier = true;

@@ -21,7 +21,7 @@ typedef struct leanmd_options {
     double every_s, walltime_s; /**< 0: not */
     const char *restart;        /**< directory, or NULL */
     const char *record;         /**< file, "-": standard output, or NULL */
-    bool ordered, barrier;
+    bool ordered, counted, barrier;
 } leanmd_options_t;
 
 /** Read the command line on every rank; `talk`: this one prints. Returns true to go on; false, with

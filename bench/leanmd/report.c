@@ -43,51 +43,13 @@ leanmd_report_energy(const leanmd_options_t *opt, const leanmd_energy_t *e)
     fflush(stdout);
 }
 
-void
-leanmd_report_round(leanmd_report_t *report, const c4p_lb_round_t *round)
-{
-    const c4p_lb_worth_t *w = &round->worth;
-    const double before = w->mean > 0 ? w->max_before / w->mean : 1;
-    const double after = w->mean > 0 ? w->max_after / w->mean : 1;
-    if (report->rounds++ == 0)
-        report->max_over_mean_first = before;
-    report->max_over_mean_last = before;
-    report->moved += round->skipped ? 0 : w->moved;
-    report->skipped += round->skipped;
-    if (round->skipped)
-        fprintf(stderr, "balanced with %s: max/avg %.3f stays, a plan would not pay back\n",
-                round->strategy, before);
-    else
-        fprintf(stderr,
-                "balanced with %s: max/avg %.3f, expected %.3f; %zu of %zu moved in %.2f ms\n",
-                round->strategy, before, after, w->moved - round->refused, round->num_objects,
-                round->seconds * 1e3);
-}
-
-static int
-by_size(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* The median step from the 20th on (from the second, if there are not twice as many); 0 without
  * any. */
 static double
 median_step_s(const leanmd_report_t *report)
 {
-    const size_t n = report->num_steps, from = n > 40 ? 20 : 1;
-    if (n <= from)
-        return 0;
-    double *each = malloc((n - from) * sizeof *each);
-    if (!each)
-        return 0;
-    for (size_t i = from; i < n; i++)
-        each[i - from] = report->ended_s[i] - report->ended_s[i - 1];
-    qsort(each, n - from, sizeof *each, by_size);
-    const double median = each[(n - from) / 2];
-    free(each);
-    return median;
+    const size_t n = report->num_steps;
+    return leanmd_median_step_s(report->ended_s, n > 40 ? 20 : 1, n);
 }
 
 static void
@@ -102,15 +64,15 @@ write_record(FILE *file, const leanmd_options_t *opt, const leanmd_report_t *rep
             "\"away\": [%d, %d, %d], \"ranks\": %d, \"hosts\": %d, \"isa\": \"%s\", \"steps\": %d, "
             "\"placement\": \"%s\", \"balancer\": \"%s\", \"ordered\": %s, \"barrier\": %s, "
             "\"computes\": %llu, \"tests\": %.0f, \"inside\": %.0f, \"ms_per_step\": %.6g, "
-            "\"ns_per_test\": %.4g, \"rounds\": %d, \"moved\": %zu, \"max_over_mean_first\": %.4g, "
-            "\"max_over_mean_last\": %.4g, \"energies\": [",
+            "\"ns_per_test\": %.4g, \"balancing\": ",
             leanmd_variant_name(m->variant), m->grid[0], m->grid[1], m->grid[2], m->away[0],
             m->away[1], m->away[2], c4p_num_ranks(rt), c4p_num_hosts(rt), leanmd_isa(), opt->steps,
             leanmd_placement_name(opt->placement), opt->balancer ? opt->balancer : "none",
             opt->ordered ? "true" : "false", opt->barrier ? "true" : "false",
             (unsigned long long)report->computes, last->work.tests, last->work.inside, step_s * 1e3,
-            step_s / last->work.tests * 1e9, report->rounds, report->moved,
-            report->max_over_mean_first, report->max_over_mean_last);
+            step_s / last->work.tests * 1e9);
+    leanmd_rounds_write(&report->rounds, file);
+    fprintf(file, ", \"energies\": [");
     for (int k = 0; k < report->num_energies; k++) {
         const leanmd_energy_t *e = &report->energies[k];
         fprintf(file,
@@ -160,4 +122,5 @@ leanmd_report_free(leanmd_report_t *report)
 {
     free(report->energies);
     free(report->ended_s);
+    leanmd_rounds_free(&report->rounds);
 }

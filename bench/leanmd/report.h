@@ -4,6 +4,7 @@
 #define LEANMD_REPORT_H
 
 #include "leanmd.h"
+#include "rounds.h"
 
 /* Of the state at the beginning of a step. */
 typedef struct leanmd_energy {
@@ -18,14 +19,11 @@ typedef struct leanmd_report {
     double *ended_s; /* when cell 0 finished each step of this run */
     size_t num_steps, cap_steps;
     uint64_t computes;
-    int rounds, skipped; /* of load balancing */
-    size_t moved;
-    double max_over_mean_first, max_over_mean_last; /* as measured before a round */
+    leanmd_rounds_t rounds; /* of load balancing */
 } leanmd_report_t;
 
 void leanmd_report_begin(const leanmd_options_t *opt, c4p_rt_t *rt);
 void leanmd_report_energy(const leanmd_options_t *opt, const leanmd_energy_t *energy);
-void leanmd_report_round(leanmd_report_t *report, const c4p_lb_round_t *round);
 /* The result, and the record if one is wanted. */
 void leanmd_report_end(const leanmd_options_t *opt, const leanmd_report_t *report, c4p_rt_t *rt);
 void leanmd_report_free(leanmd_report_t *report);
