@@ -9,7 +9,7 @@ bench/leanmd/balanced.py --show balanced.jsonl       the table of a record
 Variant b starts from block placement of the computes and from a bad one (all on the first half of the ranks). In one
 process, three rounds: the first measures and moves nothing, so that what follows has no start in it; the second is the
 strategy's, and its report says what a step will take; the third measures what came of it. Besides, each placement is
-run without moving anything, which shows what the machine alone does to the time of a step.
+run without moving anything (unless --counted), which shows what the machine alone does to the time of a step.
 
 before, after: the median step between the first two rounds and between the last two, each of the fastest of the runs,
 which are interleaved. expected: of the run that was fastest before. max/avg: of the ranks' processor time. pairs: those
@@ -51,7 +51,7 @@ def plan(args):
     """All runs, in such an order that a change of the machine's speed strikes all of them."""
     for repetition in range(args.repeat):
         for placement in PLACEMENTS:
-            for strategy in ("none", *args.strategy):
+            for strategy in args.strategy if args.counted else ("none", *args.strategy):
                 yield placement, strategy, repetition
 
 
