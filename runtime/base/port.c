@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LINE_ON_STACK = 1024 };
+enum { LINE_ON_STACK = 1024, FIRST_ROOM = 16 };
 
 void
 c4pi_port_free(c4pi_port_t *port)
@@ -34,6 +34,26 @@ c4pi_regrow(c4pi_port_t *port, void *p, size_t old_len, size_t new_len)
         memcpy(grown, p, old_len < new_len ? old_len : new_len);
         c4pi_free(port, p, old_len);
     }
+    return grown;
+}
+
+void *
+c4pi_make_room(c4pi_port_t *port, void *items, size_t num, size_t more, size_t *cap, size_t size)
+{
+    size_t wanted, bytes;
+    if (__builtin_add_overflow(num, more, &wanted))
+        return NULL;
+    if (wanted <= *cap)
+        return items;
+    if (wanted < FIRST_ROOM)
+        wanted = FIRST_ROOM;
+    if (wanted < 2 * *cap)
+        wanted = 2 * *cap;
+    if (__builtin_mul_overflow(wanted, size, &bytes))
+        return NULL;
+    void *grown = c4pi_regrow(port, items, *cap * size, bytes);
+    if (grown)
+        *cap = wanted;
     return grown;
 }
 

@@ -72,6 +72,12 @@ c4pi_free(c4pi_port_t *port, void *p, size_t len)
 void *c4pi_calloc(c4pi_port_t *port, size_t len);
 /* Grow to new_len, keeping old_len bytes; on failure NULL and the old block stays. */
 void *c4pi_regrow(c4pi_port_t *port, void *p, size_t old_len, size_t new_len);
+/* Room for `more` items, 1 or more, behind the first num of a growing array of items of this size:
+ * the array, moved if *cap, how many items it has room for, had to grow. At first items is NULL and
+ * *cap 0; at last c4pi_free(port, items, *cap * size). NULL when out of memory, also when there is
+ * no such size; the old array and *cap stay. */
+void *
+c4pi_make_room(c4pi_port_t *port, void *items, size_t num, size_t more, size_t *cap, size_t size);
 /* A copy of a string; free with c4pi_free(port, s, strlen(s) + 1). NULL when out of memory. */
 char *c4pi_strdup(c4pi_port_t *port, const char *s);
 

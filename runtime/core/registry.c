@@ -6,10 +6,12 @@
 struct c4pi_registry {
     c4pi_port_t *port;
     c4pi_type_t **types; /* by id - 1; separate blocks, since collections point to them */
-    uint32_t num_types, cap_types;
+    uint32_t num_types;
+    size_t cap_types;
     struct named_table {
         c4pi_named_t *items;
-        uint32_t count, cap;
+        uint32_t count;
+        size_t cap;
     } named[C4PI_NUM_NAMED];
 };
 
@@ -59,19 +61,6 @@ c4pi_registry_free(c4pi_registry_t *registry)
     c4pi_free(port, registry, sizeof *registry);
 }
 
-/* Room for one more item in a growing array; NULL when out of memory, the old array stays. */
-static void *
-room(c4pi_port_t *port, void *items, uint32_t count, uint32_t *cap, size_t size)
-{
-    if (count < *cap)
-        return items;
-    uint32_t new_cap = *cap ? 2 * *cap : 16;
-    void *grown = c4pi_regrow(port, items, *cap * size, new_cap * size);
-    if (grown)
-        *cap = new_cap;
-    return grown;
-}
-
 /* FNV-1a */
 static uint32_t
 hash_of(const char *name)
@@ -89,8 +78,8 @@ c4pi_registry_add_type(c4pi_registry_t *registry, const c4p_type_desc_t *desc, c
         if (strcmp(registry->types[i]->desc.name, desc->name) == 0)
             return C4P_ERR_EXISTS;
     c4pi_port_t *port = registry->port;
-    c4pi_type_t **types =
-        room(port, registry->types, registry->num_types, &registry->cap_types, sizeof *types);
+    c4pi_type_t **types = c4pi_make_room(port, registry->types, registry->num_types, 1,
+                                         &registry->cap_types, sizeof *types);
     if (!types)
         return C4P_ERR_NOMEM;
     registry->types = types;
@@ -121,8 +110,8 @@ c4pi_registry_add_entry(c4pi_registry_t *registry, c4p_type_t type_id, const c4p
     if (type->num_entries >= UINT16_MAX)
         return C4P_ERR_LIMIT;
     c4pi_port_t *port = registry->port;
-    c4pi_entry_t *entries =
-        room(port, type->entries, type->num_entries, &type->cap_entries, sizeof *entries);
+    c4pi_entry_t *entries = c4pi_make_room(port, type->entries, type->num_entries, 1,
+                                           &type->cap_entries, sizeof *entries);
     if (!entries)
         return C4P_ERR_NOMEM;
     type->entries = entries;
@@ -157,7 +146,7 @@ c4pi_registry_add_named(c4pi_registry_t *registry, c4pi_named_sort_t sort,
         if (strcmp(table->items[i].name, named->name) == 0)
             return C4P_ERR_EXISTS;
     c4pi_named_t *items =
-        room(registry->port, table->items, table->count, &table->cap, sizeof *items);
+        c4pi_make_room(registry->port, table->items, table->count, 1, &table->cap, sizeof *items);
     if (!items)
         return C4P_ERR_NOMEM;
     table->items = items;

@@ -21,7 +21,8 @@ typedef struct c4pi_type {
     c4p_type_desc_t desc; /* desc.name is owned */
     c4p_type_t id;
     uint32_t name_hash; /* to notice that another rank means another type by this number */
-    uint32_t num_entries, cap_entries;
+    uint32_t num_entries;
+    size_t cap_entries;
     c4pi_entry_t *entries;
     bool said_stays, said_back, said_waits; /* once per type: elements cannot be packed, unpacked,
                                              * or moved now */

@@ -25,19 +25,13 @@ c4pi_need_free(c4p_rt_t *rt, void *p, size_t count, size_t size)
     c4pi_free(rt->port, p, (count ? count : 1) * size);
 }
 
-/* Room for count more items in an array of which num are used. */
+/* Room for count more items, see c4pi_make_room(); for none, p as it is. */
 static inline void *
 c4pi_need_more(c4p_rt_t *rt, void *p, size_t num, size_t count, size_t *cap, size_t size)
 {
-    size_t wanted = *cap;
-    if (num + count <= wanted)
-        return p;
-    while (wanted < num + count)
-        wanted = wanted ? 2 * wanted : 256;
-    void *grown = c4pi_regrow(rt->port, p, *cap * size, wanted * size);
-    if (!grown)
+    void *grown = count ? c4pi_make_room(rt->port, p, num, count, cap, size) : p;
+    if (count && !grown)
         c4pi_die(rt, C4P_ERR_NOMEM, "no memory for a round of load balancing");
-    *cap = wanted;
     return grown;
 }
 

@@ -319,16 +319,11 @@ void
 c4pi_bcast_departed(c4pi_coll_t *coll, c4p_key_t key, c4pi_version_t version, uint64_t bcast_next)
 {
     c4pi_bcast_t *b = coll->bcast;
-    if (b->num_departures == b->cap_departures) {
-        uint32_t cap = b->cap_departures ? 2 * b->cap_departures : 8;
-        void *grown =
-            c4pi_regrow(coll->rt->port, b->departures, b->cap_departures * sizeof *b->departures,
-                        cap * sizeof *b->departures);
-        if (!grown)
-            c4pi_die(coll->rt, C4P_ERR_NOMEM, "no memory for one more departure");
-        b->departures = grown;
-        b->cap_departures = cap;
-    }
+    c4pi_departure_t *departures = c4pi_make_room(coll->rt->port, b->departures, b->num_departures,
+                                                  1, &b->cap_departures, sizeof *departures);
+    if (!departures)
+        c4pi_die(coll->rt, C4P_ERR_NOMEM, "no memory for one more departure");
+    b->departures = departures;
     b->departures[b->num_departures++] = (c4pi_departure_t){key, version, bcast_next};
 }
 

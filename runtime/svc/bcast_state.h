@@ -45,7 +45,8 @@ typedef struct c4pi_bcast {
     uint64_t released;  /* nobody will start a broadcast below this number, or ask for it */
     /* Elements on their way. */
     c4pi_departure_t *departures;
-    uint32_t num_departures, cap_departures;
+    uint32_t num_departures;
+    size_t cap_departures;
     uint64_t floor_since; /* least floor of those acknowledged since this rank's previous report */
     /* The wave. */
     bool wave_open, wave_again;

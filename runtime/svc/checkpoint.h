@@ -37,7 +37,7 @@ typedef struct c4pi_manifest {
     uint64_t next_coll, next_future;
     c4pi_setfile_sum_t *files; /* by rank */
     struct c4pi_coll_desc *colls;
-    uint64_t num_colls, cap_colls;
+    size_t num_colls, cap_colls;
     c4pi_map_t by_id;     /* of colls: place + 1 */
     const void *language; /* borrowed from the bytes */
     size_t language_len;

@@ -167,15 +167,11 @@ static c4pi_coll_desc_t *
 next_desc(parse_t *parse)
 {
     c4pi_manifest_t *m = parse->m;
-    if (m->num_colls == m->cap_colls) {
-        uint64_t cap = m->cap_colls ? 2 * m->cap_colls : 16;
-        void *grown = c4pi_regrow(parse->rt->port, m->colls, m->cap_colls * sizeof *m->colls,
-                                  cap * sizeof *m->colls);
-        if (!grown)
-            return NULL;
-        m->colls = grown;
-        m->cap_colls = cap;
-    }
+    c4pi_coll_desc_t *colls =
+        c4pi_make_room(parse->rt->port, m->colls, m->num_colls, 1, &m->cap_colls, sizeof *colls);
+    if (!colls)
+        return NULL;
+    m->colls = colls;
     return &m->colls[m->num_colls++];
 }
 

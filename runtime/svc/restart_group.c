@@ -61,15 +61,11 @@ void
 c4pi_regroup_keep(c4p_rt_t *rt, c4p_msg_t *msg)
 {
     c4pi_ckpt_t *ckpt = rt->ckpt;
-    if (ckpt->num_olds == ckpt->cap_olds) {
-        size_t cap = ckpt->cap_olds ? 2 * ckpt->cap_olds : 16;
-        void *grown = c4pi_regrow(rt->port, ckpt->olds, ckpt->cap_olds * sizeof *ckpt->olds,
-                                  cap * sizeof *ckpt->olds);
-        if (!grown)
-            c4pi_die(rt, C4P_ERR_NOMEM, "no memory to restart");
-        ckpt->olds = grown;
-        ckpt->cap_olds = cap;
-    }
+    c4p_msg_t **olds =
+        c4pi_make_room(rt->port, ckpt->olds, ckpt->num_olds, 1, &ckpt->cap_olds, sizeof *olds);
+    if (!olds)
+        c4pi_die(rt, C4P_ERR_NOMEM, "no memory to restart");
+    ckpt->olds = olds;
     ckpt->olds[ckpt->num_olds++] = msg;
 }
 

@@ -122,15 +122,10 @@ c4pi_setfile_create(c4pi_port_t *port, const char *path, const c4pi_setfile_head
 static uint8_t *
 next_entry(c4pi_setfile_writer_t *w)
 {
-    if (w->count == w->cap) {
-        uint64_t cap = w->cap ? 2 * w->cap : 64;
-        uint8_t *grown =
-            c4pi_regrow(w->port, w->index, w->cap * ENTRY_LEN, (size_t)cap * ENTRY_LEN);
-        if (!grown)
-            return NULL;
-        w->index = grown;
-        w->cap = cap;
-    }
+    uint8_t *index = c4pi_make_room(w->port, w->index, w->count, 1, &w->cap, ENTRY_LEN);
+    if (!index)
+        return NULL;
+    w->index = index;
     return w->index + w->count++ * ENTRY_LEN;
 }
 

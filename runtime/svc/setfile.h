@@ -64,7 +64,7 @@ typedef struct c4pi_setfile_writer {
     uint32_t crc;
     c4pi_sha256_t sha;
     uint8_t *index;
-    uint64_t count, cap;
+    size_t count, cap;
     c4pi_crc_t tables;
 } c4pi_setfile_writer_t;
 

@@ -366,6 +366,68 @@ zeroed_memory_and_copied_strings(void)
 }
 
 static void
+room_for_more_items_is_made(void)
+{
+    c4pi_port_t *port = make_port(NULL, C4P_LOG_WARN);
+    for (uint64_t n = 1; fail_alloc_begin(&fa, port, n); n++) {
+        uint32_t *items = NULL, *roomy;
+        size_t num = 0, cap = 0;
+        bool stays = false;
+        for (size_t more = 1; !stays && num < 5000; more = 2 * more + 1) {
+            size_t before = cap;
+            roomy = c4pi_make_room(&fa.port, items, num, more, &cap, sizeof *items);
+            stays = !roomy;
+            CHECK(stays ? cap == before : cap >= num + more);
+            if (roomy)
+                items = roomy;
+            for (size_t i = 0; !stays && i < more; i++, num++)
+                items[num] = (uint32_t)num;
+        }
+        CHECK(stays == fail_alloc_hit(&fa));
+        for (size_t i = 0; i < num; i++)
+            CHECK_EQ(i, items[i]);
+        if (cap > num) {
+            roomy = c4pi_make_room(&fa.port, items, num, cap - num, &cap, sizeof *items);
+            CHECK(roomy == items); /* what there is suffices */
+        }
+        c4pi_free(&fa.port, items, cap * sizeof *items); /* which checks the length */
+        fail_alloc_end(&fa);
+    }
+    c4pi_port_free(port);
+}
+
+static void
+items_one_by_one_are_seldom_moved(void)
+{
+    c4pi_port_t *port = make_port(NULL, C4P_LOG_WARN);
+    char *items = NULL;
+    size_t cap = 0, moves = 0;
+    for (size_t num = 0; num < 100000; num++) {
+        size_t before = cap;
+        items = c4pi_make_room(port, items, num, 1, &cap, 1);
+        moves += cap != before;
+    }
+    CHECK(moves <= 17); /* log2 of 100000, rounded up */
+    c4pi_free(port, items, cap);
+    c4pi_port_free(port);
+}
+
+static void
+no_room_is_made_where_sizes_overflow(void)
+{
+    c4pi_port_t *port = make_port(NULL, C4P_LOG_WARN);
+    size_t cap = 0;
+    char *items = c4pi_make_room(port, NULL, 0, 1, &cap, 24);
+    size_t had = cap;
+    CHECK_EQ(NULL, c4pi_make_room(port, items, 1, SIZE_MAX, &cap, 24));          /* the number */
+    CHECK_EQ(NULL, c4pi_make_room(port, items, 1, SIZE_MAX / 24 + 1, &cap, 24)); /* its bytes */
+    CHECK_EQ(NULL, c4pi_make_room(port, items, 1, SIZE_MAX / 24 - 1, &cap, 24)); /* the machine */
+    CHECK_EQ(had, cap);
+    c4pi_free(port, items, cap * 24);
+    c4pi_port_free(port);
+}
+
+static void
 wrong_options_are_refused(void)
 {
     c4pi_port_t *port = NULL;
@@ -399,4 +461,6 @@ TEST_CASES(a_log_line_begins_with_the_rank_once_it_is_known, lines_below_the_lev
            blocks_of_any_size_are_aligned_and_writable, large_blocks_begin_at_a_huge_page,
            impossible_sizes_are_refused, the_environment_can_make_one_allocation_fail,
            growing_keeps_the_content_and_failure_keeps_the_block, zeroed_memory_and_copied_strings,
-           wrong_options_are_refused, the_environment_is_read_through_the_port)
+           room_for_more_items_is_made, items_one_by_one_are_seldom_moved,
+           no_room_is_made_where_sizes_overflow, wrong_options_are_refused,
+           the_environment_is_read_through_the_port)
