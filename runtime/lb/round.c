@@ -293,8 +293,7 @@ on_comes(c4p_rt_t *rt)
 static void
 carry_out(c4p_rt_t *rt, const plan_item_t *item)
 {
-    c4pi_coll_t *coll = c4pi_coll_find(rt, item->ref.coll);
-    c4pi_elem_t *elem = coll ? c4pi_elem_find(coll, item->ref.key) : NULL;
+    c4pi_elem_t *elem = c4pi_elem_local(rt, item->ref);
     int rank = (int)item->rank;
     if (!elem || !c4pi_database_movable(elem) || c4pi_migrate_balanced(elem, rank) != C4P_OK)
         on_stays(rt, rank);

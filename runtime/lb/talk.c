@@ -27,15 +27,9 @@ is_kept(const c4pi_talk_t *talk, uint64_t from, uint64_t to)
 }
 
 static bool
-same_ref(c4p_ref_t a, c4p_ref_t b)
-{
-    return a.coll == b.coll && c4p_key_eq(a.key, b.key);
-}
-
-static bool
 same_row(const c4pi_talk_row_t *a, const c4pi_talk_row_t *b)
 {
-    return same_ref(a->from, b->from) && same_ref(a->to, b->to) && a->whole == b->whole;
+    return c4p_ref_eq(a->from, b->from) && c4p_ref_eq(a->to, b->to) && a->whole == b->whole;
 }
 
 /* The place of a row, or the empty one where it belongs. */
@@ -139,7 +133,7 @@ c4pi_talk_sent(c4p_rt_t *rt, c4p_ref_t to, bool whole, const c4p_msg_t *msg)
     c4pi_talk_row_t row = {c4pi_elem_ref(elem), to, whole, 1, size_of(rt, msg)};
     elem->extra->work.messages++;
     elem->extra->work.bytes += row.bytes;
-    if (rt->talk && !same_ref(row.from, to))
+    if (rt->talk && !c4p_ref_eq(row.from, to))
         record(rt, row);
 }
 

@@ -201,14 +201,6 @@ set_answer(c4pi_elem_t *elem, const c4p_reply_t *answer)
         *kept = (c4p_reply_t){.kind = C4P_REPLY_FUTURE, .number = c4pi_bcast_hear(rt, answer)};
 }
 
-/* Does the element ask itself? */
-static bool
-is_self(const c4pi_elem_t *elem)
-{
-    c4p_ref_t self = elem->coll->rt->self;
-    return self.coll == elem->coll->id && c4p_key_eq(self.key, elem->key);
-}
-
 bool
 c4pi_may_move(const c4pi_elem_t *elem)
 {
@@ -237,13 +229,14 @@ static c4p_status_t
 request(c4pi_elem_t *elem, int rank, const c4p_reply_t *answer, bool balanced)
 {
     c4pi_coll_t *coll = elem->coll;
+    bool asks_itself = c4p_ref_eq(coll->rt->self, c4pi_elem_ref(elem));
     if (rank < 0 || rank >= coll->rt->num_ranks)
         return C4P_ERR_RANGE;
     if (coll->kind == C4P_KIND_GROUP || !coll->type->desc.pack || !coll->type->desc.unpack)
         return C4P_ERR_TYPE;
     if (elem->state != C4PI_ELEM_LIVE)
         return C4P_ERR_BUSY;
-    if (elem->suspended && (answer || !is_self(elem))) {
+    if (elem->suspended && (answer || !asks_itself)) {
         if (!answer || !answer->kind)
             say_it_waits(elem);
         return C4P_ERR_BUSY;

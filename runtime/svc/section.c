@@ -78,12 +78,6 @@ hash_ref(c4p_ref_t ref)
     return c4pi_hash_u64(c4pi_hash_key(ref.key) ^ ref.coll);
 }
 
-static bool
-same_ref(c4p_ref_t a, c4p_ref_t b)
-{
-    return a.coll == b.coll && c4p_key_eq(a.key, b.key);
-}
-
 static void
 table_init(c4p_rt_t *rt, ref_table_t *table, size_t n)
 {
@@ -107,7 +101,7 @@ static uint32_t *
 table_slot(const ref_table_t *table, const c4p_ref_t *refs, c4p_ref_t ref)
 {
     uint64_t at = hash_ref(ref) & table->mask;
-    while (table->places[at] && !same_ref(refs[table->places[at] - 1], ref))
+    while (table->places[at] && !c4p_ref_eq(refs[table->places[at] - 1], ref))
         at = (at + 1) & table->mask;
     return &table->places[at];
 }
@@ -196,7 +190,7 @@ static away_t *
 away_find(c4p_rt_t *rt, c4p_coll_t section, c4p_ref_t self)
 {
     away_t *away = c4pi_map_get(&rt->aways, section);
-    while (away && !same_ref(away->self, self))
+    while (away && !c4p_ref_eq(away->self, self))
         away = away->next;
     return away;
 }
