@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lb/database.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "comm/hosts.h"
@@ -120,27 +121,11 @@ c4pi_database_add(c4p_rt_t *rt, c4pi_database_t *db, int rank, const uint8_t *at
     c4pi_edges_add_rows(rt, &db->edges, at, (size_t)head.rows);
 }
 
-/* Merge sort from runs of one up, between two arrays; the result ends in `from`. */
-static void
-sort_objects(c4p_rt_t *rt, c4pi_object_t *from, size_t n)
+static int
+by_ref(const void *one, const void *other)
 {
-    c4pi_object_t *room = c4pi_need(rt, n, sizeof *room), *src = from, *dst = room;
-    for (size_t run = 1; run < n; run *= 2) {
-        for (size_t start = 0; start < n; start += 2 * run) {
-            size_t a = start, b = start + run < n ? start + run : n;
-            size_t a_end = b, b_end = start + 2 * run < n ? start + 2 * run : n;
-            for (size_t to = start; to < b_end; to++) {
-                bool first = b == b_end || (a < a_end && !c4pi_ref_before(src[b].ref, src[a].ref));
-                dst[to] = first ? src[a++] : src[b++];
-            }
-        }
-        c4pi_object_t *swap = src;
-        src = dst;
-        dst = swap;
-    }
-    if (src != from)
-        memcpy(from, src, n * sizeof *from);
-    c4pi_need_free(rt, room, n, sizeof *room);
+    const c4pi_object_t *a = one, *b = other;
+    return c4pi_ref_before(b->ref, a->ref) - c4pi_ref_before(a->ref, b->ref);
 }
 
 static size_t
@@ -242,7 +227,8 @@ void
 c4pi_database_view(c4p_rt_t *rt, c4pi_database_t *db, c4p_lb_view_t *view)
 {
     const bool alike = c4pi_speeds_alike(db->speed, rt->num_ranks);
-    sort_objects(rt, db->objects, db->num);
+    if (db->num)
+        qsort(db->objects, db->num, sizeof *db->objects, by_ref);
     if (!alike)
         times_to_work(rt, db);
     new_arrays(rt, db);
