@@ -230,11 +230,10 @@ c4pi_ckpt_finished(c4p_rt_t *rt, c4pi_outcome_t *outcome)
 enum { KEPT_FLAGS = C4PI_ELEM_INSERTED | C4PI_ELEM_SYNC };
 
 static c4p_status_t
-add_body(c4p_rt_t *rt, c4pi_setfile_writer_t *w, c4p_ref_t ref, uint32_t sort, c4p_pup_t *p)
+add_body(c4pi_setfile_writer_t *w, c4p_ref_t ref, uint32_t sort, c4p_pup_t *p)
 {
     c4p_msg_t *msg;
     c4p_status_t st = c4pi_pup_pack_finish(p, &msg);
-    (void)rt;
     if (st != C4P_OK)
         return st;
     const c4pi_body_t body = {ref.coll, ref.key, sort, c4pi_msg_payload(msg), msg->env.len};
@@ -260,7 +259,7 @@ write_element(c4pi_elem_t *elem, c4pi_setfile_writer_t *w, c4pi_outcome_t *outco
         c4pi_outcome_fail(coll->rt, outcome, st, "%s cannot be packed: %s",
                           c4pi_ref_text(coll, elem->key, who, sizeof who),
                           p.why[0] ? p.why : c4p_strerror(st));
-    else if ((st = add_body(coll->rt, w, c4pi_elem_ref(elem), C4PI_BODY_ELEMENT, &p)) != C4P_OK)
+    else if ((st = add_body(w, c4pi_elem_ref(elem), C4PI_BODY_ELEMENT, &p)) != C4P_OK)
         c4pi_outcome_fail(coll->rt, outcome, st, "%s", w->why[0] ? w->why : c4p_strerror(st));
     c4pi_pup_fini(&p);
     return st == C4P_OK;
@@ -276,7 +275,7 @@ write_section(c4pi_coll_t *coll, c4pi_setfile_writer_t *w, c4pi_outcome_t *outco
         return true;
     c4pi_pup_pack_init(&p, &rt->msgs);
     c4pi_section_put(coll, &p);
-    c4p_status_t st = add_body(rt, w, (c4p_ref_t){.coll = coll->id}, C4PI_BODY_SECTION, &p);
+    c4p_status_t st = add_body(w, (c4p_ref_t){.coll = coll->id}, C4PI_BODY_SECTION, &p);
     if (st != C4P_OK)
         c4pi_outcome_fail(rt, outcome, st, "%s", w->why[0] ? w->why : c4p_strerror(st));
     c4pi_pup_fini(&p);
@@ -383,7 +382,7 @@ write_manifest(c4p_rt_t *rt, const char *path, const c4pi_outcome_t *outcome, ch
     c4pi_pup_pack_init(&p, &rt->msgs);
     st = c4pi_manifest_put(rt, outcome, &p);
     if (st == C4P_OK)
-        st = add_body(rt, w, (c4p_ref_t){0}, C4PI_BODY_MANIFEST, &p);
+        st = add_body(w, (c4p_ref_t){0}, C4PI_BODY_MANIFEST, &p);
     if (st == C4P_OK)
         st = c4pi_ckpt_seal(rt, w);
     if (st != C4P_OK) {

@@ -314,16 +314,12 @@ stop(c4p_rt_t *rt, const c4pi_outcome_t *outcome)
 static void
 next_step(c4p_rt_t *rt, uint64_t created)
 {
-    c4pi_ckpt_t *ckpt = rt->ckpt;
+    uint32_t step = rt->ckpt->step;
     c4p_pup_t p;
     (void)created;
     c4pi_pup_pack_init(&p, &rt->msgs);
-    c4p_put_u32(&p, ckpt->step);
-    if (ckpt->step < NUM_SPREADS) {
-        c4pi_round_begin(rt, C4PI_ORDER_SPREAD, &p);
-    } else {
-        c4pi_round_begin(rt, C4PI_ORDER_OPEN, &p);
-    }
+    c4p_put_u32(&p, step);
+    c4pi_round_begin(rt, step < NUM_SPREADS ? C4PI_ORDER_SPREAD : C4PI_ORDER_OPEN, &p);
 }
 
 void
