@@ -152,10 +152,10 @@ static inline void
 batch_append(peer_t *peer, c4p_msg_t *msg)
 {
     size_t bytes = wire_bytes(msg);
-    size_t room = (bytes + C4PI_BATCH_ALIGN - 1) & ~(size_t)(C4PI_BATCH_ALIGN - 1);
+    size_t room = c4pi_batch_padded(bytes);
     char *at = (char *)c4pi_msg_payload(peer->batch) + peer->batch_len;
-    memset(at + room - C4PI_BATCH_ALIGN, 0, C4PI_BATCH_ALIGN); /* the padding: old memory stays here
-                                                                */
+    /* The padding: old content of this memory does not travel. */
+    memset(at + room - C4PI_BATCH_ALIGN, 0, C4PI_BATCH_ALIGN);
     memcpy(at, &msg->env, bytes);
     peer->batch_len += room;
     c4pi_msg_drop(msg);
@@ -454,8 +454,7 @@ batch_next(c4pi_flow_t *flow, int source, c4p_msg_t *batch, size_t *at)
         return NULL;
     }
     memcpy(&msg->env, from, sizeof(c4pi_env_t) + (size_t)len);
-    size_t next = *at + ((sizeof(c4pi_env_t) + (size_t)len + C4PI_BATCH_ALIGN - 1) &
-                         ~(size_t)(C4PI_BATCH_ALIGN - 1));
+    size_t next = *at + c4pi_batch_padded(sizeof(c4pi_env_t) + (size_t)len);
     *at = next < batch->env.len ? next : (size_t)batch->env.len;
     return msg;
 }

@@ -20,6 +20,13 @@ typedef struct c4pi_flow c4pi_flow_t;
 /* A batch is a message whose payload is a sequence of { envelope, payload, padding to this }. */
 enum { C4PI_BATCH_ALIGN = 8 };
 
+/* What a message of so many bytes, its envelope among them, takes of a batch. */
+static inline size_t
+c4pi_batch_padded(size_t bytes)
+{
+    return (bytes + C4PI_BATCH_ALIGN - 1) & ~(size_t)(C4PI_BATCH_ALIGN - 1);
+}
+
 /* Takes over the back end: frees it in c4pi_flow_free(). Installs itself as the back end's deliver
  * and as msgs->taken. */
 c4p_status_t c4pi_flow_new(c4pi_port_t *port, c4pi_msgs_t *msgs, c4pi_comm_t *comm,

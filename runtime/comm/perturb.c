@@ -117,8 +117,7 @@ some_boundary(slow_t *slow, c4p_msg_t *batch)
         memcpy(&env, bytes + at, sizeof env);
         if (at && draw(slow) % ++seen == 0)
             chosen = at;
-        at +=
-            (sizeof env + (size_t)env.len + C4PI_BATCH_ALIGN - 1) & ~(size_t)(C4PI_BATCH_ALIGN - 1);
+        at += c4pi_batch_padded(sizeof env + (size_t)env.len);
     }
     return chosen;
 }
