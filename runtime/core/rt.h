@@ -182,15 +182,18 @@ c4pi_die(c4p_rt_t *rt, c4p_status_t status, const char *fmt, ...) C4P_PRINTF(3, 
 /* A message or die: the pump path has nobody to hand C4P_ERR_NOMEM to. */
 c4p_msg_t *c4pi_msg_or_die(c4p_rt_t *rt, size_t payload_len);
 
+/* Chaos is on: its next random number. */
+static inline uint64_t
+c4pi_chaos_draw(c4p_rt_t *rt)
+{
+    return rt->chaos.state ? c4pi_hash_u64(rt->chaos.state++) : rt->port->ops->random_u64(rt->port);
+}
+
 /* A decision that chaos may turn: true with chance p / 65536. */
 static inline bool
 c4pi_chaos(c4p_rt_t *rt, uint32_t p)
 {
-    if (!rt->chaos.on || !p)
-        return false;
-    uint64_t number =
-        rt->chaos.state ? c4pi_hash_u64(rt->chaos.state++) : rt->port->ops->random_u64(rt->port);
-    return (number & 0xffff) < p;
+    return rt->chaos.on && p && (c4pi_chaos_draw(rt) & 0xffff) < p;
 }
 
 #endif

@@ -10,18 +10,6 @@
 
 enum { WINDOW = 32 };
 
-static uint64_t
-draw(c4p_rt_t *rt)
-{
-    return c4pi_hash_u64(rt->chaos.state++);
-}
-
-static bool
-chance(c4p_rt_t *rt, uint32_t p)
-{
-    return p && (draw(rt) & 0xffff) < p;
-}
-
 /* The element that a queued message is for; NULL: it is none of this sort. */
 static const c4pi_elem_t *
 elem_of(const c4p_msg_t *msg)
@@ -41,15 +29,15 @@ who_runs(c4p_rt_t *rt, const c4p_msg_t *msg)
     c4pi_coll_t *coll = c4pi_coll_find(rt, msg->env.coll);
     if (msg->env.kind != C4PI_BCAST_DOWN || !coll || !coll->count)
         return (c4p_ref_t){0};
-    return c4pi_elem_ref(coll->vec[draw(rt) % coll->count]);
+    return c4pi_elem_ref(coll->vec[c4pi_chaos_draw(rt) % coll->count]);
 }
 
 static void
 move_some(c4p_rt_t *rt, c4p_ref_t who)
 {
-    if (!who.coll || !chance(rt, rt->chaos.migrate))
+    if (!who.coll || !c4pi_chaos(rt, rt->chaos.migrate))
         return;
-    int rank = (int)(draw(rt) % (uint64_t)rt->num_ranks);
+    int rank = (int)(c4pi_chaos_draw(rt) % (uint64_t)rt->num_ranks);
     c4pi_elem_t *elem = c4pi_elem_local(rt, who);
     if (elem && elem->coll->kind == C4P_KIND_ARRAY && !elem->suspended && c4pi_may_move(elem))
         (void)c4pi_migrate(elem, rank, NULL); /* unless it cannot just now */
@@ -97,7 +85,7 @@ reorder(c4p_rt_t *rt)
     uint64_t count = fifo->count < WINDOW ? fifo->count : WINDOW;
     if (count < 2)
         return;
-    uint64_t skip = rt->chaos.queue == C4PI_CHAOS_LIFO ? count - 1 : draw(rt) % count;
+    uint64_t skip = rt->chaos.queue == C4PI_CHAOS_LIFO ? count - 1 : c4pi_chaos_draw(rt) % count;
     c4p_msg_t *chosen = NULL, *before = NULL, *prev = NULL;
     for (c4p_msg_t *msg = fifo->head; skip > 0; skip--) {
         prev = msg;
@@ -121,7 +109,7 @@ reorder(c4p_rt_t *rt)
 static c4p_msg_t *
 take_any(c4p_rt_t *rt, c4pi_heap_t *lane)
 {
-    size_t chosen = draw(rt) % lane->count;
+    size_t chosen = c4pi_chaos_draw(rt) % lane->count;
     const c4p_msg_t *some = lane->items[chosen].value;
     const c4pi_elem_t *elem = elem_of(some);
     for (size_t i = 0; elem && i < lane->count; i++) {
@@ -140,7 +128,7 @@ static c4p_msg_t *
 take_from_any_lane(c4p_rt_t *rt)
 {
     c4pi_queue_t *q = &rt->queue;
-    uint64_t count = c4pi_queue_count(q), at = count ? draw(rt) % count : 0;
+    uint64_t count = c4pi_queue_count(q), at = count ? c4pi_chaos_draw(rt) % count : 0;
     if (at < q->before.count)
         return take_any(rt, &q->before);
     if (at < q->before.count + q->after.count)
@@ -192,7 +180,7 @@ after_last(c4p_rt_t *rt)
     if (is_slow(rt))
         be_slow(rt);
     move_some(rt, ran);
-    if (rt->hooks.collect && chance(rt, rt->chaos.collect))
+    if (rt->hooks.collect && c4pi_chaos(rt, rt->chaos.collect))
         rt->hooks.collect(rt, rt->hooks.ctx);
 }
 
@@ -204,7 +192,7 @@ take(c4p_rt_t *rt)
         return c4pi_queue_pop(&rt->queue);
     if (rt->chaos.worked)
         after_last(rt);
-    if (chance(rt, rt->chaos.idle))
+    if (c4pi_chaos(rt, rt->chaos.idle))
         return NULL;
     if (rt->chaos.queue)
         reorder(rt);
