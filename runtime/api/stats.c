@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* stats.c: c4p_stats(), which goes through all that is kept and counts. */
-/* stats.c: counting what is kept. */
 #include <c4p/stats.h>
 
 #include <string.h>
