@@ -194,10 +194,8 @@ def _record(path: str) -> None:
             values = {"rank": int(view.rank[i]), "load": float(view.load[i])}
             if view.bytes[i]:
                 values["bytes"] = int(view.bytes[i])
-            values["messages"], values["bytes_sent"] = (
-                int(view.messages[i]),
-                int(view.bytes_sent[i]),
-            )
+            values["messages"] = int(view.messages[i])
+            values["bytes_sent"] = int(view.bytes_sent[i])
             line = {
                 "round": view.round,
                 "object": name,
