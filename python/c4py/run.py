@@ -34,6 +34,8 @@ USAGE = (
 )
 
 _FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+#: Seconds until mpirun is killed that was told to end: it waits for ever for a host that it has lost.
+_PATIENCE = 10
 
 
 def _parse(words: Sequence[str]) -> tuple[int, str, list[str]]:
@@ -87,14 +89,21 @@ def _run_once(command: list[str], env: dict[str, str]) -> int:
 
         def forward(number: int, _: Any) -> None:
             job.send_signal(number)
+            if number in (signal.SIGTERM, signal.SIGHUP):
+                signal.alarm(_PATIENCE)
+
+        def give_up(_: int, __: Any) -> None:
+            job.kill()
 
         before = {number: signal.signal(number, forward) for number in _FORWARDED}
+        before[signal.SIGALRM] = signal.signal(signal.SIGALRM, give_up)
         try:
             status = job.wait()
         except KeyboardInterrupt:
             end(job)
             status = 130
         finally:
+            signal.alarm(0)
             for number, handler in before.items():
                 signal.signal(number, handler)
     return status if status >= 0 else 128 - status

@@ -9,6 +9,15 @@ import shutil
 import subprocess
 import sys
 
+#: How Open MPI is set up unless the environment says otherwise. docs/hosts.md has the lines for a mpirun of one's own.
+MPI_SETTINGS = {
+    "OMPI_MCA_rmaps_base_oversubscribe": "1",
+    # A host that answers nothing is given up after 1 + 3 * 1 s; by Open MPI's own defaults after 480 s.
+    "OMPI_MCA_oob_tcp_keepalive_time": "1",
+    "OMPI_MCA_oob_tcp_keepalive_intvl": "1",
+    "OMPI_MCA_oob_tcp_keepalive_probes": "3",
+}
+
 
 def launcher_command() -> list[str]:
     """The command that runs a script on one rank: the launcher if there is one, else the module on this Python.
@@ -40,7 +49,7 @@ def job_command(num_ranks: int, words: list[str]) -> list[str]:
 
 def environment() -> dict[str, str]:
     """The environment of the MPI launcher."""
-    return {"OMPI_MCA_rmaps_base_oversubscribe": "1", **os.environ}
+    return {**MPI_SETTINGS, **os.environ}
 
 
 def end(job: subprocess.Popen[bytes]) -> None:
