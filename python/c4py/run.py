@@ -73,7 +73,7 @@ def _command(ranks: int, folder: str, rest: Sequence[str]) -> tuple[list[str], d
     settings = {"CHECKPOINT": folder, "RESTART": "auto", "STOP_FILE": request_path(folder)}
     if launcher_command()[1:]:  # python -m c4py: it has no options
         extra = {f"C4PY_{name}": value for name, value in settings.items()}
-        return job_command(ranks, list(rest)), environment() | extra
+        return job_command(ranks, list(rest)), environment(extra)
     options = [f"--{name.lower().replace('_', '-')}={value}" for name, value in settings.items()]
     return job_command(ranks, [*options, *rest]), environment()
 

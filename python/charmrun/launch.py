@@ -47,9 +47,15 @@ def job_command(num_ranks: int, words: list[str]) -> list[str]:
     return [*_mpiexec(), "-n", str(num_ranks), *launcher_command(), *words]
 
 
-def environment() -> dict[str, str]:
-    """The environment of the MPI launcher."""
-    return {**MPI_SETTINGS, **os.environ}
+def environment(settings: dict[str, str] | None = None) -> dict[str, str]:
+    """The environment of the MPI launcher, with these settings. Ranks of other hosts get of it what concerns us."""
+    env = {**MPI_SETTINGS, **os.environ, **(settings or {})}
+    if "-x" not in shlex.split(
+        os.environ.get("C4PY_MPIEXEC", "")
+    ):  # Open MPI takes the one or the other
+        passed = [name for name in env if name.startswith("C4PY_") or name == "PYTHONPATH"]
+        env.setdefault("OMPI_MCA_mca_base_env_list", ";".join(passed))
+    return env
 
 
 def end(job: subprocess.Popen[bytes]) -> None:

@@ -69,6 +69,9 @@ class Bench:
     def start(self, *words, slots=2, names=None, **env):
         """A command on the first host."""
         environment = self.hosts.environment({**self.env, **env}, slots, names)
+        if "c4py.run" not in words:  # which does it itself
+            passed = [name for name in environment if name.startswith(("C4PY_", "PYTHONPATH"))]
+            environment["OMPI_MCA_mca_base_env_list"] = ";".join(passed)
         output = tempfile.TemporaryFile("w+")  # not a pipe, which whoever is left would keep open
         job = self.hosts.start("h1", words, env=environment, stdout=output, stderr=subprocess.STDOUT)  # fmt: skip
         job.output = output

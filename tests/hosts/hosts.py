@@ -21,11 +21,11 @@ EXIT_SKIP = 77
 SCRATCH = "/run"  # a file system in memory there is seen by this program and its hosts only
 ADDRESS = "10.77.0.{}"
 
-# What mpirun starts daemons with in place of ssh. Like ssh it learns nothing from a host that was cut off.
+# What mpirun starts daemons with in place of ssh. Like ssh it passes no environment on, and learns nothing from a host that was cut off.
 AGENT = """#!/bin/sh
 while [ "${1#-}" != "$1" ]; do shift; done
 host=$1; shift
-nsenter --target "$(cat {scratch}/$host.pid)" --net --uts -- env TMPDIR={scratch}/$host sh -c "$*"
+nsenter --target "$(cat {scratch}/$host.pid)" --net --uts -- env -i HOME="$HOME" PATH="$PATH" TMPDIR={scratch}/$host sh -c "$*"
 status=$?
 [ -e {scratch}/$host.cut ] && exec sleep 3600
 exit $status
