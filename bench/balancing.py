@@ -18,8 +18,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from launch import finish
 from machine import HERE, conditions, machine, mpi_environment
-from run import finish
 
 PROGRAMS = ("hotspot", "clusters")
 STRATEGIES = ("none", "greedy-refine", "diffusion", "own")

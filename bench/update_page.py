@@ -5,12 +5,12 @@
 bench/update_page.py build/bench/records.jsonl [instructions.txt]
 """
 
-import json
 import re
 import sys
 from pathlib import Path
 
-from report import markdown
+from records import RecordError, read_records
+from tables import markdown
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 
@@ -24,7 +24,10 @@ def put(text, name, content):
 def main():
     if len(sys.argv) not in (2, 3):
         sys.exit(__doc__)
-    record = json.loads(Path(sys.argv[1]).read_text().splitlines()[-1])
+    try:
+        record = read_records(sys.argv[1])[-1]
+    except RecordError as error:
+        sys.exit(str(error))
     text = put(PAGE.read_text(), "table", "\n".join(markdown(record)))
     if len(sys.argv) == 3:
         lines = Path(sys.argv[2]).read_text().splitlines()

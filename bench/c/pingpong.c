@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "figures.h"
 #include "yardstick.h"
 
 enum { MAX_REPS = 200 };
@@ -123,24 +124,6 @@ drop(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
         send_number(rt, bench, 0, program->entry.flooded, 0);
 }
 
-static int
-by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static void
-report(const char *row, double *seconds, double *yardsticks, int n)
-{
-    qsort(seconds, (size_t)n, sizeof *seconds, by_value);
-    qsort(yardsticks, (size_t)n, sizeof *yardsticks, by_value);
-    printf("BENCH {\"row\": \"%s\", \"seconds\": %.4g, \"yardstick\": %.4g, \"ratio\": %.4g, "
-           "\"best_seconds\": %.4g, \"best_ratio\": %.4g, \"repetitions\": %d}\n",
-           row, seconds[n / 2], yardsticks[n / 2], seconds[n / 2] / yardsticks[n / 2], seconds[0],
-           seconds[0] / yardsticks[0], n);
-}
-
 static void
 flooded(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
 {
@@ -153,9 +136,8 @@ flooded(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
         send_number(rt, bench, 1, program->entry.yardstick, 0);
         return;
     }
-    report("c_pingpong", bench->ping, bench->raw, bench->reps);
-    report("c_flood", bench->flood, bench->raw, bench->reps);
-    fflush(stdout);
+    bench_report("c_pingpong", bench->ping, bench->raw, bench->reps);
+    bench_report("c_flood", bench->flood, bench->raw, bench->reps);
     c4p_exit(rt, 0);
 }
 

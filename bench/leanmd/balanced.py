@@ -24,27 +24,16 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
-from run import finish, first_line, machine, mpi_environment  # noqa: E402
+from launch import finish  # noqa: E402
+from machine import conditions, mpi_environment  # noqa: E402
 
 PLACEMENTS = ("block", "bad")
 HEADINGS = ("placement", "strategy", "max/avg before", "expected", "after", "pairs before", "after",
             "ms/step before", "expected", "after", "step off", "shorter by", "predicted", "difference")  # fmt: skip
-
-
-def conditions():
-    return {
-        "program": "leanmd balanced",
-        "time": time.strftime("%Y-%m-%d %H:%M"),
-        "machine": machine(),
-        "load": os.getloadavg()[0],
-        "commit": first_line("git", "-C", str(HERE), "describe", "--always", "--dirty"),
-        "mpi": first_line("mpirun", "--version"),
-    }
 
 
 def plan(args):
@@ -186,7 +175,8 @@ def main():
         return show(summary(lines), where, args.tolerance) > 0
     path = args.record or args.build / "bench" / "leanmd-balanced.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
-    where, lines, runs = conditions(), [], list(plan(args))
+    where = {"program": "leanmd balanced", **conditions(args.build)}
+    lines, runs = [], list(plan(args))
     with open(path, "w", encoding="utf-8") as file:
         print(json.dumps(where), file=file, flush=True)
         for i, (placement, strategy, repetition) in enumerate(runs, 1):

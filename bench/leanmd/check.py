@@ -148,7 +148,11 @@ def parallel(args, checks):
             record = leanmd(args, args.np, *words, *more)
             if what == "balanced" and not args.python:
                 checks.same(f"rounds, {variant}", len(record["balancing"]), 3)
-                checks.same(f"computes moved, {variant}", sum(r["moved"] for r in record["balancing"]) > 0, True)
+                checks.same(
+                    f"computes moved, {variant}",
+                    sum(r["moved"] for r in record["balancing"]) > 0,
+                    True,
+                )
             for case in group:
                 compare(checks, what, case, at_step(record, case["step"]))
     restarted(args, checks)

@@ -7,11 +7,14 @@ is interrupted now and then, the second one is closer to what the code costs.
 """
 
 import ctypes
+import functools
+import importlib.util
 import json
 import os
-import statistics
 import time
 import timeit
+
+from figures import figures
 
 SCALE = float(os.environ.get("BENCH_SCALE", "1"))
 SMOKE = SCALE < 0.1
@@ -30,7 +33,7 @@ def wanted(name):
 
 def repetitions(n):
     """How often a row is measured."""
-    return max(int(n * SCALE), 3)
+    return 1 if SMOKE else max(int(n * SCALE), 3)
 
 
 class _Bound:
@@ -44,17 +47,29 @@ def bound_call():
     return min(timeit.repeat("f(1)", globals={"f": _Bound().method}, number=n, repeat=3)) / n
 
 
-_library = None
+@functools.cache
+def _yardstick_library():
+    library = ctypes.CDLL(os.environ["BENCH_YARDSTICK"])
+    library.c4p_yardstick_pingpong.restype = ctypes.c_double
+    library.c4p_yardstick_pingpong.argtypes = [ctypes.c_size_t, ctypes.c_int]
+    library.c4p_yardstick_pattern.restype = ctypes.c_double
+    library.c4p_yardstick_pattern.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int]
+    return library
 
 
 def pingpong(nbytes, reps):
     """r: seconds per round trip of plain MPI. Ranks 0 and 1 call together; 0.0 on rank 1."""
-    global _library
-    if _library is None:
-        _library = ctypes.CDLL(os.environ["BENCH_YARDSTICK"])
-        _library.c4p_yardstick_pingpong.restype = ctypes.c_double
-        _library.c4p_yardstick_pingpong.argtypes = [ctypes.c_size_t, ctypes.c_int]
-    return _library.c4p_yardstick_pingpong(nbytes, reps)
+    return _yardstick_library().c4p_yardstick_pingpong(nbytes, reps)
+
+
+def pattern(name, nbytes, count):
+    """What all ranks do together with plain MPI in C (bench/common/yardstick.h): seconds for each of `count` times, on rank 0."""
+    return _yardstick_library().c4p_yardstick_pattern(name.encode(), nbytes, count)
+
+
+def missing(module):
+    """Why a module cannot be used, or None."""
+    return None if importlib.util.find_spec(module) else f"{module} is not installed"
 
 
 class Row:
@@ -72,18 +87,22 @@ class Row:
         self.yardsticks.append(yardstick)
         self.cpu.append(seconds if cpu is None else cpu)
 
-    def report(self):
-        seconds = statistics.median(self.seconds)
-        yardstick = statistics.median(self.yardsticks)
-        emit(
-            row=self.name,
-            seconds=seconds,
-            yardstick=yardstick,
-            ratio=seconds / yardstick,
-            best_seconds=min(self.cpu),
-            best_ratio=min(self.cpu) / min(self.yardsticks),
-            repetitions=len(self.seconds),
-        )
+    def report(self, **more):
+        """Print it; `more`: who else was measured, see figures()."""
+        emit(**figures(self.name, self.seconds, self.yardsticks, self.cpu, **more))
+
+
+def compare(row, contenders, yardstick, reps):
+    """A row of several contenders by name, measured in turn: functions that return seconds, or the reason why one is left out. The first
+    is what the row is about."""
+    able = {name: run for name, run in contenders.items() if callable(run)}
+    times = {name: [] for name in able}
+    for _ in range(reps):
+        for name, run in able.items():
+            times[name].append(run())
+    without = {name: why for name, why in contenders.items() if not callable(why)}
+    ours = times.pop(next(iter(contenders)))
+    emit(**figures(row, ours, times.pop(yardstick, None), against=times, without=without))
 
 
 def emit(**fields):

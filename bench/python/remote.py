@@ -5,12 +5,19 @@ import time
 
 import c4py
 from charm4py import Channel, Chare, Future, Group, Reducer, charm, coro
-from measure import Row, count, emit, pingpong, repetitions, wanted
+from measure import Row, count, missing, pingpong, repetitions, wanted
 
 try:
     import numpy as np
 except ImportError:  # the rows with arrays are left out
     np = None
+
+without_mpi4py = missing("mpi4py")
+if not without_mpi4py:
+    import mpi4py
+
+    mpi4py.rc.initialize = False
+    mpi4py.rc.finalize = False
 
 
 class Peer(Chare):
@@ -107,28 +114,30 @@ class Peer(Chare):
 
 
 class Mpi4pyPeer(Chare):
-    """Pickled send and recv of an int in the same processes, for comparison."""
+    """The same with mpi4py's send and recv of Python objects, in the same processes."""
 
-    def pingpong(self, n):
+    def pingpong(self, n, value):
+        """Seconds of a round trip."""
         from mpi4py import MPI
 
         comm = MPI.COMM_WORLD
         start = time.perf_counter()
-        for i in range(n):
+        for _ in range(n):
             if comm.rank == 0:
-                comm.send(i, 1, 99)
+                comm.send(value, 1, 99)
                 comm.recv(source=1, tag=99)
             else:
-                comm.recv(source=0, tag=99)
-                comm.send(i, 0, 99)
+                comm.send(comm.recv(source=0, tag=99), 0, 99)
         return (time.perf_counter() - start) / n
 
 
-def measure(name, peers, n, start, nbytes=8, yard_reps=None, reps=101):
-    """A row: start(done) begins n round trips (or messages) between the peers."""
+def measure(name, peers, n, start, nbytes=8, yard_reps=None, reps=101, mpi4py_like=None):
+    """A row: start(done) begins n round trips (or messages) between the peers. mpi4py_like() gives the seconds that one of them takes
+    with mpi4py, where there is anything like it."""
     if not wanted(name):
         return
     row = Row(name)
+    theirs = []
     for _ in range(repetitions(reps)):
         raw = peers.yardstick(nbytes, yard_reps or n, ret=True).get()
         done = Future()
@@ -136,7 +145,10 @@ def measure(name, peers, n, start, nbytes=8, yard_reps=None, reps=101):
         start(done)
         done.get()
         row.add((time.perf_counter() - begin) / n, max(raw))
-    row.report()
+        if mpi4py_like and not without_mpi4py:
+            theirs.append(mpi4py_like())
+    without = {"mpi4py": without_mpi4py} if mpi4py_like and without_mpi4py else None
+    row.report(against={"mpi4py": theirs} if theirs else None, without=without)
 
 
 def arrays(peers):
@@ -159,6 +171,13 @@ def arrays(peers):
                 measure(f"{kind}_{name}", peers, n, start, nbytes=nbytes, reps=reps)
 
 
+class Parcel:
+    """What a small chare is to mpi4py: an object that is sent to where it shall live."""
+
+    def __init__(self):
+        self.value, self.left = 1, 0
+
+
 class Hopper(Chare):
     """A small chare that moves to and fro."""
 
@@ -178,38 +197,37 @@ class Hopper(Chare):
             self.done()
 
 
-def beside_mpi4py(peers, n):
-    try:
-        import mpi4py
-    except ImportError:
-        return
-    mpi4py.rc.initialize = False
-    mpi4py.rc.finalize = False
-    row = Row("mpi4py_pingpong")
-    helper = Group(Mpi4pyPeer)
-    for _ in range(repetitions(101)):
-        raw = max(peers.yardstick(8, n, ret=True).get())
-        row.add(max(helper.pingpong(n, ret=True).get()), raw)
-    row.report()
-    emit(row="mpi4py_version", text=mpi4py.__version__)
-
-
 def main(args):
-    peers = Group(Peer)
+    peers, with_mpi4py = Group(Peer), Group(Mpi4pyPeer)
     first = peers[0]
     n = count(250)
-    measure("entry_pingpong", peers, n, lambda done: first.ping(2 * n, done))
+
+    def round_trip(value):
+        return max(with_mpi4py.pingpong(n, value, ret=True).get())
+
+    measure(
+        "entry_pingpong",
+        peers,
+        n,
+        lambda done: first.ping(2 * n, done),
+        mpi4py_like=lambda: round_trip(1),
+    )
     measure("remote_flood", peers, 10 * n, lambda done: first.flood(10 * n, done), yard_reps=n)
     measure("remote_call", peers, n, lambda done: first.calls(n, done))
     measure("remote_error", peers, n, lambda done: first.failing_calls(n, done))
     measure("remote_channel", peers, n, lambda done: peers.channels(n, done))
     measure("allreduce", peers, n, lambda done: peers.allreduces(n, done))
     hopper = Chare(Hopper, onPE=0)
-    measure("migrate", peers, 2 * n, lambda done: hopper.hop(2 * n, done), yard_reps=n)
+    measure(
+        "migrate",
+        peers,
+        2 * n,
+        lambda done: hopper.hop(2 * n, done),
+        yard_reps=n,
+        mpi4py_like=lambda: round_trip(Parcel()) / 2,
+    )
     if np is not None:
         arrays(peers)
-    if wanted("entry_pingpong"):
-        beside_mpi4py(peers, n)
     exit()
 
 
