@@ -50,14 +50,21 @@ def checked(line, where):
 
 
 def pick(spec):
-    """The record that FILE or FILE:N stands for: the last one, or the N-th, from the end if N is negative."""
+    """The record that FILE or FILE:N stands for: the last one that has rows, or the N-th, from the end if N is negative."""
     path, colon, number = str(spec).rpartition(":")
     if not colon or not number.lstrip("-").isdigit():
-        return read_records(spec)[-1]
-    records, n = read_records(path), int(number)
-    if not 1 <= abs(n) <= len(records):
-        raise RecordError(f"{spec}: {path} has records 1 to {len(records)}, or -1 to -{len(records)} from the end")  # fmt: skip
-    return records[n - 1 if n > 0 else n]
+        path, number = spec, None
+    found = read_records(path)
+    if number is None:
+        found = [record for record in found if record["rows"]]
+    elif not 1 <= abs(int(number)) <= len(found):
+        raise RecordError(f"{spec}: {path} has records 1 to {len(found)}, or -1 to -{len(found)} from the end")  # fmt: skip
+    else:
+        n = int(number)
+        found = [found[n - 1 if n > 0 else n]]
+    if not found or not found[-1]["rows"]:
+        raise RecordError(f"{spec}: only scaling was measured there, and that has no rows")
+    return found[-1]
 
 
 def unknown_rows(records):

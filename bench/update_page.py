@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Put the last record's table, and the counts of instructions if they are given, into docs/performance.md.
+"""Put the table of the last record (or FILE:N, the N-th), and the counts of instructions if they are given, into docs/performance.md.
 
 bench/update_page.py build/bench/records.jsonl [instructions.txt]
 """
@@ -9,7 +9,7 @@ import re
 import sys
 from pathlib import Path
 
-from records import RecordError, read_records
+from records import RecordError, pick
 from tables import markdown
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
@@ -25,7 +25,7 @@ def main():
     if len(sys.argv) not in (2, 3):
         sys.exit(__doc__)
     try:
-        record = read_records(sys.argv[1])[-1]
+        record = pick(sys.argv[1])
     except RecordError as error:
         sys.exit(str(error))
     text = put(PAGE.read_text(), "table", "\n".join(markdown(record)))

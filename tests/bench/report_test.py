@@ -225,6 +225,17 @@ class CommandLine(unittest.TestCase):
         self.report("--compare", f"{path}:-2", path)
         self.assertIn("has records 1 to 3", self.report("--compare", f"{path}:4", path, status=2))
 
+    def test_a_record_of_scaling_only_is_passed_over(self):
+        rows, scaling = (
+            record(measured("hop", 10)),
+            record(scaling=[point("stencil_weak", "C4Py", 1, 1)]),
+        )
+        path = self.file("runs.jsonl", rows, scaling)
+        self.assertIn("1 rows within", self.report("--compare", f"{path}:1", path))
+        self.assertIn("only scaling", self.report("--compare", path, f"{path}:2", status=2))
+        self.report(path)
+        self.assertIn("<h2", (self.folder / "runs.html").read_text())
+
     def test_a_page_is_written_beside_the_records(self):
         path = self.file("runs.jsonl", record(measured("hop", 10)))
         self.report(path)
