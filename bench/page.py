@@ -105,8 +105,8 @@ def glance(record):
     tiles = "".join(
         tag("li", f"<b>{counts[verdict]}</b> {mark(verdict)}", CSS[verdict]) for verdict in STATES
     )
-    beside = sum(row.target is None for row, _ in judged)
-    tiles += tag("li", f"<b>{beside}</b> for comparison only", "plain")
+    others = Counter("left out" if verdict == "left out" else "for comparison only" for _, verdict in judged if verdict not in STATES)  # fmt: skip
+    tiles += "".join(tag("li", f"<b>{n}</b> {what}", "plain") for what, n in others.items())
     parts = "".join(
         f'<i class="{CSS[verdict]}" style="flex-grow:{counts[verdict]}"></i>' for verdict in STATES if counts[verdict]
     )  # fmt: skip

@@ -403,33 +403,39 @@ add_type(c4p_rt_t *rt, program_t *program)
     return type;
 }
 
+/* The exit status. */
+static int
+run(c4p_rt_t *rt, program_t *program)
+{
+    c4p_coll_t group;
+    int code = 1;
+    if (c4p_num_ranks(rt) < 2) {
+        fprintf(stderr, "bench_exchange needs 2 ranks or more\n");
+        return 2;
+    }
+    c4p_type_t type = add_type(rt, program);
+    check(rt, c4p_start(rt));
+    if (c4p_rank(rt) == 0) {
+        check(rt, c4p_group_new(rt, type, NULL, 0, &group));
+        start_row(c4p_local(rt, (c4p_ref_t){group, {{0, 0}}}));
+    }
+    check(rt, c4p_run(rt, &code));
+    return code;
+}
+
 int
 main(int argc, char **argv)
 {
     program_t program = {.reps = argc > 1 ? atoi(argv[1]) : 31,
                          .percent = argc > 2 ? atoi(argv[2]) : 100};
     c4p_rt_t *rt;
-    c4p_coll_t group;
-    int code = 1;
     if (program.reps < 1 || program.reps > MAX_REPS || program.percent < 1) {
         fprintf(stderr, "usage: bench_exchange [repetitions 1..%d [percent]]\n", MAX_REPS);
         return 2;
     }
     if (c4p_init(NULL, &rt) != C4P_OK)
         return 1;
-    if (c4p_num_ranks(rt) < 2) {
-        fprintf(stderr, "bench_exchange needs 2 ranks or more\n");
-        c4p_free(rt);
-        return 2;
-    }
-    c4p_type_t type = add_type(rt, &program);
-    c4p_status_t st = c4p_start(rt);
-    if (st == C4P_OK && c4p_rank(rt) == 0) {
-        st = c4p_group_new(rt, type, NULL, 0, &group);
-        start_row(c4p_local(rt, (c4p_ref_t){group, {{0, 0}}}));
-    }
-    if (st == C4P_OK)
-        st = c4p_run(rt, &code);
+    int code = run(rt, &program);
     c4p_free(rt);
-    return st == C4P_OK ? code : 1;
+    return code;
 }

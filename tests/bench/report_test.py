@@ -162,9 +162,10 @@ class Page(unittest.TestCase):
             measured("local_flood", 10),
             measured("bcast", 60),
             measured("c_bcast_2", 3),
+            {"row": "leanmd_py_4", "without": {"C": "why not"}},
         ]
         text, _ = self.make(record(*found))
-        self.assertEqual(["1", "1", "1", "1"], re.findall(r"<li[^>]*><b>(\d+)</b>", text))
+        self.assertEqual(["1", "1", "1", "1", "1"], re.findall(r"<li[^>]*><b>(\d+)</b>", text))
         self.assertIn(
             "broadcast to 20 000 local elements, per element: <b>60</b> m, target 6", text
         )
