@@ -136,7 +136,7 @@ def run_scaling(series, args, scale, say):
     cores = len(os.sched_getaffinity(0))
     points = []
     for ranks in RANKS:
-        say(f"{series.text}, {series.kind}, {ranks} ranks")
+        say(f"{series.text}, {series.kind}, {launch.ranks_text(ranks)}")
         size = series.size * (ranks if series.kind == "weak" else 1)
         state = Contest(f"{series.name} on {ranks} ranks", series.contenders, args, scale)
         for _ in range(rounds(scale)):

@@ -23,6 +23,10 @@ def on_ranks(ranks, words):
     return ["mpirun", "-n", str(ranks), *words] if ranks else words
 
 
+def ranks_text(ranks):
+    return f"{ranks} rank{'s' if ranks > 1 else ''}"
+
+
 def finish(process, timeout):
     """Its output, or None when it had to be ended. mpirun is asked first, so that no rank is left."""
     try:

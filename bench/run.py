@@ -57,9 +57,7 @@ def measure_rows(wanted, programs, args, scale):
     jobs = [(program, run_program) for program in programs]
     jobs += [(contest, run_contest) for contest in contests if args.has_launcher]
     for i, (job, run) in enumerate(jobs, 1):
-        ranks = RANKS_OF[job.name]
-        place = f"{ranks} rank{'s' if ranks > 1 else ''}"
-        say(f"[{i}/{len(jobs)}] {job.name} on {place}")
+        say(f"[{i}/{len(jobs)}] {job.name} on {launch.ranks_text(RANKS_OF[job.name])}")
         found, why = run(job, wanted, args, scale)
         rows += found
         failed += [why] if why else []

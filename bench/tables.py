@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A benchmark record, and the comparison of two, as text: absolute figure, ratio to what it is compared with, target, and where it stands."""
 
+from launch import ranks_text
 from records import found_in, is_busy, is_oversubscribed, state, value
 from rows import ABSOLUTE, GROUPS
 
@@ -91,7 +92,7 @@ def against(record):
 def scaling(record):
     for point in record.get("scaling", ()):
         crowd = ", oversubscribed" if point["oversubscribed"] else ""
-        name = f"{point['series']}, {point['contender']}, {point['ranks']} ranks{crowd}"
+        name = f"{point['series']}, {point['contender']}, {ranks_text(point['ranks'])}{crowd}"
         yield f"{name:60} {time_text(point['seconds']):>9} a step"
 
 
