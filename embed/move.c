@@ -30,10 +30,9 @@ check_pending(c4pe_chare_t *chare)
 static PyObject *
 get_state(c4pe_chare_t *chare)
 {
-    c4pe_state_t *st = chare->state;
-    PyObject *func = PyDict_GetItemString(st->hooks, "get_state"); /* borrowed */
     if (chare->coll->cls->plain_state)
         return PyObject_GenericGetDict((PyObject *)chare, NULL);
+    PyObject *func = PyDict_GetItemString(chare->state->hooks, "get_state"); /* borrowed */
     return PyObject_CallOneArg(func, (PyObject *)chare);
 }
 
@@ -193,9 +192,9 @@ set_attributes(c4pe_chare_t *chare, PyObject *state)
 static int
 set_state(c4pe_chare_t *chare, PyObject *state)
 {
-    PyObject *func = PyDict_GetItemString(chare->state->hooks, "set_state"); /* borrowed */
     if (chare->coll->cls->plain_state && PyDict_CheckExact(state))
         return set_attributes(chare, state);
+    PyObject *func = PyDict_GetItemString(chare->state->hooks, "set_state"); /* borrowed */
     PyObject *done = PyObject_CallFunctionObjArgs(func, chare, state, NULL);
     Py_XDECREF(done);
     return done ? 0 : -1;
