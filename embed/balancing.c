@@ -66,52 +66,56 @@ c4pe_balancing_add(c4pe_state_t *st, PyObject *args)
 
 /* ---- which, and whether to measure --------------------------------------------------------------- */
 
-PyObject *
-c4pe_balancing_use(c4pe_state_t *st, PyObject *names)
+/* Call what takes a text, or raise; name is that of the function in Python. */
+static PyObject *
+by_text(c4pe_state_t *st, PyObject *op, const char *name,
+        c4p_status_t (*call)(c4p_rt_t *rt, const char *text))
 {
-    const char *text = PyUnicode_AsUTF8(names);
-    if (text == NULL || c4pe_need_rt(st, "lb_use()") == NULL)
+    const char *text = PyUnicode_AsUTF8(op);
+    if (text == NULL || c4pe_need_rt(st, name) == NULL)
         return NULL;
-    c4p_status_t status = c4p_lb_use(st->rt, text);
+    c4p_status_t status = call(st->rt, text);
     if (status != C4P_OK)
         return c4pe_raise_status(st, status, text);
     Py_RETURN_NONE;
 }
 
-PyObject *
-c4pe_balancing_measure(c4pe_state_t *st, PyObject *on)
+/* Likewise what is on or off; what: the words of an error. */
+static PyObject *
+by_truth(c4pe_state_t *st, PyObject *op, const char *name, const char *what,
+         c4p_status_t (*call)(c4p_rt_t *rt, bool on))
 {
-    int truth = PyObject_IsTrue(on);
-    if (truth < 0 || c4pe_need_rt(st, "lb_measure()") == NULL)
+    int truth = PyObject_IsTrue(op);
+    if (truth < 0 || c4pe_need_rt(st, name) == NULL)
         return NULL;
-    c4p_status_t status = c4p_lb_measure(st->rt, truth);
+    c4p_status_t status = call(st->rt, truth);
     if (status != C4P_OK)
-        return c4pe_raise_status(st, status, "measuring load");
+        return c4pe_raise_status(st, status, what);
     Py_RETURN_NONE;
 }
 
 PyObject *
-c4pe_balancing_graph(c4pe_state_t *st, PyObject *on)
+c4pe_balancing_use(c4pe_state_t *st, PyObject *names)
 {
-    int truth = PyObject_IsTrue(on);
-    if (truth < 0 || c4pe_need_rt(st, "lb_graph()") == NULL)
-        return NULL;
-    c4p_status_t status = c4p_lb_graph(st->rt, truth);
-    if (status != C4P_OK)
-        return c4pe_raise_status(st, status, "recording who talks to whom");
-    Py_RETURN_NONE;
+    return by_text(st, names, "lb_use()", c4p_lb_use);
 }
 
 PyObject *
 c4pe_balancing_predict(c4pe_state_t *st, PyObject *predictor)
 {
-    const char *text = PyUnicode_AsUTF8(predictor);
-    if (text == NULL || c4pe_need_rt(st, "lb_predict()") == NULL)
-        return NULL;
-    c4p_status_t status = c4p_lb_predict(st->rt, text);
-    if (status != C4P_OK)
-        return c4pe_raise_status(st, status, text);
-    Py_RETURN_NONE;
+    return by_text(st, predictor, "lb_predict()", c4p_lb_predict);
+}
+
+PyObject *
+c4pe_balancing_measure(c4pe_state_t *st, PyObject *on)
+{
+    return by_truth(st, on, "lb_measure()", "measuring load", c4p_lb_measure);
+}
+
+PyObject *
+c4pe_balancing_graph(c4pe_state_t *st, PyObject *on)
+{
+    return by_truth(st, on, "lb_graph()", "recording who talks to whom", c4p_lb_graph);
 }
 
 PyObject *
