@@ -266,7 +266,7 @@ static void
 cell_step_ended(cell_t *cell)
 {
     leanmd_t *md = cell->md;
-    if (md->director && leanmd_cell_id(&md->opt.model, cell->at) == 0)
+    if (leanmd_cell_id(&md->opt.model, cell->at) == 0)
         leanmd_director_stepped(md, cell->step);
     if (leanmd_balances(&md->opt, cell->step))
         leanmd_check(md, c4p_sync(md->rt, cell->self, md->synced), "balance the load");

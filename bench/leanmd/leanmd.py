@@ -228,12 +228,11 @@ class Main(Chare):
         self.energies, self.motions, self.works = [], 0, 0
         self.ended, self.shown = [], (0, time.perf_counter())
         self.rounds = []
-        self.begin()
+        self.thisProxy.begin()  # once all ranks are given the options
 
     @coro
     def begin(self):
         opt = ro.options
-        charm.awaitCreation(Group(Empty))  # all ranks have the options
         self.cells = Array(Cell, opt.grid, map=Group(CellMap), useAtSync=True)
         self.computes = Array(Compute, ndims=6, map=Group(ComputeMap), useAtSync=True)
         self.cells.create(self.computes, awaitable=True).get()
@@ -335,10 +334,6 @@ class Main(Chare):
     def num_computes(self):
         x, y, z = ro.options.grid
         return x * y * z * (model().neighbours // 2 + 1)
-
-
-class Empty(Chare):
-    pass
 
 
 def write_record(path, record):
