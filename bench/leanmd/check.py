@@ -5,6 +5,7 @@
 check.py --build DIR serial                  the kernels of all instruction sets
 check.py --build DIR parallel --np 4         also balanced, in a fixed order, and restarted on another number of ranks
 check.py --build DIR parallel --python       the same with the Python version; --kernel numba
+check.py --build DIR numba                   the kernel by numba against the one in C, in one process
 check.py --build DIR same --np 2             C and Python: the same bits with forces added in a fixed order
 """
 
@@ -14,6 +15,8 @@ import os
 import subprocess
 import sys
 import tempfile
+
+import numpy as np
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "..", "tests", "support"))
@@ -91,6 +94,40 @@ def serial(args, checks):
                 compare(checks, isa, case, steps[case["step"]])
 
 
+def forces_of(model, planes, shift):
+    """The forces on two cells' particles: among those of each, and between them; and the sums."""
+    found = [np.zeros(len(plane)) for plane in planes]
+    sums = [model.alone(plane, force, True) for plane, force in zip(planes, found, strict=True)]
+    sums.append(model.pair(*planes, shift, *found, True))
+    return found, sums
+
+
+def numba(args, checks):
+    """Two cells of unequal size, the larger one of several blocks; a shift by which some of their groups are out of reach."""
+    sys.path.insert(0, os.path.join(args.build, "bench", "leanmd"))
+    import _leanmd
+
+    try:
+        import leanmd_numba
+    except ModuleNotFoundError as error:
+        print(f"left out: {error}")
+        return
+    rng = np.random.default_rng(1)
+    planes = [rng.random(3 * n) * 40 for n in (150, 700)]
+    for plane in planes:
+        plane.flags.writeable = False  # as in a message
+    for variant in ("a", "b"):
+        grid, shift = (3, 3, 3), (25.0, 0.0, -3.0)
+        kernels = (_leanmd.Model(variant, grid), leanmd_numba.Model(variant, grid))
+        (c, c_sums), (by_numba, numba_sums) = (forces_of(model, planes, shift) for model in kernels)
+        for force, wanted in zip(by_numba, c, strict=True):
+            worst = np.max(np.abs(force - wanted)) / np.max(np.abs(wanted))
+            checks.same(f"forces of variant {variant} differ by {worst:.1e}", worst < 1e-12, True)
+        for (potential, inside), (wanted, pairs) in zip(numba_sums, c_sums, strict=True):
+            checks.near(f"potential of variant {variant}", potential, wanted, 1e-10)
+            checks.same(f"pairs within reach of variant {variant}", inside, pairs)
+
+
 # ---- ranks ---------------------------------------------------------------------------------------
 
 
@@ -110,12 +147,12 @@ def program(args, words):
 
 
 def leanmd(args, np, *words):
-    """Run it; its record."""
+    """Run it; its record. args.before: words that stand before the program."""
     env = mpi_env(os.environ)
     env["PYTHONPATH"] = os.pathsep.join(
         (os.path.join(args.build, "bench", "leanmd"), env.get("PYTHONPATH", ""))
     )
-    command = [args.mpiexec, "-n", str(np), *program(args, [*map(str, words), "--progress", "0", "--record", "-"])]  # fmt: skip
+    command = [args.mpiexec, "-n", str(np), *getattr(args, "before", ()), *program(args, [*map(str, words), "--progress", "0", "--record", "-"])]  # fmt: skip
     run = subprocess.run(command, capture_output=True, text=True, timeout=args.timeout, env=env)  # fmt: skip
     records = [line for line in run.stdout.splitlines() if line.startswith("{")]
     if run.returncode or not records:
@@ -204,10 +241,10 @@ def main():
     parser.add_argument("--python", action="store_true")
     parser.add_argument("--kernel", default="c")
     parser.add_argument("--quick", action="store_true", help="leave out the larger cases")
-    parser.add_argument("what", choices=("serial", "parallel", "same"))
+    parser.add_argument("what", choices=("serial", "numba", "parallel", "same"))
     args = parser.parse_args()
     checks = Checks()
-    {"serial": serial, "parallel": parallel, "same": same}[args.what](args, checks)
+    {"serial": serial, "numba": numba, "parallel": parallel, "same": same}[args.what](args, checks)
     checks.end()
 
 
