@@ -21,7 +21,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from run import mpi_environment, new_record
+from machine import conditions, mpi_environment
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "hosts"))
 from hosts import EXIT_SKIP, Hosts, Unavailable, enter
@@ -104,7 +104,7 @@ def arguments():
 def main():
     args = arguments()
     enter()
-    record = new_record(args, 1)
+    record = conditions(args.build)
     try:
         hosts = Hosts(2, switch=args.build / "tests" / "hosts_switch")
     except Unavailable as reason:
@@ -112,7 +112,6 @@ def main():
         sys.exit(EXIT_SKIP)
     times, delay, links = measure(hosts, args)
     ratios = show(times, delay, links, args)
-    del record["rows"]
     record.update(
         leanmd=args.leanmd,
         latency_ms=delay * 1e3,
