@@ -9,6 +9,7 @@ Drawing needs matplotlib.
 """
 
 import argparse
+import io
 import json
 
 from check import leanmd
@@ -92,7 +93,10 @@ def draw(records, path):
     lower.set_xlabel("step (1 fs each)")
     lower.set_title("Change of the conserved energy since the first step", loc="left")
     lower.legend(frameon=False, loc="best")
-    figure.savefig(path, metadata={"Date": None, "Creator": "LeanMD drift.py"})
+    page = io.StringIO()
+    figure.savefig(page, format="svg", metadata={"Date": None, "Creator": "LeanMD drift.py"})
+    with open(path, "w", encoding="utf-8") as file:
+        file.writelines(line.rstrip() + "\n" for line in page.getvalue().splitlines())
 
 
 def main():
