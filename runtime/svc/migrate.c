@@ -352,6 +352,20 @@ get_own(c4pi_elem_t *elem, c4p_pup_t *p)
     }
 }
 
+/* Make the object. One that was made of more than there is does not live. */
+static c4p_status_t
+unpack(c4pi_elem_t *elem, c4p_pup_t *p)
+{
+    c4p_rt_t *rt = elem->coll->rt;
+    const c4p_type_desc_t *desc = &elem->coll->type->desc;
+    c4p_status_t st = desc->unpack(rt, c4pi_elem_ref(elem), p, desc->ctx, &elem->object);
+    if (st != C4P_OK || (st = c4p_pup_status(p)) == C4P_OK)
+        return st;
+    if (desc->destroy)
+        desc->destroy(rt, elem->object, desc->ctx);
+    return st;
+}
+
 static void
 on_migrate(c4p_rt_t *rt, c4p_msg_t *msg)
 {
@@ -373,11 +387,8 @@ on_migrate(c4p_rt_t *rt, c4p_msg_t *msg)
     get_own(elem, &own);
     elem->extra->packed_bytes = msg->env.len;
     c4pi_reduce_arrived(elem);
-    c4p_status_t st =
-        coll->type->desc.unpack(rt, c4pi_elem_ref(elem), &p, coll->type->desc.ctx, &elem->object);
+    c4p_status_t st = unpack(elem, &p);
     bool balanced = msg->env.tag == BALANCED;
-    if (st == C4P_OK)
-        st = c4p_pup_status(&p);
     if (st == C4P_OK) {
         int from = (int)msg->env.source;
         c4pi_msg_drop(msg);

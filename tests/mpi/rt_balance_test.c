@@ -34,6 +34,7 @@ typedef struct world {
     c4p_coll_t array, section;
     int64_t steps;
     bool odd_stay; /* their type says so */
+    bool greedy;   /* on this rank their type reads more than was packed */
     void (*act)(struct world *w, rts_obj_t *obj);
     seen_t seen[MOST_ROUNDS];
     size_t rounds;
@@ -56,10 +57,13 @@ static c4p_status_t
 unpack(c4p_rt_t *rt, c4p_ref_t self, c4p_pup_t *p, void *ctx, void **object_out)
 {
     rts_obj_t *obj = calloc(1, sizeof *obj);
-    (void)rt, (void)ctx;
+    const world_t *w = ctx;
+    (void)rt;
     CHECK(obj != NULL);
     *obj = (rts_obj_t){.next = rts_world.objs, .self = self, .count = (int64_t)c4p_get_u64(p)};
     c4p_index_unpack(self.key, 1, &obj->index);
+    if (w->greedy)
+        (void)c4p_get_u64(p);
     rts_world.objs = obj;
     rts_world.alive++;
     *object_out = obj;
@@ -497,6 +501,24 @@ who_may_not_move_is_background(void)
     end();
 }
 
+/* All want to rank 0, where none can be made, and are where they were; the objects that were made
+ * there are gone again. */
+static void
+who_reads_too_much_goes_back(void)
+{
+    begin(0, before_the_last, "none");
+    int64_t p = c4p_num_ranks(world.rt), me = c4p_rank(world.rt);
+    run(2 * p, NULL, 0);
+    world.greedy = me == 0;
+    for (int64_t i = 2 * me; me != 0 && i < 2 * me + 2; i++)
+        CHECK_OK(c4p_migrate(world.rt, rts_ref(world.array, i), 0, NULL));
+    rts_settle(world.rt);
+    CHECK_EQ(2, rts_world.alive);
+    for (int64_t i = 0; i < 2 * p; i++)
+        CHECK_EQ(i / 2 == me, c4p_local(world.rt, rts_ref(world.array, i)) != NULL);
+    end();
+}
+
 /* ---- periods ---------------------------------------------------------------------------------- */
 
 static void
@@ -517,4 +539,5 @@ TEST_CASES(what_is_recorded_is_what_was_sent, nothing_is_recorded_unless_it_is_a
            talkers_come_together, faster_ranks_get_more,
            what_is_measured_counts_by_the_speed_of_its_rank, speeds_that_are_none_are_refused,
            given_loads_decide_the_plan, a_given_load_travels_and_is_used_once,
-           only_numbers_are_loads, who_may_not_move_is_background, each_third_point_has_a_round)
+           only_numbers_are_loads, who_may_not_move_is_background, who_reads_too_much_goes_back,
+           each_third_point_has_a_round)
