@@ -372,10 +372,10 @@ on_sync(c4p_rt_t *rt)
 /* ---- what is to be done ----------------------------------------------------------------------- */
 
 static const own_t *
-find_own(const c4pi_round_t *round, const char *name)
+find_own(const c4pi_round_t *round, const char *name, size_t len)
 {
     const own_t *own = round->owns;
-    while (own && strcmp(own->name, name) != 0)
+    while (own && (strncmp(own->name, name, len) != 0 || own->name[len]))
         own = own->next;
     return own;
 }
@@ -384,7 +384,7 @@ c4p_status_t
 c4pi_round_add(c4p_rt_t *rt, const char *name, c4p_lb_fn_t fn, void *ctx)
 {
     c4pi_round_t *round = rt->round;
-    if (find_own(round, name) || c4pi_lb_find(name))
+    if (find_own(round, name, strlen(name)) || c4pi_lb_find(name))
         return C4P_ERR_EXISTS;
     own_t *own = c4pi_calloc(rt->port, sizeof *own);
     char *copy = own ? c4pi_strdup(rt->port, name) : NULL;
@@ -401,12 +401,12 @@ c4pi_round_add(c4p_rt_t *rt, const char *name, c4p_lb_fn_t fn, void *ctx)
 static c4p_status_t
 find_use(const c4pi_round_t *round, const char *from, size_t len, use_t *use_out)
 {
-    char name[80];
-    if (len == 0 || len >= sizeof name)
+    char name[80] = ""; /* of a built-in one, all of which are shorter */
+    if (len == 0)
         return C4P_ERR_NOT_FOUND;
-    memcpy(name, from, len);
-    name[len] = '\0';
-    *use_out = (use_t){c4pi_lb_find(name), find_own(round, name)};
+    if (len < sizeof name)
+        memcpy(name, from, len);
+    *use_out = (use_t){c4pi_lb_find(name), find_own(round, from, len)};
     return use_out->builtin || use_out->own ? C4P_OK : C4P_ERR_NOT_FOUND;
 }
 

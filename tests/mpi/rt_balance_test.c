@@ -483,6 +483,34 @@ only_numbers_are_loads(void)
     end();
 }
 
+static c4p_status_t
+no_plan(const c4p_lb_view_t *view, int *plan, void *ctx)
+{
+    (void)view, (void)plan, (void)ctx;
+    return C4P_OK;
+}
+
+/* Those of Python have the names of functions. */
+static void
+a_strategy_may_have_a_long_name(void)
+{
+    char name[300], longer[302], both[700];
+    begin(0, before_the_last, "none");
+    memset(name, 'n', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    snprintf(longer, sizeof longer, "%s2", name);
+    CHECK_OK(c4p_lb_add(world.rt, name, no_plan, NULL));
+    CHECK_STATUS(C4P_ERR_EXISTS, c4p_lb_add(world.rt, name, no_plan, NULL));
+    CHECK_OK(c4p_lb_use(world.rt, name));
+    CHECK_STATUS(C4P_ERR_NOT_FOUND, c4p_lb_use(world.rt, longer));
+    CHECK_STATUS(C4P_ERR_NOT_FOUND, c4p_lb_use(world.rt, name + 1));
+    CHECK_OK(c4p_lb_add(world.rt, longer, no_plan, NULL));
+    snprintf(both, sizeof both, "%s,greedy,%s", name, longer);
+    CHECK_OK(c4p_lb_use(world.rt, both));
+    CHECK_OK(c4p_lb_use(world.rt, "none"));
+    end();
+}
+
 /* ---- who stays -------------------------------------------------------------------------------- */
 
 static void
@@ -539,5 +567,5 @@ TEST_CASES(what_is_recorded_is_what_was_sent, nothing_is_recorded_unless_it_is_a
            talkers_come_together, faster_ranks_get_more,
            what_is_measured_counts_by_the_speed_of_its_rank, speeds_that_are_none_are_refused,
            given_loads_decide_the_plan, a_given_load_travels_and_is_used_once,
-           only_numbers_are_loads, who_may_not_move_is_background, who_reads_too_much_goes_back,
-           each_third_point_has_a_round)
+           only_numbers_are_loads, a_strategy_may_have_a_long_name, who_may_not_move_is_background,
+           who_reads_too_much_goes_back, each_third_point_has_a_round)
