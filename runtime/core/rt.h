@@ -158,7 +158,8 @@ struct c4p_rt {
     uint64_t quiet_calls;   /* of run-until-quiescent, which is collective */
     uint64_t quiet_seen;    /* how often it was reached */
     uint64_t work_done;     /* messages and entries handled, for "did anything happen" */
-    bool reductions_held;   /* some rank-level partial waits for more */
+    bool reductions_held;   /* some rank-level partial waits for more, */
+    bool reductions_owed;   /* or did when the rank was idle last: an element here owes its part */
     uint32_t idle_flushes;
 };
 

@@ -370,28 +370,38 @@ c4pi_reduce_settle(c4pi_coll_t *coll)
     }
 }
 
-bool
-c4pi_reduce_flush(c4p_rt_t *rt)
+static bool
+flush_coll(c4pi_coll_t *coll, bool all)
 {
     bool sent = false;
-    if (!rt->reductions_held)
+    if (coll->rt->rank == coll->root)
         return false;
-    rt->reductions_held = false;
+    for (round_t *round = coll->redn->rounds, *next; round; round = next) {
+        next = round->next;
+        if (!round->any)
+            continue;
+        if (all || round->past >= coll->count) {
+            send_up(coll, round);
+            sent = true;
+        } else {
+            coll->rt->reductions_owed = true;
+        }
+    }
+    return sent;
+}
+
+bool
+c4pi_reduce_flush(c4p_rt_t *rt, bool all)
+{
+    bool sent = false;
+    if (!rt->reductions_held && !(all && rt->reductions_owed))
+        return false;
+    rt->reductions_held = rt->reductions_owed = false;
     size_t at = 0;
     uint64_t id;
     void *value;
-    while (c4pi_map_next(&rt->colls, &at, &id, &value)) {
-        c4pi_coll_t *coll = value;
-        if (rt->rank == coll->root)
-            continue;
-        for (round_t *round = coll->redn->rounds, *next; round; round = next) {
-            next = round->next;
-            if (round->any) {
-                send_up(coll, round);
-                sent = true;
-            }
-        }
-    }
+    while (c4pi_map_next(&rt->colls, &at, &id, &value))
+        sent |= flush_coll(value, all);
     return sent;
 }
 

@@ -48,8 +48,9 @@ uint64_t c4pi_reduce_birth(c4pi_coll_t *coll);
 /* Root: an element inserted by a member passes, which starts with the creator's next reduction. */
 void c4pi_reduce_member_birth(c4pi_coll_t *coll, uint64_t number);
 
-/* Send all partials held here, because nothing else happens. True if there were any. */
-bool c4pi_reduce_flush(c4p_rt_t *rt);
+/* Send partials held here, because nothing else happens: those that no element of this rank still
+ * owes its part of, or all. True if there were any. */
+bool c4pi_reduce_flush(c4p_rt_t *rt, bool all);
 
 /* Bring a result, or the news of quiescence, to its target. Takes over one owner; value NULL: no
  * bytes. */

@@ -51,6 +51,9 @@ struct c4pi_waves {
 enum { EXIT_DOWN = 1, EXIT_FINISH = 2 };
 static const uint64_t first_backoff_ns = 20000, max_backoff_ns = 2000000,
                       judge_again_ns = 750000000;
+/* How long a rank is idle until it sends partial reductions that may be all that can come, and
+ * those of which it knows that something will come. */
+static const uint64_t partial_patience_ns = 200000, owed_patience_ns = 100000000;
 enum { IDLE_LOOKS = 3 }; /* before the host is told that nothing is left to do */
 
 /* ---- messages --------------------------------------------------------------------------------- */
@@ -308,6 +311,16 @@ wave_start(c4p_rt_t *rt)
     wave_begin(rt, rt->phase == C4PI_PHASE_EXITING ? WAVE_DRAIN : WAVE_COUNT);
 }
 
+/* An element that owes its part will give it, or go: meanwhile only who asks how things stand wants
+ * to know of the others. */
+static bool
+flush_reductions(c4p_rt_t *rt, uint64_t now)
+{
+    const uint64_t quiet = now - rt->last_work_ns;
+    const bool all = rt->waves->open || quiet > owed_patience_ns || rt->num_ranks == 1;
+    return (all || quiet > partial_patience_ns) && c4pi_reduce_flush(rt, all);
+}
+
 bool
 c4pi_waves_idle(c4p_rt_t *rt, uint64_t now)
 {
@@ -315,8 +328,8 @@ c4pi_waves_idle(c4p_rt_t *rt, uint64_t now)
     bool worked = false;
     if (rt->gate_closed && c4pi_queue_count(&rt->queue) && rt->phase < C4PI_PHASE_EXITING)
         return false; /* has work, only not yet */
-    if (rt->reductions_held && (w->open || now - rt->last_work_ns > 200000 || rt->num_ranks == 1))
-        worked = c4pi_reduce_flush(rt);
+    if (rt->reductions_held || rt->reductions_owed)
+        worked = flush_reductions(rt, now);
     if (c4pi_flow_has_open(rt->flow))
         c4pi_flow_flush(rt->flow);
     if (worked)
