@@ -274,14 +274,31 @@ cell_step_ended(cell_t *cell)
         cell_go_on(cell);
 }
 
+/* Whether no cell with a smaller number lives here. */
+static bool
+is_first_here(const cell_t *cell)
+{
+    const leanmd_model_t *model = &cell->md->opt.model;
+    const int64_t id = leanmd_cell_id(model, cell->at), ranks = c4p_num_ranks(cell->md->rt);
+    const int64_t cells = leanmd_num_cells(model);
+    return id == 0 || (id - 1) * ranks / cells != id * ranks / cells;
+}
+
 static void
 report_motion(cell_t *cell, const leanmd_motion_t *motion)
 {
     leanmd_t *md = cell->md;
+    leanmd_progress_t progress = {.motion = *motion};
+    if (is_first_here(cell)) {
+        c4p_stats_t stats = {.struct_size = sizeof stats};
+        leanmd_check(md, c4p_stats(md->rt, &stats), "count messages");
+        progress.messages = (double)stats.sent;
+        progress.bytes = (double)stats.sent_bytes;
+    }
     const c4p_reduce_t how = {.op = md->opt.ordered ? C4P_OP_SUM_ORDERED : C4P_OP_SUM,
                               .dtype = C4P_FLOAT64};
     leanmd_check(
-        md, c4p_contribute(md->rt, cell->self, &how, motion, sizeof *motion, &md->motion, NULL),
+        md, c4p_contribute(md->rt, cell->self, &how, &progress, sizeof progress, &md->motion, NULL),
         "add up energies");
 }
 

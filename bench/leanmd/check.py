@@ -192,7 +192,22 @@ def parallel(args, checks):
                 )
             for case in group:
                 compare(checks, what, case, at_step(record, case["step"]))
+    if not args.python:
+        counted(args, checks)
     restarted(args, checks)
+
+
+def counted(args, checks):
+    """A multicast and a reduction are P - 1 messages each, where each cell has computes on all P ranks. The reductions of energies
+    are some more, and one that a long idle rank sends in parts is; nothing else is."""
+    words = (4, 4, 4, 41, "--exchange", 1000, "--particles", 20)
+    expected = 2 * 64 * (args.np - 1)
+    found = leanmd(args, args.np, *words)["messages_per_step"]
+    checks.same(
+        f"{found} messages a step, {expected} expected",
+        0.95 * expected <= found <= 1.1 * expected,
+        True,
+    )
 
 
 def restarted(args, checks):

@@ -64,7 +64,7 @@ on_motion(c4p_rt_t *rt, c4p_msg_t *msg, void *ctx)
     uint64_t cells;
     (void)rt;
     leanmd_energy_t *energy = energy_at(md, md->director->num_motions++);
-    read_sums(md, msg, &energy->motion, sizeof energy->motion, &cells);
+    read_sums(md, msg, &energy->progress, sizeof energy->progress, &cells);
     if (md->director->num_motions <= md->director->num_works)
         energy_known(md, energy);
 }

@@ -38,6 +38,12 @@ typedef struct leanmd_positions {
     double at[]; /* planes */
 } leanmd_positions_t;
 
+/* What cells add up: the particles' motion, and what their ranks have sent to others so far. */
+typedef struct leanmd_progress {
+    leanmd_motion_t motion;
+    double messages, bytes;
+} leanmd_progress_t;
+
 /* What computes add up. */
 typedef struct leanmd_work {
     double potential, inside, tests;

@@ -28,7 +28,7 @@ conserved(const leanmd_options_t *opt, const leanmd_energy_t *e)
 {
     const leanmd_law_t *law = &opt->model.law;
     const double y3 = pow(law->far2, -3), edge = (law->a * y3 - law->b) * y3;
-    return e->motion.kinetic + e->work.potential - e->work.inside * edge;
+    return e->progress.motion.kinetic + e->work.potential - e->work.inside * edge;
 }
 
 void
@@ -36,10 +36,10 @@ leanmd_report_energy(const leanmd_options_t *opt, const leanmd_energy_t *e)
 {
     if (opt->model.variant == LEANMD_A)
         printf("step %d: sum of forces %.12e, clamped %.0f, sum of v^2 %.12e\n", e->step,
-               e->motion.abs_force, e->motion.clamped, e->motion.v2);
+               e->progress.motion.abs_force, e->progress.motion.clamped, e->progress.motion.v2);
     else
         printf("step %d: kinetic %.11e potential %.11e conserved %.11e mJ\n", e->step,
-               e->motion.kinetic, e->work.potential, conserved(opt, e));
+               e->progress.motion.kinetic, e->work.potential, conserved(opt, e));
     fflush(stdout);
 }
 
@@ -50,6 +50,15 @@ median_step_s(const leanmd_report_t *report)
 {
     const size_t n = report->num_steps;
     return leanmd_median_step_s(report->ended_s, n > 40 ? 20 : 1, n);
+}
+
+/* Of a count at the last step and one at the first. */
+static double
+per_step(const leanmd_report_t *report, double last, double first)
+{
+    const leanmd_energy_t *energies = report->energies;
+    const int steps = energies[report->num_energies - 1].step - energies[0].step;
+    return steps ? (last - first) / steps : 0;
 }
 
 static void
@@ -64,13 +73,16 @@ write_record(FILE *file, const leanmd_options_t *opt, const leanmd_report_t *rep
             "\"away\": [%d, %d, %d], \"ranks\": %d, \"hosts\": %d, \"isa\": \"%s\", \"steps\": %d, "
             "\"placement\": \"%s\", \"balancer\": \"%s\", \"ordered\": %s, \"barrier\": %s, "
             "\"computes\": %llu, \"tests\": %.0f, \"inside\": %.0f, \"ms_per_step\": %.6g, "
-            "\"ns_per_test\": %.4g, \"balancing\": ",
+            "\"ns_per_test\": %.4g, \"messages_per_step\": %.6g, \"bytes_per_step\": %.6g, "
+            "\"balancing\": ",
             leanmd_variant_name(m->variant), m->grid[0], m->grid[1], m->grid[2], m->away[0],
             m->away[1], m->away[2], c4p_num_ranks(rt), c4p_num_hosts(rt), leanmd_isa(), opt->steps,
             leanmd_placement_name(opt->placement), opt->balancer ? opt->balancer : "none",
             opt->ordered ? "true" : "false", opt->barrier ? "true" : "false",
             (unsigned long long)report->computes, last->work.tests, last->work.inside, step_s * 1e3,
-            step_s / last->work.tests * 1e9);
+            step_s / last->work.tests * 1e9,
+            per_step(report, last->progress.messages, report->energies[0].progress.messages),
+            per_step(report, last->progress.bytes, report->energies[0].progress.bytes));
     leanmd_rounds_write(&report->rounds, file);
     fprintf(file, ", \"energies\": [");
     for (int k = 0; k < report->num_energies; k++) {
@@ -78,8 +90,9 @@ write_record(FILE *file, const leanmd_options_t *opt, const leanmd_report_t *rep
         fprintf(file,
                 "%s{\"step\": %d, \"kinetic\": %.17g, \"potential\": %.17g, \"conserved\": %.17g, "
                 "\"abs_force\": %.17g, \"v2\": %.17g, \"clamped\": %.0f}",
-                k ? ", " : "", e->step, e->motion.kinetic, e->work.potential, conserved(opt, e),
-                e->motion.abs_force, e->motion.v2, e->motion.clamped);
+                k ? ", " : "", e->step, e->progress.motion.kinetic, e->work.potential,
+                conserved(opt, e), e->progress.motion.abs_force, e->progress.motion.v2,
+                e->progress.motion.clamped);
     }
     fprintf(file, "]}\n");
 }
@@ -108,7 +121,8 @@ leanmd_report_end(const leanmd_options_t *opt, const leanmd_report_t *report, c4
     const double step_s = median_step_s(report);
     if (opt->model.variant != LEANMD_A && opt->steps > 1) {
         const double change = conserved(opt, last) - conserved(opt, first);
-        printf("energy changed by %.3g of the kinetic energy\n", change / first->motion.kinetic);
+        printf("energy changed by %.3g of the kinetic energy\n",
+               change / first->progress.motion.kinetic);
     }
     printf("%.3f ms/step, %.0f pairs tested in each, %.3f ns per pair\n", step_s * 1e3,
            last->work.tests, step_s / last->work.tests * 1e9);

@@ -9,7 +9,7 @@
 /* Of the state at the beginning of a step. */
 typedef struct leanmd_energy {
     int step;
-    leanmd_motion_t motion;
+    leanmd_progress_t progress;
     leanmd_work_t work;
 } leanmd_energy_t;
 
