@@ -34,8 +34,16 @@ def model():
     return Model(opt.variant, opt.grid, opt.away, opt.particles)
 
 
-def sum_of(opt):
-    return Reducer.sum_ordered if opt.ordered else Reducer.sum
+@functools.cache
+def adding():
+    """How forces and energies are added up."""
+    return Reducer.sum_ordered if ro.options.ordered else Reducer.sum
+
+
+@functools.lru_cache(maxsize=8)
+def plan(step):
+    """Of a step: whether energies are wanted, and whether the load is balanced at its end."""
+    return wants_energy(ro.options, step), lb_due(ro.options, step)
 
 
 # ---- cells ---------------------------------------------------------------------------------------
@@ -119,7 +127,7 @@ class Cell(Chare):
         opt = ro.options
         motion = model().advance(self.step > 1, self.pos, self.vel, force)
         if wants_energy(opt, self.step):
-            self.contribute(np.array(motion), sum_of(opt), ro.main.on_motion)
+            self.contribute(np.array(motion), adding(), ro.main.on_motion)
         if self.step % opt.exchange == 0 and self.step < opt.steps:
             self.send_particles()
         else:
@@ -183,34 +191,34 @@ class Compute(Chare):
 
     def positions(self, cell, step, pos):
         """The positions of one cell; the forces, once those of both are there."""
+        wanted, balanced = plan(step)
         if self.one_cell:
-            force = np.zeros(len(pos))
-            sums = model().alone(pos, force, wants_energy(ro.options, step))
+            force = np.zeros(pos.size)
+            sums = model().alone(pos, force, wanted)
             self.give_back(cell, force)
-            self.finish(step, sums, len(pos) // 3 * (len(pos) // 3 - 1) / 2)
+            tests = pos.size // 3 * (pos.size // 3 - 1) / 2
         elif self.waiting is None:
             self.waiting = pos
+            return
         else:
             a, b = (pos, self.waiting) if cell == self.first else (self.waiting, pos)
             self.waiting = None
-            on_a, on_b = np.zeros(len(a)), np.zeros(len(b))
-            sums = model().pair(a, b, self.shift, on_a, on_b, wants_energy(ro.options, step))
+            on_a, on_b = np.zeros(a.size), np.zeros(b.size)
+            sums = model().pair(a, b, self.shift, on_a, on_b, wanted)
             self.give_back(self.second, on_b)
             self.give_back(self.first, on_a)
-            self.finish(step, sums, len(a) // 3 * (len(b) // 3))
+            tests = a.size // 3 * (b.size // 3)
+        if wanted:
+            self.contribute(np.array([*sums, tests]), adding(), ro.main.on_potential)
+        if balanced:
+            self.AtSync()
 
     def give_back(self, cell, force):
         num, target, section = self.cells[cell]
         if section is None:
             target(num, force)
         else:
-            self.contribute(force, sum_of(ro.options), target, section)
-
-    def finish(self, step, sums, tests):
-        if sums is not None:
-            self.contribute(np.array([*sums, tests]), sum_of(ro.options), ro.main.on_potential)
-        if lb_due(ro.options, step):
-            self.AtSync()
+            self.contribute(force, adding(), target, section)
 
     def resumeFromSync(self):
         """The load is balanced; positions will come."""
