@@ -327,20 +327,41 @@ c4pi_bcast_departed(c4pi_coll_t *coll, c4p_key_t key, c4pi_version_t version, ui
     b->departures[b->num_departures++] = (c4pi_departure_t){key, version, bcast_next};
 }
 
+static bool
+is_departure(const c4pi_bcast_t *b, uint32_t at, c4p_key_t key, c4pi_version_t version)
+{
+    return at < b->num_departures && c4p_key_eq(b->departures[at].key, key) &&
+           c4pi_version_eq(b->departures[at].version, version);
+}
+
+/* From where the last one was in both directions: they arrive about in the order in which they
+ * departed, and the last of the list has taken the place of each one that has arrived. */
+static c4pi_departure_t *
+find_departure(c4pi_bcast_t *b, c4p_key_t key, c4pi_version_t version)
+{
+    const uint32_t from = b->last_arrived < b->num_departures ? b->last_arrived : b->num_departures;
+    for (uint32_t away = 0; away <= b->num_departures; away++)
+        for (int side = 0; side < 2; side++) {
+            const uint32_t at = side ? from + away : from - away; /* below 0: larger than all */
+            if (is_departure(b, at, key, version)) {
+                b->last_arrived = at;
+                return &b->departures[at];
+            }
+        }
+    return NULL;
+}
+
 void
 c4pi_bcast_arrived(c4pi_coll_t *coll, c4p_key_t key, c4pi_version_t version)
 {
     c4pi_bcast_t *b = coll->bcast;
-    for (uint32_t i = 0; i < b->num_departures; i++) {
-        c4pi_departure_t *d = &b->departures[i];
-        if (c4p_key_eq(d->key, key) && c4pi_version_eq(d->version, version)) {
-            if (d->floor < b->floor_since)
-                b->floor_since = d->floor;
-            *d = b->departures[--b->num_departures];
-            c4pi_wave_caught_up(coll);
-            return;
-        }
-    }
+    c4pi_departure_t *departure = find_departure(b, key, version);
+    if (!departure)
+        return;
+    if (departure->floor < b->floor_since)
+        b->floor_since = departure->floor;
+    *departure = b->departures[--b->num_departures];
+    c4pi_wave_caught_up(coll);
 }
 
 bool

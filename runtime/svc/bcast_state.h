@@ -46,6 +46,7 @@ typedef struct c4pi_bcast {
     /* Elements on their way. */
     c4pi_departure_t *departures;
     uint32_t num_departures;
+    uint32_t last_arrived; /* where the departure was that arrived last */
     size_t cap_departures;
     uint64_t floor_since; /* least floor of those acknowledged since this rank's previous report */
     /* The wave. */
