@@ -30,7 +30,7 @@ c4p_entry_add(c4p_rt_t *rt, c4p_type_t type, const char *name, c4p_entry_fn_t fn
 {
     if (!rt || !name || !fn || !entry_out)
         return C4P_ERR_ARG;
-    c4pi_entry_t entry = {fn, ctx, (char *)(uintptr_t)name};
+    c4pi_entry_t entry = {.fn = fn, .ctx = ctx, .name = (char *)(uintptr_t)name};
     return c4pi_registry_add_entry(rt->registry, type, &entry, entry_out);
 }
 

@@ -36,8 +36,12 @@ free_string(c4pi_port_t *port, char *s)
 static void
 free_type(c4pi_port_t *port, c4pi_type_t *type)
 {
-    for (uint32_t i = 0; i < type->num_entries; i++)
-        free_string(port, type->entries[i].name);
+    for (uint32_t i = 0; i < type->num_entries; i++) {
+        c4pi_entry_t *entry = &type->entries[i];
+        free_string(port, entry->name);
+        if (entry->own_len)
+            c4pi_free(port, entry->ctx, entry->own_len);
+    }
     c4pi_free(port, type->entries, type->cap_entries * sizeof *type->entries);
     free_string(port, (char *)(uintptr_t)type->desc.name);
     c4pi_free(port, type, sizeof *type);
@@ -167,10 +171,28 @@ c4pi_registry_named(const c4pi_registry_t *registry, c4pi_named_sort_t sort, uin
 }
 
 static void
+put_text(c4p_pup_t *p, const char *text)
+{
+    c4p_put_bytes(p, text, strlen(text));
+}
+
+static void
 put_line(c4p_pup_t *p, const char *sort, const char *name)
 {
-    c4p_put_bytes(p, sort, strlen(sort));
-    c4p_put_bytes(p, name, strlen(name));
+    put_text(p, sort);
+    put_text(p, name);
+    c4p_put_u8(p, '\n');
+}
+
+static void
+put_entry(c4p_pup_t *p, const c4pi_entry_t *entry)
+{
+    put_text(p, "entry method ");
+    put_text(p, entry->name);
+    if (entry->signature) {
+        put_text(p, " of ");
+        put_text(p, entry->signature);
+    }
     c4p_put_u8(p, '\n');
 }
 
@@ -182,7 +204,7 @@ c4pi_registry_list(const c4pi_registry_t *registry, c4p_pup_t *p)
         const c4pi_type_t *type = registry->types[i];
         put_line(p, "chare type ", type->desc.name);
         for (uint32_t k = 0; k < type->num_entries; k++)
-            put_line(p, "entry method ", type->entries[k].name);
+            put_entry(p, &type->entries[k]);
     }
     for (int sort = 0; sort < C4PI_NUM_NAMED; sort++)
         for (uint32_t i = 0; i < registry->named[sort].count; i++)

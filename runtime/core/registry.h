@@ -15,6 +15,8 @@ typedef struct c4pi_entry {
     c4p_entry_fn_t fn;
     void *ctx;
     char *name;
+    size_t own_len;        /* ctx is the entry's own, of so many bytes; 0: somebody else's */
+    const char *signature; /* in ctx; NULL: not typed */
 } c4pi_entry_t;
 
 typedef struct c4pi_type {
@@ -57,6 +59,7 @@ void c4pi_registry_free(c4pi_registry_t *registry);
 /* C4P_ERR_EXISTS for a name in use, C4P_ERR_LIMIT, C4P_ERR_NOMEM. */
 c4p_status_t c4pi_registry_add_type(c4pi_registry_t *registry, const c4p_type_desc_t *desc,
                                     c4p_type_t *type_out);
+/* name is copied; ctx is taken over, if it is its own, after C4P_OK. */
 c4p_status_t c4pi_registry_add_entry(c4pi_registry_t *registry, c4p_type_t type,
                                      const c4pi_entry_t *entry, c4p_entry_t *entry_out);
 c4pi_type_t *c4pi_registry_type(const c4pi_registry_t *registry, c4p_type_t type); /* NULL: unknown

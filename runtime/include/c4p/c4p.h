@@ -16,6 +16,7 @@
 #include <c4p/stats.h>
 #include <c4p/status.h>
 #include <c4p/sync.h>
+#include <c4p/typed.h>
 #include <c4p/types.h>
 #include <c4p/version.h>
 

@@ -51,7 +51,7 @@ add_type(const char *name, c4p_type_t *type_out)
 static c4p_status_t
 add_entry(c4p_type_t type, const char *name, c4p_entry_t *entry_out)
 {
-    c4pi_entry_t entry = {method, NULL, (char *)(uintptr_t)name};
+    c4pi_entry_t entry = {.fn = method, .name = (char *)(uintptr_t)name};
     return c4pi_registry_add_entry(registry, type, &entry, entry_out);
 }
 

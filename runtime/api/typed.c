@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* typed.c: c4p/typed.h: arguments into messages, and out of them into calls. */
+#include <c4p/typed.h>
+
+#include <ffi.h>
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <c4p/send.h>
+
+#include "core/rt.h"
+#include "core/registry.h"
+#include "msg/signature.h"
+
+/* The context of a typed entry method; behind it the text of its signature. */
+typedef struct typed {
+    c4p_any_fn_t fn;
+    char who[96]; /* Type.method, for messages */
+    c4pi_signature_t sig;
+    ffi_cif cif;
+    ffi_type *types[C4P_MAX_PARAMS + 2];
+    char text[];
+} typed_t;
+
+/* ---- calling ----------------------------------------------------------------------------------- */
+
+/* Where what stands behind the fixed part begins. False: the message is not of this signature. */
+static bool
+find_tails(const c4pi_signature_t *sig, char *data, size_t len, void **pointers)
+{
+    int64_t values[C4P_MAX_PARAMS] = {0};
+    size_t at = sig->fixed, bytes;
+    for (uint32_t k = 0; k < sig->num_params; k++)
+        if (sig->params[k].sort == C4PI_PARAM_SCALAR || sig->params[k].sort == C4PI_PARAM_TEXT)
+            values[k] = c4pi_signature_value(&sig->params[k], data);
+    for (uint32_t k = 0; k < sig->num_params; k++) {
+        const c4pi_param_sort_t sort = sig->params[k].sort;
+        if (sort != C4PI_PARAM_ARRAY && sort != C4PI_PARAM_TEXT)
+            continue;
+        at = c4pi_arg_align(at, C4PI_ARG_ALIGN);
+        if (!c4pi_signature_bytes(sig, k, values, &bytes) || at > len || bytes > len - at)
+            return false;
+        pointers[k] = data + at;
+        at += bytes;
+        if (sort == C4PI_PARAM_TEXT && data[at - 1] != '\0')
+            return false;
+    }
+    return at == len;
+}
+
+/* The entry method that the scheduler calls. */
+static void
+run_typed(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
+{
+    typed_t *typed = ctx;
+    const c4pi_signature_t *sig = &typed->sig;
+    char *data = c4p_msg_data(msg);
+    const size_t len = c4p_msg_len(msg);
+    void *pointers[C4P_MAX_PARAMS], *values[C4P_MAX_PARAMS + 2] = {&rt, &object};
+    if (sig->num_tails ? len < sig->fixed || !find_tails(sig, data, len, pointers)
+                       : len != sig->fixed)
+        c4pi_die(rt, C4P_ERR_DATA,
+                 "%s(%s) was sent a message of %zu bytes that does not hold such arguments: use "
+                 "c4p_send_typed()",
+                 typed->who, typed->text, len);
+    for (uint32_t k = 0; k < sig->num_params; k++) {
+        const c4pi_param_t *param = &sig->params[k];
+        if (param->sort == C4PI_PARAM_FIXED)
+            pointers[k] = data + param->offset;
+        values[k + 2] =
+            param->sort == C4PI_PARAM_SCALAR ? (void *)(data + param->offset) : &pointers[k];
+    }
+    ffi_call(&typed->cif, typed->fn, NULL, values);
+}
+
+/* ---- registration ------------------------------------------------------------------------------ */
+
+static ffi_type *
+ffi_type_of(const c4pi_param_t *param)
+{
+    const c4pi_scalar_t *scalar = c4pi_scalar(param->of);
+    if (param->sort != C4PI_PARAM_SCALAR)
+        return &ffi_type_pointer;
+    if (scalar->kind == C4P_ARG_FLOATING)
+        return scalar->size == sizeof(float) ? &ffi_type_float : &ffi_type_double;
+    const bool is_signed = scalar->kind == C4P_ARG_SIGNED;
+    switch (scalar->size) {
+    case 1:
+        return is_signed ? &ffi_type_sint8 : &ffi_type_uint8;
+    case 2:
+        return is_signed ? &ffi_type_sint16 : &ffi_type_uint16;
+    case 4:
+        return is_signed ? &ffi_type_sint32 : &ffi_type_uint32;
+    default:
+        return is_signed ? &ffi_type_sint64 : &ffi_type_uint64;
+    }
+}
+
+static bool
+prepare_call(typed_t *typed)
+{
+    const uint32_t num = typed->sig.num_params;
+    typed->types[0] = typed->types[1] = &ffi_type_pointer;
+    for (uint32_t k = 0; k < num; k++)
+        typed->types[k + 2] = ffi_type_of(&typed->sig.params[k]);
+    return ffi_prep_cif(&typed->cif, FFI_DEFAULT_ABI, num + 2, &ffi_type_void, typed->types) ==
+           FFI_OK;
+}
+
+static c4p_status_t
+read_signature(c4p_rt_t *rt, const c4pi_type_t *type, const char *name, const char *text,
+               c4pi_signature_t *sig_out)
+{
+    const char *why = NULL;
+    size_t at = 0;
+    if (c4pi_signature_parse(text, sig_out, &why, &at))
+        return C4P_OK;
+    c4pi_log(rt->port, C4P_LOG_ERROR, "%s.%s: signature \"%s\", at \"%.20s\": %s", type->desc.name,
+             name, text, text + at, why);
+    return C4P_ERR_ARG;
+}
+
+c4p_status_t
+c4p_entry_add_typed(c4p_rt_t *rt, c4p_type_t type_id, const char *name, const char *signature,
+                    c4p_any_fn_t fn, c4p_typed_t *typed_out)
+{
+    c4pi_signature_t sig;
+    if (!rt || !name || !signature || !fn || !typed_out)
+        return C4P_ERR_ARG;
+    const c4pi_type_t *type = c4pi_registry_type(rt->registry, type_id);
+    if (!type)
+        return C4P_ERR_NOT_FOUND;
+    c4p_status_t st = read_signature(rt, type, name, signature, &sig);
+    if (st != C4P_OK)
+        return st;
+    const size_t text_len = strlen(signature) + 1, len = sizeof(typed_t) + text_len;
+    typed_t *typed = c4pi_calloc(rt->port, len);
+    if (!typed)
+        return C4P_ERR_NOMEM;
+    typed->fn = fn;
+    typed->sig = sig;
+    memcpy(typed->text, signature, text_len);
+    snprintf(typed->who, sizeof typed->who, "%s.%s", c4pi_type_shown(type), name);
+    const c4pi_entry_t entry = {.fn = run_typed,
+                                .ctx = typed,
+                                .name = (char *)(uintptr_t)name,
+                                .own_len = len,
+                                .signature = typed->text};
+    c4p_typed_t out = {.type = type_id};
+    st = prepare_call(typed) ? c4pi_registry_add_entry(rt->registry, type_id, &entry, &out.entry)
+                             : C4P_ERR_INTERNAL;
+    if (st != C4P_OK) {
+        c4pi_free(rt->port, typed, len);
+        return st;
+    }
+    *typed_out = out;
+    return C4P_OK;
+}
+
+/* ---- arguments --------------------------------------------------------------------------------- */
+
+static c4p_status_t
+refuse(c4p_rt_t *rt, const typed_t *typed, uint32_t k, c4p_status_t status, const char *why)
+{
+    c4pi_log(rt->port, C4P_LOG_ERROR, "%s(%s): argument %u, %s, %s", typed->who, typed->text, k + 1,
+             typed->sig.params[k].name, why);
+    return status;
+}
+
+/* Whether a number of this kind is in the range of an integer type. */
+static bool
+fits(const c4p_arg_t *arg, const c4pi_scalar_t *scalar, c4p_arg_of_t of)
+{
+    const unsigned bits = scalar->size * 8 - (scalar->kind == C4P_ARG_SIGNED);
+    const uint64_t most = of == C4P_ARG_OF_bool ? 1 : UINT64_MAX >> (64 - bits);
+    if (arg->kind == C4P_ARG_UNSIGNED || arg->value.i >= 0)
+        return arg->value.u <= most;
+    return scalar->kind == C4P_ARG_SIGNED && (uint64_t) - (arg->value.i + 1) <= most;
+}
+
+static void
+put_integer(char *to, uint32_t size, uint64_t u)
+{
+    const uint8_t u8 = (uint8_t)u;
+    const uint16_t u16 = (uint16_t)u;
+    const uint32_t u32 = (uint32_t)u;
+    memcpy(to,
+           size == 1   ? (const void *)&u8
+           : size == 2 ? (const void *)&u16
+           : size == 4 ? (const void *)&u32
+                       : (const void *)&u,
+           size);
+}
+
+static double
+as_double(const c4p_arg_t *arg)
+{
+    return arg->kind == C4P_ARG_FLOATING ? arg->value.f
+           : arg->kind == C4P_ARG_SIGNED ? (double)arg->value.i
+                                         : (double)arg->value.u;
+}
+
+/* NULL, or why not. */
+static const char *
+put_number(const c4pi_param_t *param, const c4p_arg_t *arg, char *fixed, c4p_status_t *status)
+{
+    const c4pi_scalar_t *scalar = c4pi_scalar(param->of);
+    char *to = fixed + param->offset;
+    *status = C4P_ERR_TYPE;
+    if (arg->kind == C4P_ARG_POINTER)
+        return "is a number: a pointer was given";
+    if (scalar->kind != C4P_ARG_FLOATING) {
+        if (arg->kind == C4P_ARG_FLOATING)
+            return "is an integer: a floating-point number was given";
+        *status = C4P_ERR_RANGE;
+        if (!fits(arg, scalar, param->of))
+            return "does not fit its type";
+        put_integer(to, scalar->size, arg->value.u);
+        return NULL;
+    }
+    const double x = as_double(arg);
+    const float f = (float)x;
+    *status = C4P_ERR_RANGE;
+    if (scalar->size == sizeof f && isfinite(x) && !isfinite(f))
+        return "does not fit its type";
+    memcpy(to, scalar->size == sizeof f ? (const void *)&f : (const void *)&x, scalar->size);
+    return NULL;
+}
+
+/* NULL, or why not. */
+static const char *
+check_pointer(const c4pi_param_t *param, const c4p_arg_t *arg, size_t bytes, c4p_status_t *status)
+{
+    *status = C4P_ERR_TYPE;
+    if (arg->kind != C4P_ARG_POINTER)
+        return "is a pointer: a number was given";
+    const c4pi_scalar_t *want = c4pi_scalar(param->of), *given = c4pi_scalar(arg->of);
+    if (arg->of != C4P_ARG_OF_ANY && (want->kind != given->kind || want->size != given->size))
+        return "points to elements of another type";
+    *status = C4P_ERR_ARG;
+    return arg->value.p || bytes == 0 ? NULL : "is NULL";
+}
+
+/* -1: larger than a length can be; 0 for what is no integer, which is refused later. */
+static int64_t
+integer_of(const c4p_arg_t *arg)
+{
+    if (arg->kind == C4P_ARG_UNSIGNED)
+        return arg->value.u > INT64_MAX ? -1 : (int64_t)arg->value.u;
+    return arg->kind == C4P_ARG_SIGNED ? arg->value.i : 0;
+}
+
+/* What the lengths of arrays and texts are made of. */
+static c4p_status_t
+find_values(c4p_rt_t *rt, const typed_t *typed, const c4p_arg_t *args, int64_t *values)
+{
+    for (uint32_t k = 0; k < typed->sig.num_params; k++) {
+        const c4pi_param_t *param = &typed->sig.params[k];
+        const c4p_arg_t *arg = &args[k];
+        c4p_status_t status;
+        if (param->sort == C4PI_PARAM_TEXT) {
+            const char *why = check_pointer(param, arg, 1, &status);
+            if (why)
+                return refuse(rt, typed, k, status, why);
+            values[k] = (int64_t)strlen(arg->value.p);
+        } else {
+            values[k] = integer_of(arg);
+        }
+    }
+    return C4P_OK;
+}
+
+/* Bytes of each pointer's target, and of all that stands behind the fixed part. */
+static c4p_status_t
+find_sizes(c4p_rt_t *rt, const typed_t *typed, const c4p_arg_t *args, size_t *bytes, size_t *len)
+{
+    const c4pi_signature_t *sig = &typed->sig;
+    int64_t values[C4P_MAX_PARAMS] = {0};
+    c4p_status_t st = find_values(rt, typed, args, values);
+    for (uint32_t k = 0; st == C4P_OK && k < sig->num_params; k++) {
+        const c4pi_param_sort_t sort = sig->params[k].sort;
+        if (sort != C4PI_PARAM_ARRAY && sort != C4PI_PARAM_TEXT)
+            continue;
+        if (!c4pi_signature_bytes(sig, k, values, &bytes[k]) || bytes[k] > PTRDIFF_MAX - *len)
+            return refuse(rt, typed, k, C4P_ERR_RANGE,
+                          "has a length that is negative or too large");
+        *len = c4pi_arg_align(*len, C4PI_ARG_ALIGN) + bytes[k];
+    }
+    return st;
+}
+
+static c4p_status_t
+put_args(c4p_rt_t *rt, const typed_t *typed, const c4p_arg_t *args, const size_t *bytes, char *data)
+{
+    const c4pi_signature_t *sig = &typed->sig;
+    size_t at = sig->fixed;
+    for (uint32_t k = 0; k < sig->num_params; k++) {
+        const c4pi_param_t *param = &sig->params[k];
+        c4p_status_t status = C4P_OK;
+        const char *why;
+        char *to = data + param->offset;
+        size_t len = param->size * param->count;
+        if (param->sort == C4PI_PARAM_SCALAR) {
+            if ((why = put_number(param, &args[k], data, &status)) != NULL)
+                return refuse(rt, typed, k, status, why);
+            continue;
+        }
+        if (param->sort != C4PI_PARAM_FIXED) {
+            if (param->sort == C4PI_PARAM_TEXT)
+                put_integer(to, sizeof(uint64_t), bytes[k] - 1);
+            at = c4pi_arg_align(at, C4PI_ARG_ALIGN);
+            len = bytes[k];
+            to = data + at;
+            at += len;
+        }
+        if ((why = check_pointer(param, &args[k], len, &status)) != NULL)
+            return refuse(rt, typed, k, status, why);
+        if (len)
+            memcpy(to, args[k].value.p, len);
+    }
+    return C4P_OK;
+}
+
+/* NULL: not a typed entry method. */
+static const typed_t *
+find_typed(const c4p_rt_t *rt, c4p_typed_t which)
+{
+    const c4pi_type_t *type = c4pi_registry_type(rt->registry, which.type);
+    const c4pi_entry_t *entry = type ? c4pi_type_entry(type, which.entry) : NULL;
+    return entry && entry->fn == run_typed ? entry->ctx : NULL;
+}
+
+c4p_status_t
+c4p_msg_args(c4p_rt_t *rt, c4p_typed_t which, const c4p_arg_t *args, size_t num_args,
+             c4p_msg_t **msg_out)
+{
+    size_t bytes[C4P_MAX_PARAMS];
+    c4p_msg_t *msg;
+    if (!rt || (!args && num_args) || !msg_out)
+        return C4P_ERR_ARG;
+    const typed_t *typed = find_typed(rt, which);
+    if (!typed)
+        return C4P_ERR_NOT_FOUND;
+    if (num_args != typed->sig.num_params) {
+        c4pi_log(rt->port, C4P_LOG_ERROR, "%s(%s): %zu arguments were given instead of %u",
+                 typed->who, typed->text, num_args, typed->sig.num_params);
+        return C4P_ERR_ARG;
+    }
+    size_t len = typed->sig.fixed;
+    c4p_status_t st = typed->sig.num_tails ? find_sizes(rt, typed, args, bytes, &len) : C4P_OK;
+    if (st == C4P_OK)
+        st = c4p_msg_new(rt, len, &msg);
+    if (st != C4P_OK)
+        return st;
+    memset(c4p_msg_data(msg), 0, typed->sig.fixed); /* what lies between arguments */
+    st = put_args(rt, typed, args, bytes, c4p_msg_data(msg));
+    if (st != C4P_OK)
+        c4p_msg_free(msg);
+    else
+        *msg_out = msg;
+    return st;
+}
+
+c4p_status_t
+c4p_send_args(c4p_rt_t *rt, c4p_ref_t to, c4p_typed_t typed, const c4p_arg_t *args, size_t num_args)
+{
+    c4p_msg_t *msg;
+    c4p_status_t st = c4p_msg_args(rt, typed, args, num_args, &msg);
+    if (st != C4P_OK)
+        return st;
+    st = c4p_send(rt, to, typed.entry, msg);
+    if (st != C4P_OK)
+        c4p_msg_free(msg);
+    return st;
+}
