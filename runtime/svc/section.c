@@ -4,19 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/dispatch.h"
 #include "core/location.h"
 #include "core/route.h"
 #include "svc/bcast.h"
-#include "svc/future.h"
 #include "svc/grow.h"
 #include "svc/reduce.h"
-
-/* A set of references: places in an array, found by hash. */
-typedef struct ref_table {
-    uint32_t *places; /* 1 + place in refs; 0: empty */
-    uint64_t mask;    /* number of places less one: a power of two less one */
-} ref_table_t;
+#include "svc/section_state.h"
 
 /* The numbers of a foreign type's entry methods, by the numbers of the section's type. */
 typedef struct translation {
@@ -27,22 +20,6 @@ typedef struct translation {
 } translation_t;
 
 enum { NO_ENTRY = UINT16_MAX };
-
-typedef struct c4pi_section {
-    c4pi_tree_links_t tree;
-    uint64_t num_members; /* of all ranks */
-    uint32_t count;       /* duties of this rank */
-    c4p_ref_t *members;
-    uint64_t *ordinals; /* of the section's members, ascending */
-    ref_table_t table;
-    c4p_ref_t *everyone; /* creator: all members, with room for `asked`, */
-    int *ranks;          /* and where their records are */
-    size_t asked;
-    ref_table_t all;
-    translation_t *translations;
-    c4pi_fifo_t early; /* contributions that overtook others of their member, which moved */
-    char *name;        /* for reports */
-} c4pi_section_t;
 
 /* A part of a section as it travels: for each rank of a sub-tree, beginning with its root, a head
  * and its members. */
@@ -55,18 +32,18 @@ typedef struct part_member {
     c4p_ref_t ref;
 } part_member_t;
 
-static C4P_NORETURN void
-die_nomem(c4p_rt_t *rt)
+void
+c4pi_section_die_nomem(c4p_rt_t *rt)
 {
     c4pi_die(rt, C4P_ERR_NOMEM, "no memory for a section");
 }
 
-static void *
-need(c4p_rt_t *rt, size_t len)
+void *
+c4pi_section_need(c4p_rt_t *rt, size_t len)
 {
     void *p = c4pi_calloc(rt->port, len ? len : 1);
     if (!p)
-        die_nomem(rt);
+        c4pi_section_die_nomem(rt);
     return p;
 }
 
@@ -79,26 +56,25 @@ hash_ref(c4p_ref_t ref)
 }
 
 static void
-table_init(c4p_rt_t *rt, ref_table_t *table, size_t n)
+table_init(c4p_rt_t *rt, c4pi_ref_table_t *table, size_t n)
 {
     uint64_t size = 4;
     while (size < 2 * (uint64_t)n)
         size *= 2;
-    table->places = need(rt, size * sizeof *table->places);
+    table->places = c4pi_section_need(rt, size * sizeof *table->places);
     table->mask = size - 1;
 }
 
 static void
-table_free(c4p_rt_t *rt, ref_table_t *table)
+table_free(c4p_rt_t *rt, c4pi_ref_table_t *table)
 {
     if (table->places)
         c4pi_free(rt->port, table->places, (table->mask + 1) * sizeof *table->places);
     table->places = NULL;
 }
 
-/* The slot of a reference, or the empty one where it belongs. */
-static uint32_t *
-table_slot(const ref_table_t *table, const c4p_ref_t *refs, c4p_ref_t ref)
+uint32_t *
+c4pi_ref_slot(const c4pi_ref_table_t *table, const c4p_ref_t *refs, c4p_ref_t ref)
 {
     uint64_t at = hash_ref(ref) & table->mask;
     while (table->places[at] && !c4p_ref_eq(refs[table->places[at] - 1], ref))
@@ -122,12 +98,12 @@ whereabouts(c4p_rt_t *rt, c4p_ref_t ref)
 /* The members without repetitions, in order, with their ranks; returns how many. */
 static size_t
 distinct(c4p_rt_t *rt, const c4p_ref_t *members, size_t n, c4p_ref_t *refs_out, int *ranks_out,
-         ref_table_t *table_out)
+         c4pi_ref_table_t *table_out)
 {
     size_t count = 0;
     table_init(rt, table_out, n);
     for (size_t i = 0; i < n; i++) {
-        uint32_t *slot = table_slot(table_out, refs_out, members[i]);
+        uint32_t *slot = c4pi_ref_slot(table_out, refs_out, members[i]);
         if (*slot)
             continue;
         refs_out[count] = members[i];
@@ -142,7 +118,8 @@ static void
 put_parts(c4p_rt_t *rt, c4p_pup_t *p, const c4p_ref_t *refs, const int *ranks, size_t count)
 {
     size_t ranks_len = ((size_t)rt->num_ranks + 1) * sizeof(uint64_t);
-    uint64_t *first = need(rt, ranks_len), *order = need(rt, count * sizeof *order);
+    uint64_t *first = c4pi_section_need(rt, ranks_len),
+             *order = c4pi_section_need(rt, count * sizeof *order);
     for (size_t i = 0; i < count; i++)
         first[ranks[i] + 1]++;
     for (int r = 0; r < rt->num_ranks; r++)
@@ -164,169 +141,6 @@ put_parts(c4p_rt_t *rt, c4p_pup_t *p, const c4p_ref_t *refs, const int *ranks, s
     }
     c4pi_free(rt->port, order, count ? count * sizeof *order : 1);
     c4pi_free(rt->port, first, ranks_len);
-}
-
-/* ---- contributions of members whose records are not here, or not yet -------------------------- */
-
-/* A contribution as it travels, before its data. */
-typedef struct token {
-    c4p_ref_t self;
-    uint64_t number; /* of this member's contributions to this section */
-    c4p_reduce_t how;
-    c4p_target_t target;
-} token_t;
-
-/* A member that has contributed on this rank without its record: how its contributions get there in
- * order. */
-typedef struct away {
-    struct away *next; /* of the same section */
-    c4p_coll_t section;
-    c4p_ref_t self;
-    int rank; /* of its record; -1: the creator has been asked */
-    c4pi_fifo_t tokens;
-} away_t;
-
-static away_t *
-away_find(c4p_rt_t *rt, c4p_coll_t section, c4p_ref_t self)
-{
-    away_t *away = c4pi_map_get(&rt->aways, section);
-    while (away && !c4p_ref_eq(away->self, self))
-        away = away->next;
-    return away;
-}
-
-/* Also asks the section's creator. */
-static away_t *
-away_new(c4p_rt_t *rt, c4p_coll_t section, c4p_ref_t self)
-{
-    away_t *away = need(rt, sizeof *away);
-    *away = (away_t){
-        .next = c4pi_map_get(&rt->aways, section), .section = section, .self = self, .rank = -1};
-    if (c4pi_map_put(&rt->aways, section, away) != C4P_OK)
-        die_nomem(rt);
-    c4p_msg_t *ask = c4pi_msg_or_die(rt, 0);
-    ask->env.kind = C4PI_SECTION_ASK;
-    ask->env.coll = section;
-    ask->env.key = self.key;
-    ask->env.reference = self.coll;
-    ask->env.source = (uint32_t)rt->rank & 0xffffff;
-    c4pi_send_to(rt, c4pi_coll_root(rt, section), ask);
-    return away_find(rt, section, self);
-}
-
-static void
-away_drop(c4p_rt_t *rt, away_t *away)
-{
-    away_t *first = c4pi_map_remove(&rt->aways, away->section), **at = &first;
-    while (*at != away)
-        at = &(*at)->next;
-    *at = away->next;
-    if (first && c4pi_map_put(&rt->aways, away->section, first) != C4P_OK)
-        die_nomem(rt);
-    for (c4p_msg_t *msg; (msg = c4pi_fifo_pop(&away->tokens)) != NULL;)
-        c4pi_msg_drop(msg);
-    c4pi_free(rt->port, away, sizeof *away);
-}
-
-/* The record that stands for a member; NULL if there is none on this rank. */
-static c4pi_elem_t *
-record_of(const c4pi_coll_t *coll, c4p_ref_t member)
-{
-    const c4pi_section_t *section = coll->section;
-    uint32_t place = *table_slot(&section->table, section->members, member);
-    return place ? coll->vec[place - 1] : NULL;
-}
-
-/* How many contributions the record has given for its member. */
-static uint64_t
-given_by(const c4pi_elem_t *record)
-{
-    return record->redn_next - c4pi_reduce_first(record->coll);
-}
-
-/* A contribution as a message: head, data, what describes the data. */
-static c4p_msg_t *
-token_new(c4p_rt_t *rt, const token_t *token, const void *data, size_t len)
-{
-    const size_t meta_len = (size_t)token->how.meta_len;
-    c4p_msg_t *msg = c4pi_msg_or_die(rt, sizeof *token + len + meta_len);
-    uint8_t *at = c4pi_msg_payload(msg);
-    memcpy(at, token, sizeof *token);
-    if (len)
-        memcpy(at + sizeof *token, data, len);
-    if (meta_len)
-        memcpy(at + sizeof *token + len, token->how.meta, meta_len);
-    msg->env.kind = C4PI_SECTION_TOKEN;
-    msg->env.source = (uint32_t)rt->rank & 0xffffff;
-    return msg;
-}
-
-/* If it is the next one of its member: contribute, and true. */
-static bool
-contribute_next(c4pi_coll_t *coll, c4p_msg_t *msg)
-{
-    token_t token;
-    const uint8_t *at = c4pi_msg_payload(msg);
-    memcpy(&token, at, sizeof token);
-    c4pi_elem_t *record = record_of(coll, token.self);
-    if (!record)
-        c4pi_die(coll->rt, C4P_ERR_INTERNAL, "a contribution to %s came to the wrong rank",
-                 c4pi_coll_label(coll));
-    if (token.number > given_by(record)) /* less: one inserted again in the place of the member */
-        return false;
-    const size_t len = (size_t)(msg->env.len - sizeof token - token.how.meta_len);
-    token.how.meta = at + sizeof token + len; /* the pointer that travelled is the sender's */
-    c4pi_reduce_contribute(record, &token.how, at + sizeof token, len, &token.target);
-    return true;
-}
-
-/* A record has contributed: so may others that came too early. */
-static void
-contribute_early(c4pi_coll_t *coll)
-{
-    c4pi_fifo_t *early = &coll->section->early;
-    bool again = true;
-    while (again) {
-        c4pi_fifo_t waiting = *early;
-        *early = (c4pi_fifo_t){0};
-        again = false;
-        for (c4p_msg_t *msg; (msg = c4pi_fifo_pop(&waiting)) != NULL;) {
-            if (contribute_next(coll, msg)) {
-                again = true;
-                c4pi_msg_drop(msg);
-            } else {
-                c4pi_fifo_push(early, msg);
-            }
-        }
-    }
-}
-
-/* Takes over one owner. */
-static void
-contribute_token(c4pi_coll_t *coll, c4p_msg_t *msg)
-{
-    if (!contribute_next(coll, msg)) {
-        c4pi_fifo_push(&coll->section->early, msg);
-        return;
-    }
-    c4pi_msg_drop(msg);
-    if (coll->section->early.head)
-        contribute_early(coll);
-}
-
-/* The section is known here now, with the records of these members. */
-static void
-give_what_waited(c4pi_coll_t *coll)
-{
-    c4p_rt_t *rt = coll->rt;
-    for (away_t *away = c4pi_map_get(&rt->aways, coll->id), *next; away; away = next) {
-        next = away->next;
-        if (!record_of(coll, away->self))
-            continue;
-        for (c4p_msg_t *msg; (msg = c4pi_fifo_pop(&away->tokens)) != NULL;)
-            contribute_token(coll, msg);
-        away_drop(rt, away);
-    }
 }
 
 /* ---- passing it on ---------------------------------------------------------------------------- */
@@ -390,8 +204,8 @@ read_own_part(c4p_rt_t *rt, c4pi_section_t *section, const uint8_t *at)
     part_head_t head;
     memcpy(&head, at, sizeof head);
     section->count = head.count;
-    section->members = need(rt, head.count * sizeof *section->members);
-    section->ordinals = need(rt, head.count * sizeof *section->ordinals);
+    section->members = c4pi_section_need(rt, head.count * sizeof *section->members);
+    section->ordinals = c4pi_section_need(rt, head.count * sizeof *section->ordinals);
     table_init(rt, &section->table, head.count);
     at += sizeof head;
     for (uint32_t i = 0; i < head.count; i++, at += sizeof(part_member_t)) {
@@ -399,7 +213,7 @@ read_own_part(c4p_rt_t *rt, c4pi_section_t *section, const uint8_t *at)
         memcpy(&member, at, sizeof member);
         section->members[i] = member.ref;
         section->ordinals[i] = member.ordinal;
-        *table_slot(&section->table, section->members, member.ref) = i + 1;
+        *c4pi_ref_slot(&section->table, section->members, member.ref) = i + 1;
     }
 }
 
@@ -413,7 +227,7 @@ settle(c4p_rt_t *rt, c4p_coll_t id, const section_head_t *head, const uint8_t *p
     if (!type)
         c4pi_die(rt, C4P_ERR_MISMATCH,
                  "a section of a chare type came that this rank has not registered");
-    c4pi_section_t *section = need(rt, sizeof *section);
+    c4pi_section_t *section = c4pi_section_need(rt, sizeof *section);
     size_t own = part_bytes(parts);
     section->num_members = head->num_members;
     section->tree.parent = (int)head->parent;
@@ -431,17 +245,17 @@ settle(c4p_rt_t *rt, c4p_coll_t id, const section_head_t *head, const uint8_t *p
                          .label = section->name,
                          .section = section};
     if (!section->name || c4pi_grow_make(rt, &proto, NULL, 0, &coll) != C4P_OK)
-        die_nomem(rt);
-    give_what_waited(coll);
+        c4pi_section_die_nomem(rt);
+    c4pi_section_give(coll);
     return section;
 }
 
 static void
 create(c4p_rt_t *rt, c4p_coll_t id, const c4pi_type_t *type, const c4p_ref_t *members, size_t n)
 {
-    c4p_ref_t *refs = need(rt, n * sizeof *refs);
-    int *ranks = need(rt, n * sizeof *ranks);
-    ref_table_t all;
+    c4p_ref_t *refs = c4pi_section_need(rt, n * sizeof *refs);
+    int *ranks = c4pi_section_need(rt, n * sizeof *ranks);
+    c4pi_ref_table_t all;
     size_t count = distinct(rt, members, n, refs, ranks, &all);
     section_head_t head = {.num_members = count, .type = type->id, .parent = UINT32_MAX};
     c4p_pup_t p;
@@ -449,7 +263,7 @@ create(c4p_rt_t *rt, c4p_coll_t id, const c4pi_type_t *type, const c4p_ref_t *me
     c4pi_pup_pack_init(&p, &rt->msgs);
     put_parts(rt, &p, refs, ranks, count);
     if (c4pi_pup_pack_finish(&p, &parts) != C4P_OK)
-        die_nomem(rt);
+        c4pi_section_die_nomem(rt);
     c4pi_section_t *section =
         settle(rt, id, &head, c4pi_msg_payload(parts), (size_t)parts->env.len);
     section->everyone = refs;
@@ -487,7 +301,7 @@ c4pi_section_restore(c4p_rt_t *rt, c4p_coll_t id, c4p_pup_t *p)
     uint64_t n = c4p_get_u64(p);
     if (!type || c4pi_pup_left(p) % 24 || c4pi_pup_left(p) / 24 != n || c4pi_coll_find(rt, id))
         return C4P_ERR_DATA;
-    c4p_ref_t *members = need(rt, n * sizeof *members);
+    c4p_ref_t *members = c4pi_section_need(rt, n * sizeof *members);
     c4p_status_t st = C4P_OK;
     for (uint64_t i = 0; i < n; i++) {
         members[i].coll = c4p_get_u64(p);
@@ -569,7 +383,8 @@ static translation_t *
 translation_new(c4pi_coll_t *coll, const c4pi_type_t *type)
 {
     const c4pi_type_t *ours = coll->type;
-    translation_t *t = need(coll->rt, sizeof *t + ours->num_entries * sizeof t->entries[0]);
+    translation_t *t =
+        c4pi_section_need(coll->rt, sizeof *t + ours->num_entries * sizeof t->entries[0]);
     t->type = type;
     t->count = ours->num_entries;
     for (uint32_t i = 0; i < t->count; i++) {
@@ -735,119 +550,10 @@ c4pi_section_run(c4pi_elem_t *record, uint64_t number, c4p_msg_t *msg, const c4p
     /* what came too early comes after something that is still on its way: not after this */
 }
 
-/* ---- reductions ------------------------------------------------------------------------------- */
-
-void
-c4pi_section_contribute(c4pi_elem_t *elem, c4p_coll_t section, const c4p_reduce_t *how,
-                        const void *data, size_t len, const c4p_target_t *target)
-{
-    c4p_rt_t *rt = elem->coll->rt;
-    c4p_ref_t self = c4pi_elem_ref(elem);
-    c4pi_coll_t *coll = c4pi_coll_find(rt, section);
-    c4pi_elem_t *record = coll ? record_of(coll, self) : NULL;
-    uint64_t number = c4pi_elem_membership(elem, section, NULL)->given++;
-    if (record && number <= given_by(record)) {
-        c4pi_reduce_contribute(record, how, data, len, target);
-        if (coll->section->early.head)
-            contribute_early(coll);
-        return;
-    }
-    const token_t token = {self, number, *how, *target};
-    c4p_msg_t *msg = token_new(rt, &token, data, len);
-    msg->env.coll = section;
-    if (record) { /* an earlier one is on its way here */
-        c4pi_fifo_push(&coll->section->early, msg);
-        return;
-    }
-    away_t *away = away_find(rt, section, self);
-    if (!away)
-        away = away_new(rt, section, self);
-    if (away->rank < 0)
-        c4pi_fifo_push(&away->tokens, msg);
-    else
-        c4pi_send_to(rt, away->rank, msg);
-}
-
-bool
-c4pi_section_excludes(c4pi_coll_t *coll, c4p_ref_t self)
-{
-    const c4pi_section_t *section = coll->section;
-    return section->everyone && !*table_slot(&section->all, section->everyone, self);
-}
-
-static void
-on_token(c4p_rt_t *rt, c4p_msg_t *msg)
-{
-    c4pi_coll_t *coll = c4pi_coll_find(rt, msg->env.coll);
-    if (!coll) {
-        c4pi_park_stranger(rt, msg);
-        return;
-    }
-    contribute_token(coll, msg);
-    c4pi_count_processed(rt);
-}
-
-/* At the creator: where is the record of this one? */
-static void
-on_ask(c4p_rt_t *rt, c4p_msg_t *msg)
-{
-    c4p_ref_t self = {msg->env.reference, msg->env.key};
-    c4pi_coll_t *coll = c4pi_coll_find(rt, msg->env.coll);
-    if (!coll || !coll->section || c4pi_section_excludes(coll, self)) {
-        c4pi_coll_t *theirs = c4pi_coll_find(rt, self.coll);
-        char who[160] = "an element";
-        if (theirs)
-            c4pi_ref_text(theirs, self.key, who, sizeof who);
-        c4pi_die(rt, C4P_ERR_USER, "%s on rank %d contributes to %s, of which it is no member", who,
-                 (int)msg->env.source, coll ? c4pi_coll_label(coll) : "a section");
-    }
-    c4pi_section_t *section = coll->section;
-    int asker = (int)msg->env.source;
-    msg->env.kind = C4PI_SECTION_TOLD;
-    msg->env.entry = 0;
-    msg->env.tag =
-        (uint32_t)section->ranks[*table_slot(&section->all, section->everyone, self) - 1];
-    c4pi_msg_keep(msg);
-    c4pi_send_to(rt, asker, msg);
-    c4pi_msg_drop(msg);
-    c4pi_count_processed(rt);
-}
-
-/* What waited goes there, or waits on for the section itself to arrive here. */
-static void
-on_told(c4p_rt_t *rt, c4p_msg_t *msg)
-{
-    c4p_ref_t self = {msg->env.reference, msg->env.key};
-    away_t *away = away_find(rt, msg->env.coll, self);
-    int rank = (int)msg->env.tag;
-    c4pi_msg_drop(msg);
-    if (away && rank != rt->rank) {
-        c4pi_fifo_t tokens = away->tokens;
-        away->tokens = (c4pi_fifo_t){0};
-        away->rank = rank;
-        for (c4p_msg_t *token; (token = c4pi_fifo_pop(&tokens)) != NULL;)
-            c4pi_send_to(rt, rank, token);
-    }
-    c4pi_count_processed(rt);
-}
-
 void
 c4pi_section_init(c4p_rt_t *rt)
 {
     rt->on_kind[C4PI_SECTION_NEW] = on_new;
-    rt->on_kind[C4PI_SECTION_TOKEN] = on_token;
-    rt->on_kind[C4PI_SECTION_ASK] = on_ask;
-    rt->on_kind[C4PI_SECTION_TOLD] = on_told;
+    c4pi_section_redn_init(rt);
     rt->run_kind[C4PI_SECTION_CALL] = run_section_call;
-}
-
-void
-c4pi_section_fini(c4p_rt_t *rt)
-{
-    size_t at = 0;
-    uint64_t id;
-    void *first;
-    while (at = 0, c4pi_map_next(&rt->aways, &at, &id, &first))
-        away_drop(rt, first); /* the others of the section stay in the map */
-    c4pi_map_fini(&rt->aways);
 }
