@@ -87,6 +87,7 @@ typedef struct c4pi_elem_extra {
     bool leaving_balanced;  /* load balancing moves it now */
     int corrected_rank;     /* who was told last where this element is */
     bool reborn;            /* it may not be the first of its index */
+    uint64_t record_end;    /* a section's: from this broadcast on another stands for its member */
     uint64_t sync_step;     /* participants: the synchronization point that comes next for it, */
     uint64_t sync_since;    /* the last wave that was over here when it began to take part, */
     bool sync_waits;        /* whether it waits for the point, */

@@ -41,6 +41,10 @@
     X(SECTION_CALL, 1)  /* to a member that is not where its record is */                          \
     X(SECTION_ASK, 1)   /* to its creator: where is the record of this member? */                  \
     X(SECTION_TOLD, 1)  /* its answer */                                                           \
+    X(SECTION_MOVE, 1)  /* the record of a member that moves */                                    \
+    X(SECTION_TAKEN, 1) /* back: from which broadcast on the record stands for it there */         \
+    X(SECTION_JOIN, 1)  /* to its creator: a record came to me, but I am not in the tree */        \
+    X(SECTION_ADOPT, 1) /* down the tree: make this rank your child, or a child's */               \
     X(SYNC, 1)          /* synchronization points: hints, waves, going on */                       \
     X(BALANCE, 1)       /* rounds of load balancing */                                             \
     X(FUTURE, 1)        /* a value for a future */                                                 \

@@ -43,6 +43,13 @@ c4pi_bcast_free(c4pi_coll_t *coll)
     coll->bcast = NULL;
 }
 
+void
+c4pi_bcast_begin(c4pi_coll_t *coll, uint64_t have)
+{
+    c4pi_bcast_t *b = coll->bcast;
+    b->base = b->have = b->next = have;
+}
+
 uint64_t
 c4pi_bcast_first(const c4pi_coll_t *coll)
 {
@@ -254,6 +261,25 @@ passed(c4pi_coll_t *coll, uint64_t upto)
         c4pi_bcast_prune(coll, c4pi_bcast_local_min(coll));
     else
         c4pi_wave_caught_up(coll);
+}
+
+void
+c4pi_bcast_gone(c4pi_coll_t *coll)
+{
+    c4pi_link_t *link, *next;
+    for (link = coll->bcast->awaits.next; link != &coll->bcast->awaits; link = next) {
+        next = link->next;
+        c4pi_await_check(coll, C4PI_CONTAINER(link, c4pi_await_t, link));
+    }
+    c4pi_bcast_prune(coll, c4pi_bcast_local_min(coll));
+}
+
+void
+c4pi_bcast_adopted(c4pi_coll_t *coll, int bit)
+{
+    c4pi_link_t *head = &coll->bcast->awaits;
+    for (c4pi_link_t *link = head->next; link != head; link = link->next)
+        C4PI_CONTAINER(link, c4pi_await_t, link)->children |= 1u << bit;
 }
 
 /* One turn of a pass over all elements; goes back to the front of the queue until it is through.

@@ -39,6 +39,12 @@ c4pi_bcast_set_waiter(c4p_msg_t *msg, c4p_future_t future, c4p_bcast_reply_t how
 
 /* The number a new element starts with: everything this rank has not seen yet. */
 uint64_t c4pi_bcast_first(const c4pi_coll_t *coll);
+/* This rank joins the stream at number have, before any element is here. */
+void c4pi_bcast_begin(c4pi_coll_t *coll, uint64_t have);
+/* It has a new child, the bit-th, which begins with the next number. */
+void c4pi_bcast_adopted(c4pi_coll_t *coll, int bit);
+/* An element of a fixed collection is here no more: nothing waits for it. */
+void c4pi_bcast_gone(c4pi_coll_t *coll);
 /* A local element became live: run what it has missed. */
 void c4pi_bcast_catch_up(c4pi_elem_t *elem);
 

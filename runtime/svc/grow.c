@@ -75,10 +75,8 @@ add_static_elements(c4pi_coll_t *coll)
 {
     c4p_rt_t *rt = coll->rt;
     uint64_t first = 0, count = coll->num_static;
-    if (coll->kind == C4P_KIND_SECTION) {
-        c4pi_section_add_members(coll);
+    if (coll->kind == C4P_KIND_SECTION) /* whoever makes it adds its records */
         return;
-    }
     if (coll->kind == C4P_KIND_GROUP) {
         add_static(coll, (c4p_key_t){{(uint64_t)rt->rank, 0}});
         return;

@@ -10,6 +10,7 @@
 #include "svc/bcast.h"
 #include "svc/grow.h"
 #include "svc/reduce.h"
+#include "svc/section.h"
 #include "svc/sync.h"
 
 enum { TRAVELLING_FLAGS = C4PI_ELEM_BORN | C4PI_ELEM_INSERTED | C4PI_ELEM_SYNC };
@@ -94,6 +95,8 @@ depart(c4pi_elem_t *elem, int dest, c4p_msg_t *msg)
     c4pi_fifo_t ahead = c4pi_elem_take_ahead(elem);
     c4pi_bcast_departed(coll, key, version, elem->bcast_next);
     c4pi_reduce_leaving(elem);
+    if (elem->extra)
+        c4pi_section_leave(elem, dest);
     c4pi_elem_remove(elem);
     c4pi_loc_t *loc = c4pi_loc_need(coll, key);
     loc->version = loc->pointer = version;

@@ -69,9 +69,11 @@ c4pi_reduce_new(c4pi_coll_t *coll)
     if (!redn)
         return C4P_ERR_NOMEM;
     redn->first = redn->open = redn->sent_below = redn->max_next = rt->opts.counter_base;
-    redn->static_active = c4pi_coll_is_fixed(coll) || (coll->dense && !coll->map &&
-                                                       coll->num_static >= (uint64_t)rt->num_ranks);
-    if (redn->static_active) {
+    const bool section = coll->kind == C4P_KIND_SECTION;
+    redn->static_active =
+        coll->kind == C4P_KIND_GROUP ||
+        (!section && coll->dense && !coll->map && coll->num_static >= (uint64_t)rt->num_ranks);
+    if (redn->static_active || section) {
         int children[C4PI_TREE_ARITY];
         int n = c4pi_coll_children(coll, children);
         redn->active = (1u << n) - 1;
@@ -100,6 +102,12 @@ c4pi_reduce_free(c4pi_coll_t *coll)
     }
     c4pi_free(coll->rt->port, redn, sizeof *redn);
     coll->redn = NULL;
+}
+
+void
+c4pi_reduce_begin_idle(c4pi_coll_t *coll)
+{
+    coll->redn->told_active = false;
 }
 
 uint64_t

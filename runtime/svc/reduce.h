@@ -27,6 +27,9 @@ void c4pi_reduce_env(c4pi_coll_t *coll, c4pi_accum_env_t *env_out);
 /* The number that elements made with the collection start with. */
 uint64_t c4pi_reduce_first(const c4pi_coll_t *coll);
 
+/* This rank has joined a section's tree, with nothing yet that contributes. */
+void c4pi_reduce_begin_idle(c4pi_coll_t *coll);
+
 /* Contribute for a local element; how and data are checked. */
 void c4pi_reduce_contribute(c4pi_elem_t *elem, const c4p_reduce_t *how, const void *data,
                             size_t len, const c4p_target_t *target);

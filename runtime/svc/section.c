@@ -21,12 +21,7 @@ typedef struct translation {
 
 enum { NO_ENTRY = UINT16_MAX };
 
-/* A part of a section as it travels: for each rank of a sub-tree, beginning with its root, a head
- * and its members. */
-typedef struct part_head {
-    uint32_t rank, count;
-} part_head_t;
-
+/* In a part, after its head. */
 typedef struct part_member {
     uint64_t ordinal;
     c4p_ref_t ref;
@@ -71,6 +66,22 @@ table_free(c4p_rt_t *rt, c4pi_ref_table_t *table)
     if (table->places)
         c4pi_free(rt->port, table->places, (table->mask + 1) * sizeof *table->places);
     table->places = NULL;
+}
+
+static size_t
+at_least_one(size_t len)
+{
+    return len ? len : 1;
+}
+
+static void
+free_here(c4p_rt_t *rt, c4pi_section_t *section)
+{
+    if (!section->members)
+        return;
+    table_free(rt, &section->table);
+    c4pi_free(rt->port, section->members, at_least_one(section->cap * sizeof *section->members));
+    c4pi_free(rt->port, section->records, at_least_one(section->cap * sizeof *section->records));
 }
 
 uint32_t *
@@ -130,7 +141,7 @@ put_parts(c4p_rt_t *rt, c4p_pup_t *p, const c4p_ref_t *refs, const int *ranks, s
     for (int i = 0; i < rt->num_ranks; i++) {
         int r = (rt->rank + i) % rt->num_ranks;
         uint64_t from = r ? first[r - 1] : 0, to = first[r];
-        part_head_t head = {(uint32_t)r, (uint32_t)(to - from)};
+        c4pi_part_head_t head = {(uint32_t)r, (uint32_t)(to - from)};
         if (i && !head.count)
             continue;
         c4p_put_bytes(p, &head, sizeof head);
@@ -139,34 +150,27 @@ put_parts(c4p_rt_t *rt, c4p_pup_t *p, const c4p_ref_t *refs, const int *ranks, s
             c4p_put_bytes(p, &member, sizeof member);
         }
     }
-    c4pi_free(rt->port, order, count ? count * sizeof *order : 1);
+    c4pi_free(rt->port, order, at_least_one(count * sizeof *order));
     c4pi_free(rt->port, first, ranks_len);
 }
 
 /* ---- passing it on ---------------------------------------------------------------------------- */
 
-/* What stands before the parts. */
-typedef struct section_head {
-    uint64_t num_members;
-    uint32_t type;
-    uint32_t parent; /* of the first part's rank */
-} section_head_t;
-
 /* Bytes of the first part at `at`. */
 static size_t
 part_bytes(const uint8_t *at)
 {
-    part_head_t head;
+    c4pi_part_head_t head;
     memcpy(&head, at, sizeof head);
     return sizeof head + head.count * sizeof(part_member_t);
 }
 
-static void
-send_child(c4p_rt_t *rt, c4p_coll_t id, const section_head_t *head, const uint8_t *parts,
-           size_t len, int child)
+void
+c4pi_section_send(c4p_rt_t *rt, c4p_coll_t id, const c4pi_section_head_t *head, const void *parts,
+                  size_t len, int child)
 {
     c4p_msg_t *msg = c4pi_msg_or_die(rt, sizeof *head + len);
-    section_head_t own = *head;
+    c4pi_section_head_t own = *head;
     own.parent = (uint32_t)rt->rank;
     memcpy(c4pi_msg_payload(msg), &own, sizeof own);
     memcpy((uint8_t *)c4pi_msg_payload(msg) + sizeof own, parts, len);
@@ -178,8 +182,8 @@ send_child(c4p_rt_t *rt, c4p_coll_t id, const section_head_t *head, const uint8_
 
 /* Cut what follows this rank's own part into as many sub-trees as a rank has children. */
 static void
-send_rest(c4p_rt_t *rt, c4p_coll_t id, const section_head_t *head, const uint8_t *rest, size_t len,
-          c4pi_tree_links_t *tree)
+send_rest(c4p_rt_t *rt, c4p_coll_t id, const c4pi_section_head_t *head, const uint8_t *rest,
+          size_t len, c4pi_tree_links_t *tree)
 {
     uint64_t left = 0;
     for (size_t at = 0; at < len; at += part_bytes(rest + at))
@@ -187,39 +191,93 @@ send_rest(c4p_rt_t *rt, c4p_coll_t id, const section_head_t *head, const uint8_t
     for (int slots = C4PI_TREE_ARITY; left; slots--) {
         uint64_t share = (left + (uint64_t)slots - 1) / (uint64_t)slots;
         size_t bytes = 0;
-        part_head_t child;
+        c4pi_part_head_t child;
         for (uint64_t i = 0; i < share; i++)
             bytes += part_bytes(rest + bytes);
         memcpy(&child, rest, sizeof child);
         tree->children[tree->count++] = (int)child.rank;
-        send_child(rt, id, head, rest, bytes, (int)child.rank);
+        c4pi_section_send(rt, id, head, rest, bytes, (int)child.rank);
         rest += bytes;
         left -= share;
     }
 }
 
+/* Room for this many members of this rank. */
 static void
-read_own_part(c4p_rt_t *rt, c4pi_section_t *section, const uint8_t *at)
+reserve(c4pi_coll_t *coll, uint32_t cap)
 {
-    part_head_t head;
+    c4pi_section_t *section = coll->section;
+    c4p_rt_t *rt = coll->rt;
+    c4p_ref_t *members = c4pi_section_need(rt, cap * sizeof *members);
+    c4pi_record_at_t *records = c4pi_section_need(rt, cap * sizeof *records);
+    c4pi_ref_table_t table;
+    table_init(rt, &table, cap);
+    for (uint32_t i = 0; i < section->count; i++) {
+        members[i] = section->members[i];
+        records[i] = section->records[i];
+        *c4pi_ref_slot(&table, members, members[i]) = i + 1;
+    }
+    for (uint32_t i = 0; i < coll->count; i++)
+        coll->vec[i]->object = members + ((c4p_ref_t *)coll->vec[i]->object - section->members);
+    free_here(rt, section);
+    section->members = members;
+    section->records = records;
+    section->table = table;
+    section->cap = cap;
+}
+
+c4pi_record_at_t *
+c4pi_section_find(const c4pi_section_t *section, c4p_ref_t member)
+{
+    uint32_t place = *c4pi_ref_slot(&section->table, section->members, member);
+    return place ? &section->records[place - 1] : NULL;
+}
+
+c4pi_elem_t *
+c4pi_section_add(c4pi_coll_t *coll, uint64_t ordinal, c4p_ref_t member, uint64_t bcast_next,
+                 uint64_t redn_next)
+{
+    c4pi_section_t *section = coll->section;
+    if (section->count == section->cap)
+        reserve(coll, section->cap ? 2 * section->cap : 4);
+    uint32_t *slot = c4pi_ref_slot(&section->table, section->members, member);
+    if (!*slot) {
+        section->members[section->count] = member;
+        *slot = ++section->count;
+    }
+    c4pi_elem_t *record =
+        c4pi_elem_add(coll, (c4p_key_t){{ordinal, 0}}, (c4pi_version_t){coll->first_nonce, 0});
+    record->state = C4PI_ELEM_LIVE;
+    record->object = &section->members[*slot - 1];
+    record->bcast_next = bcast_next;
+    record->redn_next = redn_next;
+    section->records[*slot - 1].record = record;
+    return record;
+}
+
+/* The records of this rank's part. */
+static void
+add_part(c4pi_coll_t *coll, const uint8_t *at)
+{
+    c4pi_part_head_t head;
     memcpy(&head, at, sizeof head);
-    section->count = head.count;
-    section->members = c4pi_section_need(rt, head.count * sizeof *section->members);
-    section->ordinals = c4pi_section_need(rt, head.count * sizeof *section->ordinals);
-    table_init(rt, &section->table, head.count);
     at += sizeof head;
+    reserve(coll, head.count);
     for (uint32_t i = 0; i < head.count; i++, at += sizeof(part_member_t)) {
         part_member_t member;
         memcpy(&member, at, sizeof member);
-        section->members[i] = member.ref;
-        section->ordinals[i] = member.ordinal;
-        *c4pi_ref_slot(&section->table, section->members, member.ref) = i + 1;
+        (void)c4pi_section_add(coll, member.ordinal, member.ref, c4pi_bcast_first(coll),
+                               c4pi_reduce_first(coll));
+        c4pi_elem_t *elem = c4pi_elem_local(coll->rt, member.ref);
+        if (elem)
+            (void)c4pi_elem_membership(elem, coll->id, NULL);
     }
 }
 
 /* The parts of this rank's sub-tree have arrived: pass on, and make what is here. */
 static c4pi_section_t *
-settle(c4p_rt_t *rt, c4p_coll_t id, const section_head_t *head, const uint8_t *parts, size_t len)
+settle(c4p_rt_t *rt, c4p_coll_t id, const c4pi_section_head_t *head, const uint8_t *parts,
+       size_t len)
 {
     c4pi_type_t *type = c4pi_registry_type(rt->registry, head->type);
     c4pi_coll_t *coll;
@@ -231,7 +289,6 @@ settle(c4p_rt_t *rt, c4p_coll_t id, const section_head_t *head, const uint8_t *p
     size_t own = part_bytes(parts);
     section->num_members = head->num_members;
     section->tree.parent = (int)head->parent;
-    read_own_part(rt, section, parts);
     send_rest(rt, id, head, parts + own, len - own, &section->tree);
     snprintf(name, sizeof name, "a section of %s", type->desc.name);
     section->name = c4pi_strdup(rt->port, name);
@@ -246,6 +303,10 @@ settle(c4p_rt_t *rt, c4p_coll_t id, const section_head_t *head, const uint8_t *p
                          .section = section};
     if (!section->name || c4pi_grow_make(rt, &proto, NULL, 0, &coll) != C4P_OK)
         c4pi_section_die_nomem(rt);
+    c4pi_bcast_begin(coll, head->have);
+    add_part(coll, parts);
+    if (!coll->count && !section->tree.count)
+        c4pi_reduce_begin_idle(coll);
     c4pi_section_give(coll);
     return section;
 }
@@ -257,7 +318,10 @@ create(c4p_rt_t *rt, c4p_coll_t id, const c4pi_type_t *type, const c4p_ref_t *me
     int *ranks = c4pi_section_need(rt, n * sizeof *ranks);
     c4pi_ref_table_t all;
     size_t count = distinct(rt, members, n, refs, ranks, &all);
-    section_head_t head = {.num_members = count, .type = type->id, .parent = UINT32_MAX};
+    c4pi_section_head_t head = {.num_members = count,
+                                .have = rt->opts.counter_base,
+                                .type = type->id,
+                                .parent = UINT32_MAX};
     c4p_pup_t p;
     c4p_msg_t *parts;
     c4pi_pup_pack_init(&p, &rt->msgs);
@@ -312,14 +376,14 @@ c4pi_section_restore(c4p_rt_t *rt, c4p_coll_t id, c4p_pup_t *p)
     }
     if (st == C4P_OK)
         create(rt, id, type, members, n);
-    c4pi_free(rt->port, members, n ? n * sizeof *members : 1);
+    c4pi_free(rt->port, members, at_least_one(n * sizeof *members));
     return st;
 }
 
 static void
 on_new(c4p_rt_t *rt, c4p_msg_t *msg)
 {
-    section_head_t head;
+    c4pi_section_head_t head;
     const uint8_t *at = c4pi_msg_payload(msg);
     memcpy(&head, at, sizeof head);
     (void)settle(rt, msg->env.coll, &head, at + sizeof head, (size_t)msg->env.len - sizeof head);
@@ -327,24 +391,6 @@ on_new(c4p_rt_t *rt, c4p_msg_t *msg)
     c4pi_msg_drop(msg);
     c4pi_claim_strangers(rt, id);
     c4pi_count_processed(rt);
-}
-
-void
-c4pi_section_add_members(c4pi_coll_t *coll)
-{
-    c4pi_section_t *section = coll->section;
-    for (uint32_t i = 0; i < section->count; i++) {
-        c4p_key_t key = {{section->ordinals[i], 0}};
-        c4pi_elem_t *record = c4pi_elem_add(coll, key, (c4pi_version_t){coll->first_nonce, 0});
-        record->state = C4PI_ELEM_LIVE;
-        record->object = &section->members[i];
-        record->bcast_next = c4pi_bcast_first(coll);
-        record->redn_next = c4pi_reduce_first(coll);
-        c4pi_coll_t *theirs = c4pi_coll_find(coll->rt, section->members[i].coll);
-        c4pi_elem_t *elem = theirs ? c4pi_elem_find(theirs, section->members[i].key) : NULL;
-        if (elem)
-            (void)c4pi_elem_membership(elem, coll->id, NULL);
-    }
 }
 
 void
@@ -358,18 +404,17 @@ c4pi_section_free(c4pi_coll_t *coll)
         coll->vec[i]->object = NULL; /* not a chare's */
     for (c4p_msg_t *msg; (msg = c4pi_fifo_pop(&section->early)) != NULL;)
         c4pi_msg_drop(msg);
+    for (c4p_msg_t *msg; (msg = c4pi_fifo_pop(&section->returning)) != NULL;)
+        c4pi_msg_drop(msg);
     for (translation_t *t = section->translations, *next; t; t = next) {
         next = t->next;
         c4pi_free(rt->port, t, sizeof *t + t->count * sizeof t->entries[0]);
     }
-    table_free(rt, &section->table);
+    free_here(rt, section);
     table_free(rt, &section->all);
     c4pi_free(rt->port, section->everyone, section->asked * sizeof *section->everyone);
     c4pi_free(rt->port, section->ranks, section->asked * sizeof *section->ranks);
-    c4pi_free(rt->port, section->members,
-              section->count ? section->count * sizeof *section->members : 1);
-    c4pi_free(rt->port, section->ordinals,
-              section->count ? section->count * sizeof *section->ordinals : 1);
+    c4pi_free(rt->port, section->joined, section->cap_joined * sizeof *section->joined);
     c4pi_free(rt->port, section->name, strlen(section->name) + 1);
     c4pi_free(rt->port, section, sizeof *section);
     coll->section = NULL;
@@ -528,8 +573,8 @@ run_section_call(c4p_rt_t *rt, c4p_msg_t *call)
     c4pi_count_processed(rt);
 }
 
-void
-c4pi_section_run(c4pi_elem_t *record, uint64_t number, c4p_msg_t *msg, const c4p_reply_t *reply)
+static void
+run_member(c4pi_elem_t *record, uint64_t number, c4p_msg_t *msg, const c4p_reply_t *reply)
 {
     c4pi_coll_t *coll = record->coll;
     c4p_ref_t member = *(const c4p_ref_t *)record->object;
@@ -547,7 +592,29 @@ c4pi_section_run(c4pi_elem_t *record, uint64_t number, c4p_msg_t *msg, const c4p
     }
     c4p_entry_t entry = translate(coll, theirs->type, msg->env.entry);
     c4pi_run_entry(elem, c4pi_type_entry(theirs->type, entry), msg, reply);
-    /* what came too early comes after something that is still on its way: not after this */
+}
+
+/* Another record comes after this one, whose broadcasts may have overtaken these. */
+static void
+run_old(c4pi_elem_t *record, uint64_t number, c4p_msg_t *msg, const c4p_reply_t *reply)
+{
+    c4pi_coll_t *coll = record->coll;
+    const c4p_ref_t member = *(const c4p_ref_t *)record->object;
+    const c4p_key_t key = record->key;
+    const bool last = record->bcast_next == record->extra->record_end;
+    if (last)
+        record->state = C4PI_ELEM_NEW; /* it runs no other */
+    run_member(record, number, msg, reply);
+    if (c4pi_elem_local(coll->rt, member))
+        hear_ahead(c4pi_coll_find(coll->rt, member.coll), member.key);
+    if (last)
+        c4pi_section_drop(c4pi_elem_find(coll, key));
+}
+
+void
+c4pi_section_run(c4pi_elem_t *record, uint64_t number, c4p_msg_t *msg, const c4p_reply_t *reply)
+{
+    (record->extra ? run_old : run_member)(record, number, msg, reply);
 }
 
 void
@@ -555,5 +622,6 @@ c4pi_section_init(c4p_rt_t *rt)
 {
     rt->on_kind[C4PI_SECTION_NEW] = on_new;
     c4pi_section_redn_init(rt);
+    c4pi_section_follow_init(rt);
     rt->run_kind[C4PI_SECTION_CALL] = run_section_call;
 }

@@ -5,12 +5,12 @@
  * member run them; reductions over the section are given tokens by the records.
  *
  * The tree is made for the ranks that take part: the creator sends each child the list of its
- * sub-tree, the child keeps what is its own and does likewise with the rest. A record stays where
- * its member was, or was thought to be, when the section was made; a member elsewhere is called by
- * way of ordinary routing, and sends its contributions to the record, whose rank the creator tells.
- * Broadcasts and contributions carry their numbers, and the member its own, so that both are in
- * order while it moves.
- * Pump thread only. */
+ * sub-tree, the child keeps what is its own and does likewise with the rest. A record is where its
+ * member was, or was thought to be, when the section was made, and follows it when it moves. A
+ * member that is elsewhere, since the section did not know better or the record is late, is called
+ * by way of ordinary routing, and sends its contributions to the record, whose first rank the
+ * creator tells, and each rank where it has been the next. Broadcasts and contributions carry their
+ * numbers, and the member its own, so that both are in order while it moves. Pump thread only. */
 #ifndef C4PI_SECTION_H
 #define C4PI_SECTION_H
 
@@ -31,8 +31,8 @@ c4p_coll_t c4pi_section_create(c4p_rt_t *rt, c4pi_type_t *type, const c4p_ref_t 
 void c4pi_section_put(const c4pi_coll_t *coll, c4p_pup_t *p);
 c4p_status_t c4pi_section_restore(c4p_rt_t *rt, c4p_coll_t id, c4p_pup_t *p);
 
-/* Records for the members that are duties of this rank. */
-void c4pi_section_add_members(c4pi_coll_t *coll);
+/* A member leaves for another rank: its records follow. Before the member itself is sent. */
+void c4pi_section_leave(c4pi_elem_t *elem, int dest);
 
 /* Let the member for which a record stands run broadcast msg, the number-th of the section; reply
  * says who waits. msg is borrowed. */

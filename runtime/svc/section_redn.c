@@ -72,9 +72,8 @@ away_drop(c4p_rt_t *rt, away_t *away)
 static c4pi_elem_t *
 record_of(const c4pi_coll_t *coll, c4p_ref_t member)
 {
-    const c4pi_section_t *section = coll->section;
-    uint32_t place = *c4pi_ref_slot(&section->table, section->members, member);
-    return place ? coll->vec[place - 1] : NULL;
+    const c4pi_record_at_t *at = c4pi_section_find(coll->section, member);
+    return at ? at->record : NULL;
 }
 
 /* How many contributions the record has given for its member. */
@@ -101,7 +100,7 @@ token_new(c4p_rt_t *rt, const token_t *token, const void *data, size_t len)
     return msg;
 }
 
-/* If it is the next one of its member: contribute, and true. */
+/* If it is the next one of its member, and the record is here: contribute, and true. */
 static bool
 contribute_next(c4pi_coll_t *coll, c4p_msg_t *msg)
 {
@@ -109,18 +108,15 @@ contribute_next(c4pi_coll_t *coll, c4p_msg_t *msg)
     const uint8_t *at = c4pi_msg_payload(msg);
     memcpy(&token, at, sizeof token);
     c4pi_elem_t *record = record_of(coll, token.self);
-    if (!record)
-        c4pi_die(coll->rt, C4P_ERR_INTERNAL, "a contribution to %s came to the wrong rank",
-                 c4pi_coll_label(coll));
-    if (token.number > given_by(record)) /* less: one inserted again in the place of the member */
-        return false;
+    if (!record || token.number > given_by(record))
+        return false; /* less: one inserted again in the place of the member */
     const size_t len = (size_t)(msg->env.len - sizeof token - token.how.meta_len);
     token.how.meta = at + sizeof token + len; /* the pointer that travelled is the sender's */
     c4pi_reduce_contribute(record, &token.how, at + sizeof token, len, &token.target);
     return true;
 }
 
-/* A record has contributed: so may others that came too early. */
+/* A record has come or contributed: so may others that came too early. */
 static void
 contribute_early(c4pi_coll_t *coll)
 {
@@ -141,11 +137,29 @@ contribute_early(c4pi_coll_t *coll)
     }
 }
 
+void
+c4pi_section_send_on(c4pi_coll_t *coll)
+{
+    c4pi_section_t *section = coll->section;
+    c4pi_fifo_t waiting = section->early;
+    section->early = (c4pi_fifo_t){0};
+    for (c4p_msg_t *msg; (msg = c4pi_fifo_pop(&waiting)) != NULL;) {
+        token_t token;
+        memcpy(&token, c4pi_msg_payload(msg), sizeof token);
+        const c4pi_record_at_t *at = c4pi_section_find(section, token.self);
+        if (at->record || at->rank == coll->rt->rank)
+            c4pi_fifo_push(&section->early, msg);
+        else
+            c4pi_send_to(coll->rt, at->rank, msg);
+    }
+}
+
 /* Takes over one owner. */
 static void
 contribute_token(c4pi_coll_t *coll, c4p_msg_t *msg)
 {
     if (!contribute_next(coll, msg)) {
+        c4pi_flow_take(coll->rt->flow, msg);
         c4pi_fifo_push(&coll->section->early, msg);
         return;
     }
@@ -166,6 +180,7 @@ c4pi_section_give(c4pi_coll_t *coll)
             contribute_token(coll, msg);
         away_drop(rt, away);
     }
+    contribute_early(coll);
 }
 
 /* ---- reductions ------------------------------------------------------------------------------- */
@@ -177,7 +192,8 @@ c4pi_section_contribute(c4pi_elem_t *elem, c4p_coll_t section, const c4p_reduce_
     c4p_rt_t *rt = elem->coll->rt;
     c4p_ref_t self = c4pi_elem_ref(elem);
     c4pi_coll_t *coll = c4pi_coll_find(rt, section);
-    c4pi_elem_t *record = coll ? record_of(coll, self) : NULL;
+    const c4pi_record_at_t *at = coll ? c4pi_section_find(coll->section, self) : NULL;
+    c4pi_elem_t *record = at ? at->record : NULL;
     uint64_t number = c4pi_elem_membership(elem, section, NULL)->given++;
     if (record && number <= given_by(record)) {
         c4pi_reduce_contribute(record, how, data, len, target);
@@ -188,8 +204,12 @@ c4pi_section_contribute(c4pi_elem_t *elem, c4p_coll_t section, const c4p_reduce_
     const token_t token = {self, number, *how, *target};
     c4p_msg_t *msg = token_new(rt, &token, data, len);
     msg->env.coll = section;
-    if (record) { /* an earlier one is on its way here */
+    if (record || (at && at->rank == rt->rank)) { /* it or an earlier one is on its way here */
         c4pi_fifo_push(&coll->section->early, msg);
+        return;
+    }
+    if (at) { /* it was here, and has gone */
+        c4pi_send_to(rt, at->rank, msg);
         return;
     }
     away_t *away = away_find(rt, section, self);
@@ -217,6 +237,7 @@ on_token(c4p_rt_t *rt, c4p_msg_t *msg)
         return;
     }
     contribute_token(coll, msg);
+    c4pi_section_send_on(coll); /* if its record has gone */
     c4pi_count_processed(rt);
 }
 

@@ -39,6 +39,8 @@ LEFT_OPEN = "flying[r]==0"
 AFTER_END = "phase[r]!=2"
 NOT_QUIET = "violated (((((((flying"
 NEVER_EQUAL = "violated ( !("
+AGAIN = "(ahead&"
+UNHEARD = "(heard=="
 NOT_WHOLE = "(manifest==0)||("
 FORMER = "manifest>=reported"
 MEANINGS = {
@@ -57,6 +59,8 @@ MEANINGS = {
     AFTER_END: "a rank that has ended is sent something",
     NOT_QUIET: "quiescence is announced while something is on its way or held",
     NEVER_EQUAL: "nothing is left, and it is not announced",
+    AGAIN: "a member hears a broadcast again",
+    UNHEARD: "a broadcast or a contribution is lost",
     NOT_WHOLE: "after a crash the checkpoint is not whole",
     FORMER: "after a crash a checkpoint is lost that was reported",
 }
@@ -70,6 +74,7 @@ FINAL = {
     "sync": "assert(where[e] == UNMADE || next[e] == NP)",
     "exit": "assert(flying[r] == 0 && phase[r] == ENDED",
     "quiet": "assert(NOTHING_LEFT) }",
+    "section": "assert(heard == NB && total == NC)",
     "checkpoint": "assert(manifest == NS &&",
 }
 
@@ -147,6 +152,14 @@ VARIANTS = [
     Variant("quiet.held-done", "-DHELD_DONE", NOT_QUIET),
     Variant("quiet.forward-new", "-DFORWARD_NEW", NEVER_EQUAL),
     Variant("quiet.release-new", "-DRELEASE_NEW", NEVER_EQUAL),
+    Variant("section.as-built", large="-DNG=4"),
+    Variant("section.contributions", "-DNB=1 -DNC=3 -DNG=2", large="-DNB=1 -DNC=3 -DNG=3"),
+    Variant("section.goes-on", "-DGOES_ON", UNHEARD),
+    Variant("section.ends-at-once", "-DENDS_AT_ONCE", UNHEARD),
+    Variant("section.from-here", "-DFROM_HERE", AGAIN),
+    Variant("section.back-at-once", "-DBACK_AT_ONCE", UNHEARD),
+    Variant("section.not-sent-on", "-DNOT_SENT_ON", UNHEARD),
+    Variant("section.ahead-waits", "-DAHEAD_WAITS", UNHEARD),
     Variant("checkpoint.as-built", large="-DNS=4 -DNC=3 -DNF=2"),
     Variant("checkpoint.no-sync", "-DNO_SYNC", NOT_WHOLE),
     Variant("checkpoint.no-dir-sync", "-DNO_DIR_SYNC", NOT_WHOLE),
