@@ -82,7 +82,6 @@ hand_over(c4pi_coll_t *coll, c4pi_record_at_t *at, c4p_ref_t member, int dest)
     record->state = C4PI_ELEM_NEW;
     *at = (c4pi_record_at_t){NULL, dest};
     c4pi_send_to(rt, dest, msg);
-    c4pi_section_send_on(coll);
 }
 
 void

@@ -137,23 +137,6 @@ contribute_early(c4pi_coll_t *coll)
     }
 }
 
-void
-c4pi_section_send_on(c4pi_coll_t *coll)
-{
-    c4pi_section_t *section = coll->section;
-    c4pi_fifo_t waiting = section->early;
-    section->early = (c4pi_fifo_t){0};
-    for (c4p_msg_t *msg; (msg = c4pi_fifo_pop(&waiting)) != NULL;) {
-        token_t token;
-        memcpy(&token, c4pi_msg_payload(msg), sizeof token);
-        const c4pi_record_at_t *at = c4pi_section_find(section, token.self);
-        if (at->record || at->rank == coll->rt->rank)
-            c4pi_fifo_push(&section->early, msg);
-        else
-            c4pi_send_to(coll->rt, at->rank, msg);
-    }
-}
-
 /* Takes over one owner. */
 static void
 contribute_token(c4pi_coll_t *coll, c4p_msg_t *msg)
@@ -228,6 +211,25 @@ c4pi_section_excludes(c4pi_coll_t *coll, c4p_ref_t self)
     return section->everyone && !*c4pi_ref_slot(&section->all, section->everyone, self);
 }
 
+/* Contributions that wait here for records that have gone go on to them. What they waited for
+ * comes this way, too. */
+static void
+send_on(c4pi_coll_t *coll)
+{
+    c4pi_section_t *section = coll->section;
+    c4pi_fifo_t waiting = section->early;
+    section->early = (c4pi_fifo_t){0};
+    for (c4p_msg_t *msg; (msg = c4pi_fifo_pop(&waiting)) != NULL;) {
+        token_t token;
+        memcpy(&token, c4pi_msg_payload(msg), sizeof token);
+        const c4pi_record_at_t *at = c4pi_section_find(section, token.self);
+        if (at->record || at->rank == coll->rt->rank)
+            c4pi_fifo_push(&section->early, msg);
+        else
+            c4pi_send_to(coll->rt, at->rank, msg);
+    }
+}
+
 static void
 on_token(c4p_rt_t *rt, c4p_msg_t *msg)
 {
@@ -237,7 +239,7 @@ on_token(c4p_rt_t *rt, c4p_msg_t *msg)
         return;
     }
     contribute_token(coll, msg);
-    c4pi_section_send_on(coll); /* if its record has gone */
+    send_on(coll);
     c4pi_count_processed(rt);
 }
 

@@ -73,8 +73,6 @@ void c4pi_section_follow_init(c4p_rt_t *rt);
 void c4pi_section_drop(c4pi_elem_t *record);
 
 /* section_redn.c */
-/* Send contributions that wait here to where their records have gone. */
-void c4pi_section_send_on(c4pi_coll_t *coll);
 void c4pi_section_redn_init(c4p_rt_t *rt);
 /* The section is known here now, with the records of these members: their contributions go on. */
 void c4pi_section_give(c4pi_coll_t *coll);

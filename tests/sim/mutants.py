@@ -387,17 +387,10 @@ MUTANTS = [
         "choir",
     ),
     (
-        "follow-leaves-contributions-behind",
-        "svc/section_follow.c",
-        "    c4pi_section_send_on(coll);\n",
-        "",
-        "choir",
-    ),
-    (
         "follow-contributions-not-sent-on",
         "svc/section_redn.c",
-        "    c4pi_section_send_on(coll); /* if its record has gone */\n",
-        "",
+        "    send_on(coll);\n",
+        "    (void)send_on;\n",
         "choir",
     ),
     (
