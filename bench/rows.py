@@ -64,13 +64,14 @@ class Series(NamedTuple):
 
 
 ABSOLUTE = ("B", "ns")
-MPI, MPI4PY = "MPI in C", "mpi4py"
+MPI, MPI4PY, HAND = "MPI in C", "mpi4py", "hand-packed"
 LAUNCHER = ("{launcher}", "--quiet")
 
 # ---- in the same processes -----------------------------------------------------------------------
 
 PROGRAMS = (
     Program("pingpong", "bench_pingpong", "c", 2, ((101, 1), (500, 100))),
+    Program("typed", "bench_typed", "c", 2, ((101, 1), (2000, 100))),
     Program("memory", "bench_memory", "c", 1, ((20000, 1000), (1000000, 10000))),
     Program("exchange_2", "bench_exchange", "c", 2, ((31, 1), (100, 1))),
     Program("exchange_4", "bench_exchange", "c", 4, ((31, 1), (100, 1))),
@@ -160,6 +161,7 @@ SCALING = (
 GROUPS = {
     "Latency, 2 ranks": (
         Row("c_pingpong", "pingpong", "C chares, 8 B ping-pong", "r", 1.6),
+        Row("c_typed_remote", "typed", "C chares: ping-pong of four parameters, by signature", HAND, 1.15),
         Row("entry_pingpong", "remote", "entry-method ping-pong, one int", "r", 3.5),
         Row("array_1k", "remote", "numpy ping-pong 1 KiB", "r", 3),
         Row("array_64k", "remote", "numpy ping-pong 64 KiB, plain call", "r", 1.3),
@@ -188,6 +190,7 @@ GROUPS = {
     ),
     "On one rank": (
         Row("hop", "local", "message on the same rank, chained", "m", 15),
+        Row("c_typed_local", "typed", "C chares: four parameters to itself, by signature", HAND, None),
         Row("local_flood", "local", "message on the same rank, flooded", "m", 9),
         Row("local_call", "local", "blocking call on the same rank, plain method", "m", 55),
         Row("local_coro_call", "local", "blocking call on the same rank, coroutine method", "m", 75),

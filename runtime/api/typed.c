@@ -10,15 +10,22 @@
 
 #include <c4p/send.h>
 
-#include "core/rt.h"
+#include "api/direct.h"
 #include "core/registry.h"
+#include "core/rt.h"
 #include "msg/signature.h"
+
+/* How an argument gets into its register. */
+typedef enum travel { AS_WORD, AS_INTEGER, AS_DOUBLE, AS_FLOAT, AS_POINTER } travel_t;
 
 /* The context of a typed entry method; behind it the text of its signature. */
 typedef struct typed {
     c4p_any_fn_t fn;
     char who[96]; /* Type.method, for messages */
     c4pi_signature_t sig;
+    bool direct; /* see direct.h */
+    uint8_t travels[C4P_MAX_PARAMS];
+    bool padded; /* there are bytes between arguments */
     ffi_cif cif;
     ffi_type *types[C4P_MAX_PARAMS + 2];
     char text[];
@@ -50,6 +57,47 @@ find_tails(const c4pi_signature_t *sig, char *data, size_t len, void **pointers)
     return at == len;
 }
 
+static void
+call_direct(typed_t *typed, c4p_rt_t *rt, void *object, char *data, void **pointers)
+{
+    const c4pi_signature_t *sig = &typed->sig;
+    c4pi_direct_t args = {{0}, {0}};
+    uint32_t integers = 0, floats = 0;
+    for (uint32_t k = 0; k < sig->num_params; k++) {
+        const c4pi_param_t *param = &sig->params[k];
+        switch (typed->travels[k]) {
+        case AS_WORD:
+            memcpy(&args.integers[integers++], data + param->offset, sizeof(uint64_t));
+            break;
+        case AS_DOUBLE:
+            memcpy(&args.floats[floats++], data + param->offset, sizeof(double));
+            break;
+        case AS_FLOAT:
+            memcpy(&args.floats[floats++], data + param->offset, sizeof(float));
+            break;
+        case AS_INTEGER:
+            args.integers[integers++] = (uint64_t)c4pi_signature_value(param, data);
+            break;
+        case AS_POINTER:
+            args.integers[integers++] = (uintptr_t)pointers[k];
+            break;
+        }
+    }
+    c4pi_direct_call(typed->fn, rt, object, &args);
+}
+
+static void
+call_by_ffi(typed_t *typed, c4p_rt_t *rt, void *object, char *data, void **pointers)
+{
+    const c4pi_signature_t *sig = &typed->sig;
+    void *values[C4P_MAX_PARAMS + 2] = {&rt, &object};
+    for (uint32_t k = 0; k < sig->num_params; k++)
+        values[k + 2] = sig->params[k].sort == C4PI_PARAM_SCALAR
+                            ? (void *)(data + sig->params[k].offset)
+                            : &pointers[k];
+    ffi_call(&typed->cif, typed->fn, NULL, values);
+}
+
 /* The entry method that the scheduler calls. */
 static void
 run_typed(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
@@ -58,21 +106,17 @@ run_typed(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
     const c4pi_signature_t *sig = &typed->sig;
     char *data = c4p_msg_data(msg);
     const size_t len = c4p_msg_len(msg);
-    void *pointers[C4P_MAX_PARAMS], *values[C4P_MAX_PARAMS + 2] = {&rt, &object};
+    void *pointers[C4P_MAX_PARAMS];
     if (sig->num_tails ? len < sig->fixed || !find_tails(sig, data, len, pointers)
                        : len != sig->fixed)
         c4pi_die(rt, C4P_ERR_DATA,
                  "%s(%s) was sent a message of %zu bytes that does not hold such arguments: use "
                  "c4p_send_typed()",
                  typed->who, typed->text, len);
-    for (uint32_t k = 0; k < sig->num_params; k++) {
-        const c4pi_param_t *param = &sig->params[k];
-        if (param->sort == C4PI_PARAM_FIXED)
-            pointers[k] = data + param->offset;
-        values[k + 2] =
-            param->sort == C4PI_PARAM_SCALAR ? (void *)(data + param->offset) : &pointers[k];
-    }
-    ffi_call(&typed->cif, typed->fn, NULL, values);
+    for (uint32_t k = 0; k < sig->num_params; k++)
+        if (sig->params[k].sort == C4PI_PARAM_FIXED)
+            pointers[k] = data + sig->params[k].offset;
+    (typed->direct ? call_direct : call_by_ffi)(typed, rt, object, data, pointers);
 }
 
 /* ---- registration ------------------------------------------------------------------------------ */
@@ -98,10 +142,31 @@ ffi_type_of(const c4pi_param_t *param)
     }
 }
 
+static travel_t
+travel_of(const c4pi_param_t *param)
+{
+    if (param->sort != C4PI_PARAM_SCALAR)
+        return AS_POINTER;
+    if (c4pi_scalar(param->of)->kind == C4P_ARG_FLOATING)
+        return param->size == sizeof(float) ? AS_FLOAT : AS_DOUBLE;
+    return param->size == sizeof(uint64_t) ? AS_WORD : AS_INTEGER;
+}
+
 static bool
 prepare_call(typed_t *typed)
 {
     const uint32_t num = typed->sig.num_params;
+    uint32_t floats = 0, filled = 0;
+    for (uint32_t k = 0; k < num; k++) {
+        const c4pi_param_t *param = &typed->sig.params[k];
+        const travel_t travel = travel_of(param);
+        typed->travels[k] = (uint8_t)travel;
+        floats += travel == AS_FLOAT || travel == AS_DOUBLE;
+        filled += travel == AS_POINTER ? 0 : param->size;
+    }
+    typed->direct =
+        C4PI_DIRECT_CALLS && floats <= C4PI_DIRECT_FLOATS && num - floats <= C4PI_DIRECT_INTEGERS;
+    typed->padded = filled != typed->sig.fixed;
     typed->types[0] = typed->types[1] = &ffi_type_pointer;
     for (uint32_t k = 0; k < num; k++)
         typed->types[k + 2] = ffi_type_of(&typed->sig.params[k]);
@@ -186,12 +251,22 @@ put_integer(char *to, uint32_t size, uint64_t u)
     const uint8_t u8 = (uint8_t)u;
     const uint16_t u16 = (uint16_t)u;
     const uint32_t u32 = (uint32_t)u;
-    memcpy(to,
-           size == 1   ? (const void *)&u8
-           : size == 2 ? (const void *)&u16
-           : size == 4 ? (const void *)&u32
-                       : (const void *)&u,
-           size);
+    if (size == sizeof u)
+        memcpy(to, &u, sizeof u);
+    else if (size == sizeof u32)
+        memcpy(to, &u32, sizeof u32);
+    else if (size == sizeof u16)
+        memcpy(to, &u16, sizeof u16);
+    else
+        memcpy(to, &u8, sizeof u8);
+}
+
+/* Is the argument a number that is in the message what it is in `value`? */
+static bool
+is_same(const c4pi_param_t *param, const c4p_arg_t *arg)
+{
+    return arg->of == param->of && arg->kind != C4P_ARG_POINTER &&
+           param->sort == C4PI_PARAM_SCALAR && param->of != C4P_ARG_OF_float;
 }
 
 static double
@@ -225,7 +300,10 @@ put_number(const c4pi_param_t *param, const c4p_arg_t *arg, char *fixed, c4p_sta
     *status = C4P_ERR_RANGE;
     if (scalar->size == sizeof f && isfinite(x) && !isfinite(f))
         return "does not fit its type";
-    memcpy(to, scalar->size == sizeof f ? (const void *)&f : (const void *)&x, scalar->size);
+    if (scalar->size == sizeof f)
+        memcpy(to, &f, sizeof f);
+    else
+        memcpy(to, &x, sizeof x);
     return NULL;
 }
 
@@ -302,6 +380,10 @@ put_args(c4p_rt_t *rt, const typed_t *typed, const c4p_arg_t *args, const size_t
         const char *why;
         char *to = data + param->offset;
         size_t len = param->size * param->count;
+        if (is_same(param, &args[k])) {
+            put_integer(to, param->size, args[k].value.u);
+            continue;
+        }
         if (param->sort == C4PI_PARAM_SCALAR) {
             if ((why = put_number(param, &args[k], data, &status)) != NULL)
                 return refuse(rt, typed, k, status, why);
@@ -354,7 +436,8 @@ c4p_msg_args(c4p_rt_t *rt, c4p_typed_t which, const c4p_arg_t *args, size_t num_
         st = c4p_msg_new(rt, len, &msg);
     if (st != C4P_OK)
         return st;
-    memset(c4p_msg_data(msg), 0, typed->sig.fixed); /* what lies between arguments */
+    if (typed->padded)
+        memset(c4p_msg_data(msg), 0, typed->sig.fixed);
     st = put_args(rt, typed, args, bytes, c4p_msg_data(msg));
     if (st != C4P_OK)
         c4p_msg_free(msg);

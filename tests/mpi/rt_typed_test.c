@@ -48,6 +48,26 @@ arrays(c4p_rt_t *rt, void *object, int n, const double *x, const char *text, con
     calls++;
 }
 
+/* Few enough for the registers: each kind of integer, narrow and negative. */
+static void
+narrow(c4p_rt_t *rt, void *object, int8_t a, float x, uint16_t b, double y, int c, float z, bool d)
+{
+    (void)rt, (void)object;
+    CHECK(a == -1 && b == 65535 && c == INT_MIN && d == true);
+    CHECK(x == -0.5f && y == DBL_MAX && z == FLT_MIN);
+    calls++;
+}
+
+static void
+wide(c4p_rt_t *rt, void *object, double a, double b, uint64_t k, double c, double d, double e,
+     const double *x, double f, double g, double h, unsigned n, int64_t i)
+{
+    (void)rt, (void)object;
+    CHECK(a == 1 && b == 2 && c == 3 && d == 4 && e == 5 && f == 6 && g == 7 && h == 8);
+    CHECK(k == UINT64_MAX && n == 4000000000u && i == INT64_MIN && x[1] == 0.25);
+    calls++;
+}
+
 static void
 nothing(c4p_rt_t *rt, void *object)
 {
@@ -55,7 +75,7 @@ nothing(c4p_rt_t *rt, void *object)
     calls++;
 }
 
-static c4p_typed_t scalars_entry, arrays_entry, nothing_entry;
+static c4p_typed_t scalars_entry, arrays_entry, narrow_entry, wide_entry, nothing_entry;
 static c4p_coll_t group;
 static char said[512];
 
@@ -82,6 +102,13 @@ open_group(void)
                                  "int n, double x[3*n], str text, float fixed[4], "
                                  "{double x[3], int id} points[m], uint8_t m, ref from",
                                  (c4p_any_fn_t)arrays, &arrays_entry));
+    CHECK_OK(c4p_entry_add_typed(rt, type, "narrow",
+                                 "int8_t a, float x, uint16_t b, double y, int c, float z, bool d",
+                                 (c4p_any_fn_t)narrow, &narrow_entry));
+    CHECK_OK(c4p_entry_add_typed(rt, type, "wide",
+                                 "double a, double b, uint64_t k, double c, double d, double e, "
+                                 "double x[2], double f, double g, double h, unsigned n, int64_t i",
+                                 (c4p_any_fn_t)wide, &wide_entry));
     CHECK_OK(c4p_entry_add_typed(rt, type, "nothing", "", (c4p_any_fn_t)nothing, &nothing_entry));
     CHECK_OK(c4p_start(rt));
     if (c4p_rank(rt) == 0)
@@ -110,6 +137,22 @@ scalars_arrive_as_they_were_given(void)
     }
     rts_settle(rt);
     CHECK_EQ(3 * ranks, calls);
+    rts_close(rt);
+}
+
+static void
+arguments_in_registers_arrive(void)
+{
+    c4p_rt_t *rt = open_group();
+    const double x[2] = {0, 0.25};
+    for (int r = 0; r < c4p_num_ranks(rt); r++) {
+        CHECK_OK(c4p_send_typed(rt, rts_ref(group, r), narrow_entry, -1, -0.5f, 65535, DBL_MAX,
+                                INT_MIN, FLT_MIN, true));
+        CHECK_OK(c4p_send_typed(rt, rts_ref(group, r), wide_entry, 1.0, 2.0, UINT64_MAX, 3.0, 4.0,
+                                5.0, x, 6.0, 7.0, 8, 4000000000u, INT64_MIN));
+    }
+    rts_settle(rt);
+    CHECK_EQ(2 * c4p_num_ranks(rt), calls);
     rts_close(rt);
 }
 
@@ -254,7 +297,7 @@ a_message_that_was_packed_wrongly_ends_the_job(void)
     CHECK_OK(c4p_run(rt, &code));
 }
 
-TEST_CASES(scalars_arrive_as_they_were_given, arrays_of_every_length_arrive,
-           a_message_of_arguments_can_be_broadcast, what_does_not_fit_is_refused,
-           a_signature_that_is_not_valid_is_refused_at_once, ranks_with_other_signatures_are_told,
-           a_message_that_was_packed_wrongly_ends_the_job)
+TEST_CASES(scalars_arrive_as_they_were_given, arguments_in_registers_arrive,
+           arrays_of_every_length_arrive, a_message_of_arguments_can_be_broadcast,
+           what_does_not_fit_is_refused, a_signature_that_is_not_valid_is_refused_at_once,
+           ranks_with_other_signatures_are_told, a_message_that_was_packed_wrongly_ends_the_job)
