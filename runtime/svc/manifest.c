@@ -264,9 +264,10 @@ c4pi_manifest_parse(c4p_rt_t *rt, const c4pi_setfile_head_t *head, const void *d
     *manifest =
         (c4pi_manifest_t){.generation = head->generation, .num_ranks = (int)head->num_ranks};
     c4pi_map_init(&manifest->by_id, rt->port);
-    manifest->files = c4pi_calloc(rt->port, head->num_ranks * sizeof *manifest->files);
     c4pi_pup_unpack_init(&parse.p, data, len);
-    if (!manifest->files)
+    if (head->num_ranks > len) /* each has its part */
+        (void)refuse(&parse, C4P_ERR_DATA, "its number of ranks makes no sense");
+    else if (!(manifest->files = c4pi_calloc(rt->port, head->num_ranks * sizeof *manifest->files)))
         (void)refuse(&parse, C4P_ERR_NOMEM, "no memory to read it");
     else if (parse_tables(&parse) && parse_numbers(&parse))
         (void)parse_parts(&parse);

@@ -28,10 +28,12 @@ typedef struct world {
 static struct {
     c4pi_simdisk_t disk;
     uint64_t crash_op, fail_op;
-    uint64_t ops;  /* that the writers tried */
-    int written;   /* rounds whose checkpoint was reported as written */
-    int refused;   /* or as failed */
-    uint64_t seen; /* the value that the readers found; 0: no checkpoint */
+    uint64_t ops;        /* that the writers tried */
+    int written;         /* rounds whose checkpoint was reported as written */
+    int refused;         /* or as failed */
+    uint64_t seen;       /* the value that the readers found; 0: no checkpoint */
+    c4p_status_t result; /* what they came to, */
+    uint64_t peak_bytes; /* and the most memory that it took */
     const char *key;
 } hand;
 
@@ -237,7 +239,8 @@ static void
 end_reading(sim_job_t *job)
 {
     const world_t *w = job->world;
-    c4p_status_t st = job->rts[0]->ckpt->result;
+    c4p_status_t st = hand.result = job->rts[0]->ckpt->result;
+    hand.peak_bytes = c4pi_simnet_world(job->net)->peak_bytes;
     SIM_CHECK(job, "P11", w->checked || lies || st == C4P_ERR_NO_INPUT, "the restart ended with %s",
               c4p_status_name(st));
 }
@@ -331,6 +334,7 @@ repair(uint8_t *data, size_t len)
         const uint8_t *body = data + get64(entry + AT_PLACE);
         put32(entry + AT_BODY_CRC, c4pi_crc_add(&tables, crc, body, (size_t)get64(entry + AT_LEN)));
     }
+    put32(data + AT_HEAD_CRC, c4pi_crc_add(&tables, 0, data, AT_HEAD_CRC));
     size_t file_crc = len - FOOTER_LEN + AT_FILE_CRC;
     put32(data + file_crc, c4pi_crc_add(&tables, 0, data, file_crc));
 }
@@ -425,6 +429,22 @@ a_manifest_that_lies_is_refused_or_read(void)
     CHECK(read > 5);
 }
 
+/* A small file says that there were so many ranks as can be: no memory is taken for them. */
+static void
+ranks_without_files_are_refused(void)
+{
+    size_t len;
+    hand.crash_op = hand.fail_op = 0;
+    play(&writers, 1);
+    uint8_t *data = c4pi_simdisk_bytes(&hand.disk, "d/manifest", &len);
+    CHECK(data != NULL);
+    put32(data + AT_RANKS, C4P_MAX_RANKS);
+    repair(data, len);
+    CHECK(read_what_lies(1));
+    CHECK_STATUS(C4P_ERR_DATA, hand.result);
+    CHECK(hand.peak_bytes < C4P_MAX_RANKS); /* less than a byte for each */
+}
+
 static void
 elements_that_lie_are_refused_or_read(void)
 {
@@ -474,5 +494,6 @@ key_and_seal_must_fit(void)
 
 TEST_CASES(a_crash_before_any_operation_leaves_a_whole_checkpoint,
            an_operation_that_fails_costs_at_most_one_checkpoint,
-           a_manifest_that_lies_is_refused_or_read, elements_that_lie_are_refused_or_read,
-           a_sealed_checkpoint_that_was_changed_is_refused, key_and_seal_must_fit)
+           a_manifest_that_lies_is_refused_or_read, ranks_without_files_are_refused,
+           elements_that_lie_are_refused_or_read, a_sealed_checkpoint_that_was_changed_is_refused,
+           key_and_seal_must_fit)
