@@ -3,6 +3,7 @@
 #include <c4p/balance.h>
 
 #include <math.h>
+#include <string.h>
 
 #include "core/load.h"
 #include "lb/round.h"
@@ -11,7 +12,9 @@
 c4p_status_t
 c4p_lb_add(c4p_rt_t *rt, const char *name, c4p_lb_fn_t fn, void *ctx)
 {
-    return rt && name && name[0] && fn ? c4pi_round_add(rt, name, fn, ctx) : C4P_ERR_ARG;
+    if (!rt || !name || !name[0] || strchr(name, ',') || !fn)
+        return C4P_ERR_ARG;
+    return c4pi_round_add(rt, name, fn, ctx);
 }
 
 c4p_status_t

@@ -511,6 +511,18 @@ a_strategy_may_have_a_long_name(void)
     end();
 }
 
+/* As no list of names could tell it from two. */
+static void
+a_strategy_has_no_comma_in_its_name(void)
+{
+    begin(0, before_the_last, "none");
+    CHECK_STATUS(C4P_ERR_ARG, c4p_lb_add(world.rt, "own,other", no_plan, NULL));
+    CHECK_STATUS(C4P_ERR_ARG, c4p_lb_add(world.rt, ",", no_plan, NULL));
+    CHECK_STATUS(C4P_ERR_ARG, c4p_lb_add(world.rt, "", no_plan, NULL));
+    CHECK_OK(c4p_lb_add(world.rt, "own", no_plan, NULL));
+    end();
+}
+
 /* ---- who stays -------------------------------------------------------------------------------- */
 
 static void
@@ -567,5 +579,6 @@ TEST_CASES(what_is_recorded_is_what_was_sent, nothing_is_recorded_unless_it_is_a
            talkers_come_together, faster_ranks_get_more,
            what_is_measured_counts_by_the_speed_of_its_rank, speeds_that_are_none_are_refused,
            given_loads_decide_the_plan, a_given_load_travels_and_is_used_once,
-           only_numbers_are_loads, a_strategy_may_have_a_long_name, who_may_not_move_is_background,
+           only_numbers_are_loads, a_strategy_may_have_a_long_name,
+           a_strategy_has_no_comma_in_its_name, who_may_not_move_is_background,
            who_reads_too_much_goes_back, each_third_point_has_a_round)

@@ -92,8 +92,12 @@ C4P_API c4p_status_t c4p_lb_judge(const c4p_lb_view_t *view, const int *plan,
  * type can be packed and that were not said to be fixed are moved; what others use counts as
  * background. Load is processor time in entry methods, or what the program says. */
 
-/** Make a strategy of the program's own known, by a name that no other has. It is run on rank 0, in
- * the scheduler; it must not send. On the others it needs to be known only for c4p_lb_use(). */
+/**
+ * Make a strategy of the program's own known, by a name that no other has. It is run on rank 0, in
+ * the scheduler; it must not send. On the others it needs to be known only for c4p_lb_use().
+ * Returns C4P_ERR_EXISTS for a name in use, C4P_ERR_ARG for an empty one or one with a comma,
+ * C4P_ERR_NOMEM.
+ */
 C4P_API c4p_status_t c4p_lb_add(c4p_rt_t *rt, const char *name, c4p_lb_fn_t fn, void *ctx);
 /**
  * Balance the load: names of built-in and own strategies with commas between, used in turn, the
