@@ -392,7 +392,9 @@ put_args(c4p_rt_t *rt, const typed_t *typed, const c4p_arg_t *args, const size_t
         if (param->sort != C4PI_PARAM_FIXED) {
             if (param->sort == C4PI_PARAM_TEXT)
                 put_integer(to, sizeof(uint64_t), bytes[k] - 1);
-            at = c4pi_arg_align(at, C4PI_ARG_ALIGN);
+            const size_t end = at; /* of the one before */
+            at = c4pi_arg_align(end, C4PI_ARG_ALIGN);
+            memset(data + end, 0, at - end);
             len = bytes[k];
             to = data + at;
             at += len;

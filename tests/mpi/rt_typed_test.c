@@ -199,6 +199,30 @@ a_message_of_arguments_can_be_broadcast(void)
     rts_close(rt);
 }
 
+/* What was in memory before does not travel between arguments. */
+static void
+gaps_between_arguments_are_zero(void)
+{
+    static const char zeros[8];
+    c4p_rt_t *rt = rts_open(NULL);
+    c4p_type_t type = rts_type(rt, "Typed");
+    c4p_typed_t typed;
+    c4p_msg_t *msg;
+    CHECK_OK(c4p_entry_add_typed(rt, type, "texts", "char c, str a, str b", (c4p_any_fn_t)nothing,
+                                 &typed));
+    CHECK_OK(c4p_start(rt));
+    for (int i = 0; i < 2; i++) { /* the second one is where the first was */
+        CHECK_OK(c4p_msg_typed(rt, typed, &msg, 'c', "ab", "cde"));
+        char *data = c4p_msg_data(msg);
+        CHECK_EQ(24 + 8 + 4, c4p_msg_len(msg));
+        CHECK_EQ(0, memcmp(data + 1, zeros, 7)); /* before the length of a */
+        CHECK_EQ(0, memcmp(data + 24, "ab\0\0\0\0\0\0cde", 12));
+        memset(data, 0xff, c4p_msg_len(msg));
+        c4p_msg_free(msg);
+    }
+    rts_close(rt);
+}
+
 /* Each refusal names the method and the argument; nothing arrives. */
 static void
 what_does_not_fit_is_refused(void)
@@ -299,5 +323,6 @@ a_message_that_was_packed_wrongly_ends_the_job(void)
 
 TEST_CASES(scalars_arrive_as_they_were_given, arguments_in_registers_arrive,
            arrays_of_every_length_arrive, a_message_of_arguments_can_be_broadcast,
-           what_does_not_fit_is_refused, a_signature_that_is_not_valid_is_refused_at_once,
-           ranks_with_other_signatures_are_told, a_message_that_was_packed_wrongly_ends_the_job)
+           gaps_between_arguments_are_zero, what_does_not_fit_is_refused,
+           a_signature_that_is_not_valid_is_refused_at_once, ranks_with_other_signatures_are_told,
+           a_message_that_was_packed_wrongly_ends_the_job)
