@@ -69,13 +69,23 @@ wide(c4p_rt_t *rt, void *object, double a, double b, uint64_t k, double c, doubl
 }
 
 static void
+chars(c4p_rt_t *rt, void *object, char least, char most)
+{
+    (void)rt, (void)object;
+    CHECK_EQ(CHAR_MIN, least);
+    CHECK_EQ(CHAR_MAX, most);
+    calls++;
+}
+
+static void
 nothing(c4p_rt_t *rt, void *object)
 {
     (void)rt, (void)object;
     calls++;
 }
 
-static c4p_typed_t scalars_entry, arrays_entry, narrow_entry, wide_entry, nothing_entry;
+static c4p_typed_t scalars_entry, arrays_entry, narrow_entry, wide_entry, chars_entry;
+static c4p_typed_t nothing_entry;
 static c4p_coll_t group;
 static char said[512];
 
@@ -109,6 +119,8 @@ open_group(void)
                                  "double a, double b, uint64_t k, double c, double d, double e, "
                                  "double x[2], double f, double g, double h, unsigned n, int64_t i",
                                  (c4p_any_fn_t)wide, &wide_entry));
+    CHECK_OK(c4p_entry_add_typed(rt, type, "chars", "char least, char most", (c4p_any_fn_t)chars,
+                                 &chars_entry));
     CHECK_OK(c4p_entry_add_typed(rt, type, "nothing", "", (c4p_any_fn_t)nothing, &nothing_entry));
     CHECK_OK(c4p_start(rt));
     if (c4p_rank(rt) == 0)
@@ -133,10 +145,11 @@ scalars_arrive_as_they_were_given(void)
         CHECK_OK(c4p_send_typed(rt, rts_ref(group, r), scalars_entry, 1, (short)'x', -3LL,
                                 4000000000LL, LONG_MIN, SIZE_MAX, -128L, 32767u, (long)INT64_MAX,
                                 255ull, UINT64_MAX, 0.5, DBL_MIN));
+        CHECK_OK(c4p_send_typed(rt, rts_ref(group, r), chars_entry, (char)CHAR_MIN, CHAR_MAX));
         CHECK_OK(c4p_send_args(rt, rts_ref(group, r), nothing_entry, NULL, 0));
     }
     rts_settle(rt);
-    CHECK_EQ(3 * ranks, calls);
+    CHECK_EQ(4 * ranks, calls);
     rts_close(rt);
 }
 

@@ -9,8 +9,7 @@
  *     c4p_send_typed(rt, to, push_entry, 0.5, n, force);
  *
  * A signature is a list of parameters, `TYPE NAME` or `TYPE NAME[LENGTH]`, with commas between
- * them;
- * "" has none. At most C4P_MAX_PARAMS.
+ * them; "" has none. At most C4P_MAX_PARAMS.
  *
  *   TYPE    in the signature                       the function's parameter
  *   scalar  bool, char, int, unsigned, long,       by value
@@ -27,7 +26,7 @@
 #ifndef C4P_TYPED_H
 #define C4P_TYPED_H
 
-#include <string.h>
+#include <limits.h>
 
 #include <c4p/chare.h>
 
@@ -50,8 +49,7 @@ typedef struct c4p_typed {
 /**
  * As c4p_entry_add(), for a function with the parameters that `signature` describes. What the ranks
  * register must agree in the signatures, too (c4p_start()).
- * Returns also C4P_ERR_ARG for a signature that is not valid, C4P_ERR_LIMIT for one with too many
- * parameters; the log says where and why.
+ * Returns also C4P_ERR_ARG for a signature that is not valid; the log says where and why.
  */
 C4P_API c4p_status_t c4p_entry_add_typed(c4p_rt_t *rt, c4p_type_t type, const char *name,
                                          const char *signature, c4p_any_fn_t fn,
@@ -64,13 +62,14 @@ typedef enum c4p_arg_kind {
     C4P_ARG_SIGNED,
     C4P_ARG_UNSIGNED,
     C4P_ARG_FLOATING,
-    C4P_ARG_POINTER /**< to elements of `of`, or of a struct: C4P_ARG_OF_ANY */
+    C4P_ARG_POINTER, /**< to elements of `of`, or of a struct: C4P_ARG_OF_ANY */
+    C4P_ARG_CHAR = CHAR_MIN < 0 ? C4P_ARG_SIGNED : C4P_ARG_UNSIGNED /**< one of these */
 } c4p_arg_kind_t;
 
 /*  X(name, C type, kind, member of the value) */
 #define C4P_ARG_LIST(X)                                                                            \
     X(bool, bool, UNSIGNED, u)                                                                     \
-    X(char, char, SIGNED, i)                                                                       \
+    X(char, char, CHAR, i)                                                                         \
     X(schar, signed char, SIGNED, i)                                                               \
     X(uchar, unsigned char, UNSIGNED, u)                                                           \
     X(short, short, SIGNED, i)                                                                     \
