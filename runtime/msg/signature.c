@@ -100,18 +100,22 @@ is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* An identifier, or nothing. */
+typedef struct word {
+    const char *at;
+    size_t len;
+} word_t;
+
+/* An identifier; why_not: what to say if there is none. */
 static bool
-read_word(reader_t *r, const char **word_out, size_t *len_out)
+read_word(reader_t *r, word_t *word_out, const char *why_not)
 {
     skip(r);
     const char *end = r->at;
     if (!is_letter(*end))
-        return false;
+        return fail(r, end, why_not);
     while (is_letter(*end) || is_digit(*end))
         end++;
-    *word_out = r->at;
-    *len_out = (size_t)(end - r->at);
+    *word_out = (word_t){r->at, (size_t)(end - r->at)};
     r->at = end;
     return true;
 }
@@ -131,24 +135,21 @@ read_number(reader_t *r, uint64_t *number_out)
 }
 
 static bool
-is_word(const char *word, size_t len, const char *text)
+is_word(word_t word, const char *text)
 {
-    return strlen(text) == len && memcmp(word, text, len) == 0;
+    return strlen(text) == word.len && memcmp(word.at, text, word.len) == 0;
 }
 
 static bool
 read_name(reader_t *r, c4pi_param_t *param)
 {
-    const char *word = NULL;
-    size_t len = 0;
-    skip(r);
-    const char *begin = r->at;
-    if (!read_word(r, &word, &len))
-        return fail(r, begin, "a name is expected here");
-    if (len >= sizeof param->name)
-        return fail(r, begin, "this name is longer than 31 characters");
-    memcpy(param->name, word, len);
-    param->name[len] = '\0';
+    word_t word;
+    if (!read_word(r, &word, "a name is expected here"))
+        return false;
+    if (word.len >= sizeof param->name)
+        return fail(r, word.at, "this name is longer than 31 characters");
+    memcpy(param->name, word.at, word.len);
+    param->name[word.len] = '\0';
     return true;
 }
 
@@ -166,28 +167,25 @@ be_scalar(c4pi_param_t *param, c4p_arg_of_t of)
 static bool
 read_type(reader_t *r, c4pi_param_t *param)
 {
-    const char *word = NULL;
-    size_t len = 0;
-    skip(r);
-    const char *begin = r->at;
+    word_t word;
     if (take(r, '{'))
         return read_struct(r, param);
-    if (!read_word(r, &word, &len))
-        return fail(r, begin, "a type is expected here");
+    if (!read_word(r, &word, "a type is expected here"))
+        return false;
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-        if (is_word(word, len, words[i].word)) {
+        if (is_word(word, words[i].word)) {
             be_scalar(param, words[i].of);
             return true;
         }
     *param = (c4pi_param_t){.sort = C4PI_PARAM_FIXED, .count = 1};
-    if (is_word(word, len, "ref")) {
+    if (is_word(word, "ref")) {
         param->size = sizeof(c4p_ref_t);
         param->align = _Alignof(c4p_ref_t);
-    } else if (is_word(word, len, "str")) {
+    } else if (is_word(word, "str")) {
         *param = (c4pi_param_t){.sort = C4PI_PARAM_TEXT, .of = C4P_ARG_OF_char, .size = 1};
         param->align = 1;
     } else {
-        return fail(r, begin,
+        return fail(r, word.at,
                     "no such type; there are bool, char, int, unsigned, long, size_t, int8_t to "
                     "uint64_t, float, double, str, ref and {struct}");
     }
@@ -196,19 +194,18 @@ read_type(reader_t *r, c4pi_param_t *param)
 
 /* The number of an integer parameter. */
 static bool
-find_factor(reader_t *r, const c4pi_signature_t *sig, const char *word, size_t len,
-            uint8_t *number_out)
+find_factor(reader_t *r, const c4pi_signature_t *sig, word_t word, uint8_t *number_out)
 {
     for (uint32_t i = 0; i < sig->num_params; i++) {
         const c4pi_param_t *param = &sig->params[i];
-        if (!is_word(word, len, param->name))
+        if (!is_word(word, param->name))
             continue;
         if (param->sort != C4PI_PARAM_SCALAR || scalars[param->of].kind == C4P_ARG_FLOATING)
-            return fail(r, word, "a length must be an integer parameter");
+            return fail(r, word.at, "a length must be an integer parameter");
         *number_out = (uint8_t)i;
         return true;
     }
-    return fail(r, word, "there is no parameter of this name");
+    return fail(r, word.at, "there is no parameter of this name");
 }
 
 /* LENGTH ]; sig NULL: a number only, inside of a struct. */
@@ -216,8 +213,7 @@ static bool
 read_length(reader_t *r, const c4pi_signature_t *sig, c4pi_param_t *param)
 {
     do {
-        const char *word = NULL;
-        size_t len = 0;
+        word_t word;
         uint64_t number = 1;
         skip(r);
         const char *begin = r->at;
@@ -229,11 +225,12 @@ read_length(reader_t *r, const c4pi_signature_t *sig, c4pi_param_t *param)
             param->count *= number;
         } else if (!sig) {
             return fail(r, begin, "in a struct lengths are numbers");
-        } else if (!read_word(r, &word, &len)) {
-            return fail(r, begin, "a length is expected here: a product of numbers and parameters");
+        } else if (!read_word(r, &word,
+                              "a length is expected here: a product of numbers and parameters")) {
+            return false;
         } else if (param->num_factors == C4PI_MAX_FACTORS) {
             return fail(r, begin, "a length is of four parameters at most");
-        } else if (!find_factor(r, sig, word, len, &param->factors[param->num_factors++])) {
+        } else if (!find_factor(r, sig, word, &param->factors[param->num_factors++])) {
             return false;
         }
     } while (take(r, '*'));
