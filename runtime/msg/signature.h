@@ -4,8 +4,8 @@
  *
  *   fixed part: scalars, structs and arrays of fixed length, in order and aligned as in a C struct;
  *   for a text its length as uint64_t
- *   then arrays of other lengths, and texts with their NUL, in order, each aligned to
- * C4PI_ARG_ALIGN
+ *   then arrays of other lengths, and texts with their NUL, in order,
+ *   each aligned to C4PI_ARG_ALIGN
  *
  * Pure: any thread, no memory of its own. */
 #ifndef C4PI_SIGNATURE_H
