@@ -13,12 +13,12 @@ JSON: first where and when it ran, then one line for each run.
 import argparse
 import json
 import os
-import subprocess
+import shlex
 import sys
 import tempfile
 from pathlib import Path
 
-from launch import finish
+import launch
 from machine import HERE, conditions, machine, mpi_environment
 
 PROGRAMS = ("hotspot", "clusters")
@@ -48,16 +48,11 @@ def run(program, strategy, ranks, args):
         words += [str(HERE.parent / "examples" / "balancing" / f"{program}.py")]
         words += ["--steps", str(args.steps), "--period", str(args.period)]
         words += ["--strategy", strategy, "--record", str(record)]
-        process = subprocess.Popen(
-            words, env=mpi_environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
-        output = finish(process, args.timeout)
-        if output is None:
-            sys.exit(f"{' '.join(words)}\nnot finished after {args.timeout:g} s")
-        if process.returncode != 0:
-            sys.exit(f"{' '.join(words)}\nexit status {process.returncode}\n{''.join(output)}")
+        output, why = launch.run(words, mpi_environment(), args.timeout, shlex.join(words))
+        if why:
+            sys.exit(why)
         periods = [json.loads(line) for line in record.read_text().splitlines()]
-    checksums = [line.split()[1] for line in output[0].splitlines() if line.startswith("sha256")]
+    checksums = [line.split()[1] for line in output.splitlines() if line.startswith("sha256")]
     return periods, checksums[0]
 
 

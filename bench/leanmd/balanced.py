@@ -21,14 +21,14 @@ predicted (--tolerance). With --counted that is judged by the pairs of the busie
 import argparse
 import json
 import os
-import subprocess
+import shlex
 import sys
 import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
-from launch import finish  # noqa: E402
+import launch  # noqa: E402
 from machine import conditions, mpi_environment  # noqa: E402
 
 PLACEMENTS = ("block", "bad")
@@ -54,14 +54,9 @@ def run(placement, strategy, args):
         words += ["--lb-period", str(args.period), "--balancer", f"none,{strategy},none"]
         words += ["--placement", placement, "--progress", "0", "--record", str(record)]
         words += ["--counted"] if args.counted else []
-        process = subprocess.Popen(
-            words, env=mpi_environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
-        output = finish(process, args.timeout)
-        if output is None:
-            sys.exit(f"{' '.join(words)}\nnot finished after {args.timeout:g} s")
-        if process.returncode != 0:
-            sys.exit(f"{' '.join(words)}\nexit status {process.returncode}\n{''.join(output)}")
+        _, why = launch.run(words, mpi_environment(), args.timeout, shlex.join(words))
+        if why:
+            sys.exit(why)
         return json.loads(record.read_text())
 
 
