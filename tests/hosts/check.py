@@ -24,7 +24,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(TOP, "tests", "support"))
-from hosts import EXIT_SKIP, SCRATCH, Hosts, Unavailable, enter, wait_until  # noqa: E402
+from hosts import SCRATCH, Hosts, enter, wait_until  # noqa: E402
 
 from run import mpi_env  # noqa: E402
 
@@ -254,12 +254,7 @@ def main():
     args = parser.parse_args()
     args.build = os.path.abspath(args.build)
     enter()
-    try:
-        bench = Bench(args, late=args.case == "late")
-    except Unavailable as reason:
-        print(f"skipped: {reason}")
-        sys.exit(EXIT_SKIP)
-    CASES[args.case](bench)
+    CASES[args.case](Bench(args, late=args.case == "late"))
     print("passed")
 
 

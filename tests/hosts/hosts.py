@@ -18,6 +18,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 EXIT_SKIP = 77
+MARK = "C4P_TEST_HOSTS_ENTERED"  # set in the environment of the program that has entered
 SCRATCH = "/run"  # a file system in memory there is seen by this program and its hosts only
 ADDRESS = "10.77.0.{}"
 
@@ -32,8 +33,10 @@ exit $status
 """
 
 
-class Unavailable(Exception):
-    """What cannot be had on this machine, and why."""
+def skip(reason):
+    """End the program: something cannot be had on this machine."""
+    print(f"skipped: {reason}")
+    sys.exit(EXIT_SKIP)
 
 
 # ---- namespaces -----------------------------------------------------------------------------------
@@ -45,34 +48,30 @@ def _unshare():
 
 
 def _trial():
-    """Raise Unavailable where namespaces are not to be had."""
+    """Skip where namespaces are not to be had."""
     for name in ("ip", "nsenter", "unshare", "mount"):
         if not shutil.which(name):
-            raise Unavailable(f"there is no program {name}")
+            skip(f"there is no program {name}")
     what = f"mount -t tmpfs tmpfs {SCRATCH} && ip link add one type veth peer name two"
     trial = subprocess.run([*_unshare(), "sh", "-c", what], capture_output=True, text=True)
     if trial.returncode:
-        raise Unavailable(f"namespaces are not permitted: {trial.stderr.strip()}")
+        skip(f"namespaces are not permitted: {trial.stderr.strip()}")
 
 
 def _die_with_parent():
     ctypes.CDLL(None).prctl(1, int(signal.SIGKILL))
 
 
-def enter(mark="C4P_TEST_HOSTS_ENTERED"):
+def enter():
     """Go on in namespaces of our own. Ends the program, with 77 and the reason, where that is not permitted."""
-    if os.environ.pop(mark, None):
+    if os.environ.pop(MARK, None):
         for folder in (SCRATCH, "/dev/shm"):
             _command("mount", "-t", "tmpfs", "tmpfs", folder)
         return
-    try:
-        _trial()
-    except Unavailable as reason:
-        print(f"skipped: {reason}")
-        sys.exit(EXIT_SKIP)
+    _trial()
     inner = subprocess.Popen(
         [*_unshare(), sys.executable, *sys.argv],
-        env={**os.environ, mark: "1"},
+        env={**os.environ, MARK: "1"},
         preexec_fn=_die_with_parent,
     )
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -100,7 +99,7 @@ def _write(name, text, mode=0o644):
 
 class Hosts:
     """Hosts in a network of their own, whose links carry what the kernel lets them; with the program `switch` (switch.c)
-    frames are late by a time that can be set. Raises Unavailable if there are no TAP devices for that."""
+    frames are late by a time that can be set, and the program is skipped if there are no TAP devices for that."""
 
     def __init__(self, count=3, switch=None):
         self.names = [f"h{i + 1}" for i in range(count)]
@@ -142,7 +141,7 @@ class Hosts:
             text=True,
         )
         if switch.stdout.readline() != "ready\n":
-            raise Unavailable(f"no TAP devices: {switch.stderr.read().strip()}")
+            skip(f"no TAP devices: {switch.stderr.read().strip()}")
         for name in self.names:  # as in clusters: large frames, and no slow start after each pause
             self._on(name, "ip", "link", "set", "eth0", "mtu", "9000")
             self._on(name, "sh", "-c", "echo 0 >/proc/sys/net/ipv4/tcp_slow_start_after_idle")
