@@ -28,6 +28,7 @@ from hosts import SCRATCH, Hosts, enter, wait_until  # noqa: E402
 
 from run import mpi_env  # noqa: E402
 
+RUN_S = 200  # the longest run
 LIMIT_S = 10  # from the loss of a host to the end of the job
 SMALL = ["3", "3", "3", "10", "--away", "1,1,1", "--ordered"]
 LONG = ["4", "3", "3", "300", "--away", "1,1,1", "--particles", "60,100", "--ordered", "--energies", "100"]  # fmt: skip
@@ -80,11 +81,13 @@ class Bench:
     def run(self, *words, **options):
         """Its output; it must succeed."""
         job = self.start(*words, **options)
-        job.wait(200)
-        output = text_of(job)
-        if job.returncode:
-            sys.exit(f"FAILED: {' '.join(map(str, words))} ended with {job.returncode}\n{output}")
-        return output
+        try:
+            ended = f"ended with {job.wait(RUN_S)}"
+        except subprocess.TimeoutExpired:
+            ended = f"goes on after {RUN_S} s"
+        if job.returncode != 0:
+            sys.exit(f"FAILED: {' '.join(map(str, words))} {ended}\n{text_of(job)}")
+        return text_of(job)
 
     def mpirun(self, ranks, *words, **options):
         return self.run("mpirun", "-n", ranks, *words, **options)

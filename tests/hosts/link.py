@@ -12,7 +12,10 @@ PORT, ROUNDS, TRIES, BLOCK = 7000, 100, 5, 16 << 20
 def receive(peer, count):
     """So many bytes."""
     while count:
-        count -= len(peer.recv(min(count, 1 << 20)))
+        data = peer.recv(min(count, 1 << 20))
+        if not data:
+            sys.exit("link.py: the other end is gone")
+        count -= len(data)
 
 
 def serve():
