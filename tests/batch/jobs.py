@@ -31,17 +31,15 @@ import check  # noqa: E402
 SKIP = 77
 REQUEUE = 85
 KEEP = '"${keep[@]}"'  # the template's options for checkpoints
+MORE = "--away 1,1,1 --particles 40,60 --exchange 5 --ordered".split()
 # Long enough to be told of its end on the way: some seconds.
-WORK = "3 3 3 600 --away 1,1,1 --particles 40,60 --exchange 5 --energies 100 --ordered".split()
-LONG_WORK = (
-    "3 3 3 20000 --away 1,1,1 --particles 40,60 --exchange 5 --energies 1000 --ordered".split()
-)
+WORK = ["3", "3", "3", "600", "--energies", "100", *MORE]
+LONG_WORK = ["3", "3", "3", "20000", "--energies", "1000", *MORE]
 
 
 def template(name, **variables):
     """The text of a template with other words in these variables, as a user edits it."""
-    with open(f"{TOP}/examples/jobs/{name}", encoding="utf-8") as file:
-        text = file.read()
+    text = slurm.read(f"{TOP}/examples/jobs/{name}")
     for variable, value in variables.items():
         text, count = re.subn(rf"(?m)^{variable}=\(.*\)$", f"{variable}=({value})", text)
         if count != 1:
@@ -57,11 +55,6 @@ def program(args, work, keep=""):
     else:
         before = f"{folder}/leanmd {keep}"
     return f"{before} {shlex.join(work)} --record -"
-
-
-def set_python_path(args):
-    """Where the Python version finds the kernel."""
-    os.environ["PYTHONPATH"] = f"{args.build}/bench/leanmd"
 
 
 def records(output):
@@ -174,14 +167,6 @@ def run_script(folder, text, env, told=None):
             os.killpg(run.pid, signal.SIGKILL)
 
 
-def read(path):
-    try:
-        with open(path, encoding="utf-8") as file:
-            return file.read()
-    except FileNotFoundError:
-        return ""
-
-
 def lsf(args, checks):
     """LSF sends the signal to all processes of the job, and starts it again on the status that -Q names."""
     text = template(
@@ -198,12 +183,12 @@ def lsf(args, checks):
         env = slurm.mpi_env(os.environ) | {"LSB_JOBID": "7", "LS_SUBCWD": folder}
 
         def tell(run):
-            slurm.wait_until(lambda: "step 40 of" in read(output), "step 40", 60)
+            slurm.wait_until(lambda: "step 40 of" in slurm.read(output), "step 40", 60)
             os.killpg(run.pid, signal.SIGUSR2)
 
         checks.same("status when told", run_script(folder, text, env, tell), REQUEUE)
         checks.same("status in the end", run_script(folder, text, env), 0)
-        check_whole(args, checks, read(output), WORK)
+        check_whole(args, checks, slurm.read(output), WORK)
 
 
 QSUB = """\
@@ -234,8 +219,8 @@ def pbs(args, checks):
             statuses.append(run_script(folder, text(walltime), env))
             env["chain"] = "1.server"
         checks.same("statuses", statuses, [REQUEUE, REQUEUE, 0])
-        checks.same("submitted", read(f"{folder}/submitted").split(), 2 * ["chain=1.server"])
-        check_whole(args, checks, read(f"{folder}/output"), WORK)
+        checks.same("submitted", slurm.read(f"{folder}/submitted").split(), 2 * ["chain=1.server"])
+        check_whole(args, checks, slurm.read(f"{folder}/output"), WORK)
 
 
 # ---- results -------------------------------------------------------------------------------------
@@ -260,7 +245,9 @@ def main():
     parser.add_argument("case", choices=cases)
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, slurm.terminated)
-    set_python_path(args)
+    os.environ["PYTHONPATH"] = (
+        f"{args.build}/bench/leanmd"  # where the Python version finds the kernel
+    )
     checks = check.Checks()
     try:
         cases[args.case](args, checks)

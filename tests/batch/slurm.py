@@ -36,23 +36,13 @@ START_S = 30
 CPUS = 4  # of a node, whatever this machine has
 LOG_LINES = 12
 CONTROLLER = "controller"
-PROGRAMS = (
-    "munged",
-    "slurmctld",
-    "slurmd",
-    "sbatch",
-    "scancel",
-    "scontrol",
-    "sinfo",
-    "srun",
-    "unshare",
-)
+PROGRAMS = "munged slurmctld slurmd sbatch scancel scontrol sinfo srun unshare".split()
 OVER = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY")
 
 SETTINGS = """\
 ClusterName=throwaway
 SlurmctldHost={controller}(127.0.0.1)
-SlurmctldPort={ports[0]}
+SlurmctldPort={port}
 CommunicationParameters=NoInAddrAny,NoCtldInAddrAny
 SlurmUser={user}
 SlurmdUser={user}
@@ -112,6 +102,15 @@ def wait_until(condition, what, timeout_s):
         time.sleep(POLL_S)
 
 
+def read(path):
+    """A file's text; none if it is not there."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""
+
+
 def find_programs():
     """Daemons are not on every user's path."""
     path = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"))
@@ -156,11 +155,7 @@ class Job:
         return dict(word.split("=", 1) for word in text.split() if "=" in word)
 
     def output(self):
-        try:
-            with open(self.path, encoding="utf-8") as file:
-                return file.read()
-        except FileNotFoundError:
-            return ""
+        return read(self.path)
 
     def wait_for_output(self, text, timeout_s=120):
         try:
@@ -172,14 +167,7 @@ class Job:
 
     def wait(self, timeout_s=60):
         """Until it is over; its fields."""
-        state = ""
-
-        def is_over():
-            nonlocal state
-            state = self.fields()["JobState"]
-            return state in OVER
-
-        wait_until(is_over, f"end of job {self.number}", timeout_s)
+        wait_until(lambda: self.fields()["JobState"] in OVER, f"end of job {self.number}", timeout_s)  # fmt: skip
         return self.fields()
 
 
@@ -216,29 +204,21 @@ class Cluster:
 
     def _write_files(self):
         os.chmod(self.folder, 0o755)  # munged wants others to reach its socket
-        for name in (
-            "state",
-            "tmp",
-            *(f"spool.{n}" for n in self.nodes),
-            *(f"tmp.{n}" for n in self.nodes),
-        ):
+        of_nodes = [f"{name}.{node}" for name in ("spool", "tmp") for node in self.nodes]
+        for name in ("state", "tmp", *of_nodes):
             os.mkdir(f"{self.folder}/{name}", 0o700)
         self.environment = base_environment()
         self.environment |= {
             "SLURM_CONF": f"{self.folder}/slurm.conf",
             "TMPDIR": f"{self.folder}/tmp",
         }
-        with open(
-            os.open(f"{self.folder}/munge.key", os.O_CREAT | os.O_WRONLY, 0o600), "wb"
-        ) as file:
+        key = os.open(f"{self.folder}/munge.key", os.O_CREAT | os.O_WRONLY, 0o600)
+        with open(key, "wb") as file:
             file.write(os.urandom(128))
-        ports = free_ports(1 + len(self.nodes))
-        settings = SETTINGS.format(
-            controller=CONTROLLER, ports=ports, user=os.getuid(), folder=self.folder
-        ) + "".join(
-            NODE.format(name=name, port=port, cpus=CPUS)
-            for name, port in zip(self.nodes, ports[1:], strict=True)
-        )
+        port, *ports = free_ports(1 + len(self.nodes))
+        settings = SETTINGS.format(controller=CONTROLLER, port=port, user=os.getuid(), folder=self.folder)  # fmt: skip
+        for name, port in zip(self.nodes, ports, strict=True):
+            settings += NODE.format(name=name, port=port, cpus=CPUS)
         self._write("slurm.conf", settings)
         self._write("cgroup.conf", "CgroupPlugin=cgroup/v1\n")  # which nothing uses
         names = ["localhost", socket.gethostname(), CONTROLLER, *self.nodes]
@@ -248,29 +228,21 @@ class Cluster:
         with open(f"{self.folder}/{name}", "w", encoding="utf-8") as file:
             file.write(text)
 
+    def _on(self, host, *words):
+        """The command line that runs a program on a host until standard input ends."""
+        return [*unshare_command(), "sh", "-c", DAEMON, "sh", host, f"{self.folder}/hosts", *words]
+
     def _check_namespaces(self):
-        command = [
-            *unshare_command(),
-            "sh",
-            "-c",
-            DAEMON,
-            "sh",
-            "n1",
-            f"{self.folder}/hosts",
-            "true",
-        ]
+        command = self._on("n1", "true")
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         if done.stderr:
             raise NotHere(f"nodes cannot have namespaces of their own: {done.stderr.strip()}")
 
     def _start(self, host, program, *words):
         with open(f"{self.folder}/{program}.{host}.log", "wb") as log:
-            self.daemons.append(
-                subprocess.Popen(
-                    [*unshare_command(), "sh", "-c", DAEMON, "sh", host, f"{self.folder}/hosts", self.programs[program], *words],
-                    env=self.environment, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True,
-                )
-            )  # fmt: skip
+            command = self._on(host, self.programs[program], *words)
+            self.daemons.append(subprocess.Popen(command, env=self.environment, stdin=subprocess.PIPE, stdout=log, stderr=log,
+                                                 start_new_session=True))  # fmt: skip
 
     def _start_daemons(self):
         at = f"{self.folder}/munge"
@@ -338,9 +310,8 @@ def main():
     signal.signal(signal.SIGTERM, terminated)
     try:
         with Cluster(args.nodes) as cluster:
-            return subprocess.run(
-                args.command, env=cluster.environment, cwd=cluster.folder
-            ).returncode
+            done = subprocess.run(args.command, env=cluster.environment, cwd=cluster.folder)
+            return done.returncode
     except NotHere as reason:
         sys.exit(f"slurm.py: {reason}")
 
