@@ -5,7 +5,7 @@
 Rounds of one run of each, one after the other, so that a machine that gets slower meets all of them.
 
     compare.py --build build                         4 x 4 x 4 and 6 x 6 x 6 cells on 2 ranks
-    compare.py --build build --grid 4,4,4 --rounds 9 --record compare.jsonl
+    compare.py --build build --grid 4 4 4 --rounds 9 --record compare.jsonl
 """
 
 import argparse
@@ -17,13 +17,6 @@ from check import leanmd
 
 PROGRAMS = ("C", "Python", "numba")
 LIMITS = {"Python": 1.10, "numba": 1.50}
-
-
-def grid(text):
-    at = tuple(int(word) for word in text.split(","))
-    if len(at) != 3:
-        raise ValueError
-    return at
 
 
 def count(text):
@@ -80,7 +73,7 @@ def main():
     parser.add_argument("--mpiexec", default="mpiexec")
     parser.add_argument("--np", type=count, default=2, help="ranks (2)")
     parser.add_argument("--variant", choices=("a", "b", "exact"), default="b")
-    parser.add_argument("--grid", type=grid, action="append", metavar="X,Y,Z", help="cells; may be given several times")  # fmt: skip
+    parser.add_argument("--grid", type=int, nargs=3, action="append", metavar=("X", "Y", "Z"), help="cells; may be given several times")  # fmt: skip
     parser.add_argument("--steps", type=count, default=60, help="of a run (60)")
     parser.add_argument("--rounds", type=count, default=5, help="of one run of each program (5)")
     parser.add_argument("--timeout", type=float, default=600, help="of a run, in seconds (600)")

@@ -6,7 +6,7 @@ Runs 10^4, 10^5 and 10^6 particles, lays a straight line through what they took,
 with which the line through all smaller runs meets the largest one. With --check, a larger run is made, too, and compared.
 
     predict.py --build build                                   what 8 million particles take
-    predict.py --build build --check 28,28,28 --record predict.jsonl
+    predict.py --build build --check 28 28 28 --record predict.jsonl
 """
 
 import argparse
@@ -20,13 +20,6 @@ from check import leanmd
 
 FIRST, LAST = 100, 250  # particles of the first cell and of the last
 MEASURES = {"peak_mib": ("memory of all ranks", "MiB"), "ms_per_step": ("time of a step", "ms")}
-
-
-def grid(text):
-    at = tuple(int(word) for word in text.split(","))
-    if len(at) != 3:
-        raise ValueError
-    return at
 
 
 def particles(cells):
@@ -98,10 +91,10 @@ def main():
     parser.add_argument("--mpiexec", default="mpiexec")
     parser.add_argument("--np", type=int, default=2, help="ranks (2)")
     parser.add_argument("--variant", choices=("b", "exact"), default="b")
-    parser.add_argument("--grid", type=grid, action="append", metavar="X,Y,Z",
-                        help="cells of a run to predict from; three times at least (4,4,4 8,8,9 18,18,18)")  # fmt: skip
+    parser.add_argument("--grid", type=int, nargs=3, action="append", metavar=("X", "Y", "Z"),
+                        help="cells of a run to predict from; three times at least (4 4 4, 8 8 9 and 18 18 18)")  # fmt: skip
     parser.add_argument("--target", type=int, default=8_000_000, metavar="PARTICLES", help="of the predicted run (8000000)")  # fmt: skip
-    parser.add_argument("--check", type=grid, metavar="X,Y,Z", help="cells of a run that is made and compared")  # fmt: skip
+    parser.add_argument("--check", type=int, nargs=3, metavar=("X", "Y", "Z"), help="cells of a run that is made and compared")  # fmt: skip
     parser.add_argument("--steps", type=int, default=3, help="of a run (3)")
     parser.add_argument("--timeout", type=float, default=3600, help="of a run, in seconds (3600)")
     parser.add_argument("--record", metavar="FILE", help="append a line of JSON for each run")
