@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* leanmd_test.c: LeanMD (bench/leanmd) as it is on many virtual ranks of differing speed, in
  * virtual time: a step gets shorter by what the report of load balancing predicts, within 10 %.
- * Only its kernel is another: it computes nothing and takes a nanosecond for each pair on a rank of
+ * Only its kernel is another: it computes nothing and takes NS_PER_PAIR for each pair on a rank of
  * speed 1. */
 #include <math.h>
 #include <stdlib.h>
@@ -155,7 +155,7 @@ static const sim_scenario_t scenario = {.name = "leanmd",
 
 /* ---- cases -------------------------------------------------------------------------------------- */
 
-/* Speeds of ranks by this seed: 0 and 1: all the same; else from half to twice. */
+/* Speeds of ranks by this seed, from half to twice. */
 static void
 draw_speeds(int ranks, uint64_t seed)
 {
