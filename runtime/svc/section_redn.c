@@ -223,6 +223,9 @@ send_on(c4pi_coll_t *coll)
         token_t token;
         memcpy(&token, c4pi_msg_payload(msg), sizeof token);
         const c4pi_record_at_t *at = c4pi_section_find(section, token.self);
+        if (!at)
+            c4pi_die(coll->rt, C4P_ERR_INTERNAL, "a contribution to %s came to the wrong rank",
+                     c4pi_coll_label(coll));
         if (at->record || at->rank == coll->rt->rank)
             c4pi_fifo_push(&section->early, msg);
         else
