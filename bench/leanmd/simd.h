@@ -183,6 +183,85 @@ simd_inverse_root(simd_t v)
     return s;
 }
 
+#elif defined __SSE2__
+
+#include <emmintrin.h>
+#define SIMD_ISA baseline
+enum { LANES = 2 };
+typedef __m128d simd_t;
+typedef __m128d simd_mask_t;
+
+SIMD simd_t
+simd_set(double v)
+{
+    return _mm_set1_pd(v);
+}
+SIMD simd_t
+simd_load(const double *p)
+{
+    return _mm_load_pd(p);
+}
+SIMD void
+simd_store(double *p, simd_t v)
+{
+    _mm_store_pd(p, v);
+}
+SIMD double
+simd_sum(simd_t v)
+{
+    return v[0] + v[1];
+}
+SIMD simd_t
+simd_fma(simd_t a, simd_t b, simd_t c)
+{
+    return a * b + c;
+}
+SIMD simd_t
+simd_fnma(simd_t a, simd_t b, simd_t c)
+{
+    return c - a * b;
+}
+SIMD simd_mask_t
+simd_within(simd_t near, simd_t v, simd_t far)
+{
+    return _mm_and_pd(_mm_cmple_pd(near, v), _mm_cmplt_pd(v, far));
+}
+SIMD simd_mask_t
+simd_first_lanes_not(int n)
+{
+    return _mm_cmpge_pd(_mm_set_pd(1, 0), simd_set(n));
+}
+SIMD simd_mask_t
+simd_and(simd_mask_t a, simd_mask_t b)
+{
+    return _mm_and_pd(a, b);
+}
+SIMD bool
+simd_any(simd_mask_t m)
+{
+    return _mm_movemask_pd(m);
+}
+SIMD int
+simd_count(simd_mask_t m)
+{
+    return __builtin_popcount((unsigned)_mm_movemask_pd(m));
+}
+SIMD simd_t
+simd_keep(simd_mask_t m, simd_t v)
+{
+    return _mm_and_pd(m, v);
+}
+SIMD simd_t
+simd_inverse(simd_t v)
+{
+    return 1 / v;
+}
+SIMD simd_t
+simd_inverse_root(simd_t v)
+{
+    return 1 / _mm_sqrt_pd(v);
+}
+
 #else
 
 #define SIMD_ISA baseline
