@@ -6,13 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model.h"
-
-typedef struct cell {
-    int at[3];
-    size_t n;
-    double *pos, *vel, *force;
-} cell_t;
+#include "cells.h"
 
 typedef struct step {
     double potential, tests;
@@ -20,45 +14,24 @@ typedef struct step {
     leanmd_motion_t motion;
 } step_t;
 
-static cell_t *
-cells_new(const leanmd_model_t *model)
-{
-    const int64_t num = leanmd_num_cells(model);
-    cell_t *cells = calloc((size_t)num, sizeof *cells);
-    for (int64_t id = 0; cells && id < num; id++) {
-        cell_t *cell = &cells[id];
-        leanmd_cell_at(model, id, cell->at);
-        cell->n = leanmd_cell_particles(model, id);
-        cell->pos = calloc(9 * cell->n + 1, sizeof(double));
-        if (!cell->pos)
-            return NULL;
-        cell->vel = cell->pos + 3 * cell->n;
-        cell->force = cell->vel + 3 * cell->n;
-        leanmd_cell_fill(model, cell->at, cell->pos, cell->vel);
-    }
-    return cells;
-}
-
 static void
-compute(const leanmd_model_t *model, cell_t *cells, const int index[6], step_t *step)
+compute(void *ctx, const leanmd_model_t *model, leanmd_cell_t *a, leanmd_cell_t *b,
+        const double *shift)
 {
-    int first[3], second[3];
-    double shift[3];
+    step_t *step = ctx;
     leanmd_sums_t sums;
-    leanmd_compute_cells(model, index, first, second, shift);
-    cell_t *a = &cells[leanmd_cell_id(model, first)], *b = &cells[leanmd_cell_id(model, second)];
-    if (leanmd_compute_is_self(index))
-        leanmd_self(&model->self_law, a->pos, a->n, a->force, &sums);
-    else
+    if (shift)
         leanmd_pair(&model->law, a->pos, a->n, shift, b->pos, b->n, a->force, b->force, &sums);
+    else
+        leanmd_self(&model->self_law, a->pos, a->n, a->force, &sums);
     step->potential += sums.potential;
     step->inside += sums.inside;
-    step->tests += leanmd_tests(leanmd_compute_is_self(index), a->n, b->n);
+    step->tests += leanmd_tests(!shift, a->n, b->n);
     step->computes++;
 }
 
 static void
-advance(const leanmd_model_t *model, cell_t *cell, bool begun, step_t *step)
+advance(const leanmd_model_t *model, leanmd_cell_t *cell, bool begun, step_t *step)
 {
     leanmd_motion_t m;
     leanmd_advance(model, begun, cell->n, cell->pos, cell->vel, cell->force, &m);
@@ -70,16 +43,12 @@ advance(const leanmd_model_t *model, cell_t *cell, bool begun, step_t *step)
 }
 
 static void
-run(const leanmd_model_t *model, cell_t *cells, int steps)
+run(const leanmd_model_t *model, leanmd_cell_t *cells, int steps)
 {
     const int64_t num = leanmd_num_cells(model);
     for (int s = 1; s <= steps; s++) {
         step_t step = {0};
-        int index[6];
-        for (int64_t id = 0; id < num; id++)
-            for (int k = 0; k < leanmd_num_neighbours(model); k++)
-                if (leanmd_compute_index(model, cells[id].at, k, index))
-                    compute(model, cells, index, &step);
+        leanmd_cells_each_compute(model, cells, compute, &step);
         for (int64_t id = 0; id < num; id++)
             advance(model, &cells[id], s > 1, &step);
         printf("{\"step\": %d, \"computes\": %lld, \"tests\": %.0f, \"inside\": %lld, "
@@ -112,14 +81,12 @@ main(int argc, char **argv)
     for (int d = 0; d < 3 && argc == 9; d++)
         model.away[d] = atoi(argv[6 + d]);
     const char *why = leanmd_model_finish(&model);
-    cell_t *cells = why ? NULL : cells_new(&model);
+    leanmd_cell_t *cells = why ? NULL : leanmd_cells_new(&model);
     if (!cells) {
         fprintf(stderr, "leanmd_serial: %s\n", why ? why : "out of memory");
         return why ? 2 : 1;
     }
     run(&model, cells, atoi(argv[5]));
-    for (int64_t id = 0; id < leanmd_num_cells(&model); id++)
-        free(cells[id].pos);
-    free(cells);
+    leanmd_cells_free(&model, cells);
     return 0;
 }

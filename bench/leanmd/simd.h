@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* simd.h: the few vector operations that the kernel needs, for the instruction set that the file is
- * compiled for. simd_t: LANES doubles; simd_mask_t: LANES truths. */
+ * compiled for. simd_t: LANES doubles; simd_mask_t: LANES truths. simd_fma() is SIMD_FMA
+ * instructions. */
 #ifndef LEANMD_SIMD_H
 #define LEANMD_SIMD_H
 
@@ -13,6 +14,7 @@
 
 #include <immintrin.h>
 #define SIMD_ISA avx512
+#define SIMD_FMA 1
 enum { LANES = 8 };
 typedef __m512d simd_t;
 typedef __mmask8 simd_mask_t;
@@ -98,6 +100,7 @@ simd_inverse_root(simd_t v)
 
 #include <immintrin.h>
 #define SIMD_ISA avx2
+#define SIMD_FMA 1
 enum { LANES = 4 };
 typedef __m256d simd_t;
 typedef __m256d simd_mask_t;
@@ -187,6 +190,7 @@ simd_inverse_root(simd_t v)
 
 #include <emmintrin.h>
 #define SIMD_ISA baseline
+#define SIMD_FMA 2
 enum { LANES = 2 };
 typedef __m128d simd_t;
 typedef __m128d simd_mask_t;
@@ -265,6 +269,7 @@ simd_inverse_root(simd_t v)
 #else
 
 #define SIMD_ISA baseline
+#define SIMD_FMA 2
 enum { LANES = 1 };
 typedef double simd_t;
 typedef bool simd_mask_t;
