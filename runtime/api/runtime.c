@@ -15,7 +15,36 @@
 
 extern char **environ;
 
-/* ---- init ------------------------------------------------------------------------------------- */
+/* ---- begin and end ---------------------------------------------------------------------------- */
+
+static void
+free_runtime(c4p_rt_t *rt)
+{
+    /* A rank that ends with a status other than 0 makes mpirun kill the others, perhaps before they
+     * wrote out their last lines; so that is done before anybody can end. */
+    if (rt->port->ops->flush)
+        rt->port->ops->flush(rt->port);
+    if (rt->phase == C4PI_PHASE_ENDED || rt->phase == C4PI_PHASE_NEW)
+        (void)c4pi_flow_finish(rt->flow);
+    c4pi_rt_free(rt);
+}
+
+void
+c4p_free(c4p_rt_t *rt)
+{
+    if (rt && !c4pi_comm_mpi_over()) /* MPI_Finalize() has freed it otherwise */
+        free_runtime(rt);
+}
+
+/* The host called MPI_Finalize(). */
+static void
+on_orphaned(void *ctx)
+{
+    c4p_rt_t *rt = ctx;
+    if (rt->in_scheduler)
+        c4pi_die(rt, C4P_ERR_STATE, "MPI_Finalize() was called from inside the scheduler");
+    free_runtime(rt);
+}
 
 c4p_status_t
 c4pi_init_on(const void *host_comm, const c4p_opts_t *user_opts, c4p_rt_t **rt_out)
@@ -45,6 +74,8 @@ c4pi_init_on(const void *host_comm, const c4p_opts_t *user_opts, c4p_rt_t **rt_o
         c4pi_rt_free(rt);
         return st;
     }
+    comm->orphaned = on_orphaned;
+    comm->orphaned_ctx = rt;
     *rt_out = rt;
     return C4P_OK;
 }
@@ -75,20 +106,6 @@ c4p_status_t
 c4p_before_fork(c4p_rt_t *rt)
 {
     return rt ? c4pi_flow_before_fork(rt->flow) : C4P_ERR_ARG;
-}
-
-void
-c4p_free(c4p_rt_t *rt)
-{
-    if (!rt)
-        return;
-    /* A rank that ends with a status other than 0 makes mpirun kill the others, perhaps before they
-     * wrote out their last lines; so that is done before anybody can end. */
-    if (rt->port->ops->flush)
-        rt->port->ops->flush(rt->port);
-    if (rt->phase == C4PI_PHASE_ENDED || rt->phase == C4PI_PHASE_NEW)
-        (void)c4pi_flow_finish(rt->flow);
-    c4pi_rt_free(rt);
 }
 
 /* ---- scheduler -------------------------------------------------------------------------------- */

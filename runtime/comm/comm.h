@@ -50,6 +50,10 @@ struct c4pi_comm {
     c4pi_msgs_t *msgs;
     c4pi_deliver_fn_t deliver; /* set by the layer above before the first poll */
     void *deliver_ctx;
+    /* May be set by whoever owns the runtime: the host ends MPI and did not free this back end
+     * before, which is to be done now. */
+    void (*orphaned)(void *ctx);
+    void *orphaned_ctx;
 };
 
 /* comm_mpi.c: over MPI_COMM_WORLD (host_comm NULL: a pointer to an MPI_Comm otherwise). Initialises
@@ -57,5 +61,7 @@ struct c4pi_comm {
  * as they are known. */
 c4p_status_t c4pi_comm_mpi_new(c4pi_port_t *port, c4pi_msgs_t *msgs, const c4p_opts_t *opts,
                                const void *host_comm, c4pi_comm_t **comm_out);
+/* Was MPI finalised? Then no back end over it is left. */
+bool c4pi_comm_mpi_over(void);
 
 #endif

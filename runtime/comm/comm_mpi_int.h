@@ -38,6 +38,8 @@ typedef struct mpi_comm {
     c4pi_comm_t base;
     MPI_Comm small, bulk;
     bool we_initialised, finished, broken;
+    bool orphaned; /* MPI_Finalize runs, and calls from inside */
+    int keyval;    /* of the attribute of MPI_COMM_SELF through which that is noticed */
 
     uint32_t ring_size, ring_head, ring_unposted; /* unposted slots stand just before the head */
     MPI_Request *ring_req;

@@ -105,6 +105,52 @@ mpi_finish(c4pi_comm_t *comm)
     return C4P_OK;
 }
 
+/* ---- a host that forgets ------------------------------------------------------------------------ */
+
+/* MPI deletes the attributes of MPI_COMM_SELF first of all in MPI_Finalize, when it still works. */
+static int
+on_delete(MPI_Comm self, int keyval, void *value, void *extra)
+{
+    mpi_comm_t *c = value;
+    (void)self, (void)keyval, (void)extra;
+    if (!c->base.orphaned)
+        return MPI_SUCCESS;
+    c->orphaned = true;
+    c->base.orphaned(c->base.orphaned_ctx);
+    return MPI_SUCCESS;
+}
+
+static c4p_status_t
+watch_end(mpi_comm_t *c)
+{
+    int rc = MPI_Comm_create_keyval(MPI_COMM_NULL_COPY_FN, on_delete, &c->keyval, NULL);
+    if (rc != MPI_SUCCESS)
+        return c4pi_mpi_fail(c, rc, "MPI_Comm_create_keyval", -1, 0);
+    rc = MPI_Comm_set_attr(MPI_COMM_SELF, c->keyval, c);
+    return rc == MPI_SUCCESS ? C4P_OK : c4pi_mpi_fail(c, rc, "MPI_Comm_set_attr", -1, 0);
+}
+
+static void
+watch_no_more(mpi_comm_t *c)
+{
+    if (c->keyval == MPI_KEYVAL_INVALID)
+        return;
+    c->base.orphaned = NULL;
+    if (!c->orphaned) /* otherwise MPI is about to */
+        MPI_Comm_delete_attr(MPI_COMM_SELF, c->keyval);
+    MPI_Comm_free_keyval(&c->keyval);
+}
+
+bool
+c4pi_comm_mpi_over(void)
+{
+    int finalized = 0;
+    MPI_Finalized(&finalized);
+    return finalized;
+}
+
+/* ---- free ------------------------------------------------------------------------------------------ */
+
 /* Drop what was not delivered, and the ring's buffers if MPI does not write to them any more. */
 static void
 free_messages(mpi_comm_t *c, bool ring_is_ours)
@@ -129,19 +175,31 @@ free_messages(mpi_comm_t *c, bool ring_is_ours)
             c4pi_msg_drop(c->ring_msg[i]);
 }
 
+/* Not through mpi_finish(). Communicators whose messages may still be on their way are not freed
+ * before MPI ends: a later one could be given theirs. True if nothing is received any more. */
+static bool
+give_up(mpi_comm_t *c)
+{
+    if (c->broken)
+        return false;
+    if (c->ring_req && c->ring_msg && ring_cancel(c) != C4P_OK)
+        return false;
+    if (c->orphaned) {
+        MPI_Comm_free(&c->bulk);
+        MPI_Comm_free(&c->small);
+    }
+    return true;
+}
+
 static void
 mpi_free(c4pi_comm_t *comm)
 {
     mpi_comm_t *c = (mpi_comm_t *)comm;
     c4pi_port_t *port = comm->port;
-    int finalized = 0;
-    bool ring_is_ours = c->finished;
 
-    MPI_Finalized(&finalized);
-    if (!c->finished && !c->broken && !finalized && c->ring_req && c->ring_msg)
-        ring_is_ours = ring_cancel(c) == C4P_OK;
-    free_messages(c, ring_is_ours);
-    if (c->we_initialised && c->finished && !finalized)
+    free_messages(c, c->finished || give_up(c));
+    watch_no_more(c);
+    if (c->we_initialised && c->finished && !c->orphaned)
         MPI_Finalize();
     c4pi_pool_fini(&c->incoming_pool);
     c4pi_pool_fini(&c->hold_pool);
@@ -184,6 +242,25 @@ library_name(char name_out[MPI_MAX_LIBRARY_VERSION_STRING])
     name_out[strcspn(name_out, ",\n")] = '\0';
 }
 
+/* MPI is the host's. May this thread call it? */
+static c4p_status_t
+check_thread(mpi_comm_t *c)
+{
+    int level = MPI_THREAD_SINGLE, is_main = 0;
+    int rc = MPI_Query_thread(&level);
+    if (rc == MPI_SUCCESS)
+        rc = MPI_Is_thread_main(&is_main);
+    if (rc != MPI_SUCCESS)
+        return c4pi_mpi_fail(c, rc, "MPI_Query_thread", -1, 0);
+    if (is_main || level >= MPI_THREAD_SERIALIZED)
+        return C4P_OK;
+    c4pi_log(c->base.port, C4P_LOG_ERROR,
+             "MPI was initialised by another thread, with %s: create the runtime there, or ask for "
+             "MPI_THREAD_SERIALIZED",
+             level == MPI_THREAD_SINGLE ? "MPI_THREAD_SINGLE" : "MPI_THREAD_FUNNELED");
+    return C4P_ERR_STATE;
+}
+
 static c4p_status_t
 init_mpi(mpi_comm_t *c, const void *host_comm)
 {
@@ -201,7 +278,7 @@ init_mpi(mpi_comm_t *c, const void *host_comm)
         return C4P_ERR_STATE;
     }
     if (initialised)
-        return C4P_OK;
+        return check_thread(c);
     c4pi_launch_prepare(c->base.port);
     library_name(library);
     c4pi_launch_warn(c->base.port, library);
@@ -347,9 +424,9 @@ find_host(mpi_comm_t *c, const c4p_opts_t *opts)
     c4p_status_t st = number_hosts(c, host);
     if (st == C4P_OK)
         st = set_up_shared(c, host, opts->shared_bytes);
+    MPI_Comm_free(&host);
     if (st != C4P_OK)
         return st;
-    MPI_Comm_free(&host);
     for (int i = 0; i < C4PI_CPU_WORDS; i++)
         cpus += __builtin_popcountll(all[i]);
     c->base.oversubscribed = cpus > 0 && c->base.host_ranks > cpus;
@@ -450,7 +527,8 @@ set_up(mpi_comm_t *c, const c4p_opts_t *opts, const void *host_comm)
     c->slot_bytes = base->small_bytes > MIN_SLOT ? base->small_bytes : MIN_SLOT;
     if ((st = check_same_sizes(c, opts)) != C4P_OK || (st = find_host(c, opts)) != C4P_OK)
         return st;
-    return ring_new(c, within(opts->ring_slots, DEFAULT_RING, 2, 4096));
+    st = ring_new(c, within(opts->ring_slots, DEFAULT_RING, 2, 4096));
+    return st == C4P_OK ? watch_end(c) : st;
 }
 
 /* After a failed start, which all ranks see alike but for lack of memory. */
@@ -476,6 +554,7 @@ c4pi_comm_mpi_new(c4pi_port_t *port, c4pi_msgs_t *msgs, const c4p_opts_t *opts,
         return C4P_ERR_NOMEM;
     c->base = (c4pi_comm_t){.ops = &mpi_ops, .port = port, .msgs = msgs};
     c->small = c->bulk = MPI_COMM_NULL;
+    c->keyval = MPI_KEYVAL_INVALID;
     c4pi_map_init(&c->holds, port);
     c4pi_pool_init(&c->hold_pool, port, sizeof(hold_t), 16);
     c4pi_pool_init(&c->incoming_pool, port, sizeof(incoming_t), 32);

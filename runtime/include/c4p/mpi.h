@@ -13,8 +13,10 @@ extern "C" {
 
 /**
  * As c4p_init(), on the ranks of `comm`, which is duplicated and never used itself. MPI must be
- * initialised, at least FUNNELED, and is not finalised by c4p_free(). Collective over comm. Returns
- * also C4P_ERR_STATE if MPI is not initialised or already finalised.
+ * initialised, and is not finalised by c4p_free(). Any level of thread support will do: the runtime
+ * has no threads. Below MPI_THREAD_SERIALIZED it belongs to the thread that initialised MPI.
+ * Collective over comm. Returns also C4P_ERR_STATE if MPI is not initialised or already finalised,
+ * or allows this thread no calls; C4P_ERR_ARG for MPI_COMM_NULL.
  */
 C4P_API c4p_status_t c4p_init_comm(MPI_Comm comm, const c4p_opts_t *opts, c4p_rt_t **rt_out);
 

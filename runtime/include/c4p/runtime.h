@@ -121,8 +121,17 @@ C4P_API C4P_NORETURN void c4p_abort(c4p_rt_t *rt, int exit_status, const char *t
  */
 C4P_API c4p_status_t c4p_before_fork(c4p_rt_t *rt);
 
-/** Destroy the runtime: after c4p_run() returned, on all ranks. Finalises MPI if c4p_init()
- * initialised it. NULL is fine. Collective. */
+/**
+ * Destroy the runtime: after c4p_run() returned, or before c4p_start(), on all ranks. Collective.
+ * Finalises MPI if this runtime's c4p_init() initialised it, so of several this one goes last. NULL
+ * is fine. What it took of MPI is given back; not so the two communicators of a runtime that is
+ * freed in the middle of its job, whose messages may be on their way: these stay until
+ * MPI_Finalize().
+ *
+ * A host that forgets it: MPI_Finalize() frees what runtimes there are, with the destroy functions
+ * of the objects that are left, as this function would. They must not be used then; c4p_free()
+ * alone does nothing after MPI_Finalize().
+ */
 C4P_API void c4p_free(c4p_rt_t *rt);
 
 C4P_API int c4p_rank(const c4p_rt_t *rt);
