@@ -57,7 +57,7 @@ c4p_restart(c4p_rt_t *rt, const char *dir)
     c4pi_restart_begin(rt, dir);
     while (!ckpt->over) {
         rt->stop = false;
-        c4pi_pump_run(rt);
+        (void)c4pi_pump_run(rt, UINT64_MAX);
     }
     rt->stop = false;
     c4pi_flow_flush(rt->flow);

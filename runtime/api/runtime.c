@@ -129,7 +129,7 @@ c4p_run(c4p_rt_t *rt, int *exit_code_out)
     rt->in_scheduler = true;
     rt->stop = false;
     while (rt->phase != C4PI_PHASE_ENDED) {
-        c4pi_pump_run(rt);
+        (void)c4pi_pump_run(rt, UINT64_MAX);
         rt->stop = false; /* a stop that was meant for somebody else */
     }
     rt->in_scheduler = false;
@@ -153,7 +153,7 @@ c4p_run_until_quiescent(c4p_rt_t *rt, bool *exited_out)
         rt->in_scheduler = true;
         rt->stop = false;
         while (rt->quiet_seen < want && rt->phase != C4PI_PHASE_ENDED) {
-            c4pi_pump_run(rt);
+            (void)c4pi_pump_run(rt, UINT64_MAX);
             rt->stop = false;
         }
         c4pi_flow_flush(rt->flow);
@@ -178,6 +178,48 @@ c4pi_quiet_everywhere(c4p_rt_t *rt, c4p_msg_t *msg, void *ctx)
     rt->stop = true;
 }
 
+/* For ever is a hundred years. */
+static uint64_t
+us_to_ns(uint64_t us)
+{
+    const uint64_t most = UINT64_C(3155760000000000);
+    return 1000 * (us < most ? us : most);
+}
+
+static void
+time_is_up(c4p_rt_t *rt, void *ctx)
+{
+    *(bool *)ctx = true;
+    rt->stop = true;
+}
+
+c4p_status_t
+c4p_run_for(c4p_rt_t *rt, uint64_t max_msgs, uint64_t max_us, bool *exited_out)
+{
+    uint64_t left = max_msgs ? max_msgs : UINT64_MAX, timer = 0;
+    bool over = false;
+    c4p_status_t st = may_schedule(rt);
+    if (st == C4P_OK && !max_msgs && !max_us)
+        st = C4P_ERR_ARG;
+    if (st == C4P_OK && max_us)
+        st = c4pi_timer_add(rt, us_to_ns(max_us), true, time_is_up, &over, &timer);
+    if (st != C4P_OK)
+        return st;
+    rt->in_scheduler = true;
+    rt->short_visit = max_us != 0;
+    rt->stop = false;
+    while (left && !over && rt->phase != C4PI_PHASE_ENDED) {
+        left -= c4pi_pump_run(rt, left);
+        rt->stop = false; /* or a stop that was meant for somebody else */
+    }
+    if (max_us && !over)
+        c4pi_timer_cancel(rt, timer);
+    rt->in_scheduler = rt->short_visit = false;
+    if (exited_out)
+        *exited_out = rt->phase == C4PI_PHASE_ENDED;
+    return rt->end_status;
+}
+
 c4p_status_t
 c4p_step(c4p_rt_t *rt, uint32_t max_msgs, uint32_t *did_out)
 {
@@ -190,7 +232,7 @@ c4p_step(c4p_rt_t *rt, uint32_t max_msgs, uint32_t *did_out)
     rt->stop = false;
     if (rt->load) /* what the host did since the last step was not taken from elements */
         c4pi_load_resume(rt);
-    uint32_t did = c4pi_pump_turn(rt, max_msgs);
+    uint32_t ran, did = c4pi_pump_turn(rt, max_msgs, &ran);
     if (did == 0) {
         uint64_t now = c4pi_now_ns(rt->port);
         if (rt->work_done != rt->work_seen) {

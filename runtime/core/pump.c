@@ -34,14 +34,14 @@ c4pi_pump_deliver(void *ctx, c4p_msg_t *msg)
 }
 
 uint32_t
-c4pi_pump_turn(c4p_rt_t *rt, uint32_t max_msgs)
+c4pi_pump_turn(c4p_rt_t *rt, uint32_t max_msgs, uint32_t *ran_out)
 {
-    uint32_t did = (uint32_t)c4pi_flow_poll(rt->flow, POLL_BATCH);
+    uint32_t did = (uint32_t)c4pi_flow_poll(rt->flow, POLL_BATCH), ran = 0;
     if (c4pi_timers_next(rt) != UINT64_MAX && !rt->frozen)
         did += c4pi_timers_fire(rt);
     c4pi_flow_set_busy(rt->flow, did != 0 || c4pi_queue_count(&rt->queue) != 0);
     if (!rt->gate_closed || rt->phase >= C4PI_PHASE_EXITING) {
-        for (uint32_t n = 0; n < max_msgs && !rt->stop; n++) {
+        for (; ran < max_msgs && !rt->stop; ran++) {
             c4p_msg_t *msg = rt->take ? rt->take(rt) : c4pi_queue_pop(&rt->queue);
             if (!msg)
                 break;
@@ -53,12 +53,12 @@ c4pi_pump_turn(c4p_rt_t *rt, uint32_t max_msgs)
                 c4pi_dispatch(rt, msg);
             else
                 c4pi_dispatch_drop(msg);
-            did++;
         }
     }
     if (c4pi_flow_has_open(rt->flow))
         c4pi_flow_flush(rt->flow);
-    return did;
+    *ran_out = ran;
+    return did + ran;
 }
 
 static void
@@ -109,15 +109,17 @@ rest(c4p_rt_t *rt, uint64_t now, uint64_t *sleep_ns)
     *sleep_ns = 2 * *sleep_ns < max_sleep_ns ? 2 * *sleep_ns : max_sleep_ns;
 }
 
-void
-c4pi_pump_run(c4p_rt_t *rt)
+uint64_t
+c4pi_pump_run(c4p_rt_t *rt, uint64_t max_msgs)
 {
-    uint64_t sleep_ns = 20000;
+    uint64_t sleep_ns = 20000, left = max_msgs;
     uint32_t turns = 0, every = clock_every(rt);
     bool busy = true;
     rt->last_work_ns = c4pi_now_ns(rt->port);
-    while (!rt->stop && rt->phase != C4PI_PHASE_ENDED) {
-        if (c4pi_pump_turn(rt, RUN_BATCH)) {
+    while (left && !rt->stop && rt->phase != C4PI_PHASE_ENDED) {
+        uint32_t ran, did = c4pi_pump_turn(rt, left < RUN_BATCH ? (uint32_t)left : RUN_BATCH, &ran);
+        left -= ran;
+        if (did) {
             /* The runtime's own rounds (quiescence, stall) are no reason to stay awake. */
             if (!busy && rt->work_done != rt->work_seen) {
                 busy = true;
@@ -140,4 +142,5 @@ c4pi_pump_run(c4p_rt_t *rt)
             continue;
         rest(rt, now, &sleep_ns);
     }
+    return max_msgs - left;
 }

@@ -8,11 +8,12 @@
 
 #include "core/rt.h"
 
-/* One turn: poll, then run at most max_msgs. Returns how many messages arrived or ran. */
-uint32_t c4pi_pump_turn(c4p_rt_t *rt, uint32_t max_msgs);
+/* One turn: poll, then run at most max_msgs; *ran_out says how many. Returns how many messages
+ * arrived or ran. */
+uint32_t c4pi_pump_turn(c4p_rt_t *rt, uint32_t max_msgs, uint32_t *ran_out);
 
-/* Turns until rt->stop or the end of the job. */
-void c4pi_pump_run(c4p_rt_t *rt);
+/* Turns until max_msgs have run, rt->stop, or the end of the job. Returns how many ran. */
+uint64_t c4pi_pump_run(c4p_rt_t *rt, uint64_t max_msgs);
 
 /* Arrived message: count it and call its kind's handler. The flow's upcall; ctx is the runtime. */
 void c4pi_pump_deliver(void *ctx, c4p_msg_t *msg);

@@ -89,10 +89,23 @@ C4P_API c4p_status_t c4p_run(c4p_rt_t *rt, int *exit_code_out);
 C4P_API c4p_status_t c4p_run_until_quiescent(c4p_rt_t *rt, bool *exited_out);
 
 /**
+ * Run the scheduler for a while: until `max_msgs` messages have run on this rank, `max_us`
+ * microseconds have passed, or the job exits; 0: no limit of that kind. What runs, counts: entry
+ * methods, values of futures, posted functions. An entry method in progress is not interrupted;
+ * without work it waits, as c4p_run() does. Not collective: other ranks may be in any scheduler
+ * call, or outside. With max_us the stall detector knows that the host will go on by itself. Sets
+ * *exited_out (may be NULL) when the job exits. Returns C4P_OK; C4P_ERR_ARG without any limit;
+ * C4P_ERR_STATE when called from inside an entry method or before c4p_start(); C4P_ERR_NOMEM; the
+ * status that ended the job.
+ */
+C4P_API c4p_status_t c4p_run_for(c4p_rt_t *rt, uint64_t max_msgs, uint64_t max_us,
+                                 bool *exited_out);
+
+/**
  * Poll the network and run at most `max_msgs` entry methods; does not wait. *did_out (may be NULL):
- * how many ran. A host that steps is not known to the stall detector: if it may send or contribute
- * later of its own accord, it sets C4P_STALL_OFF. Returns C4P_OK; C4P_ERR_STATE when called from
- * inside an entry method or after exit.
+ * how many messages arrived or ran, 0 if there was nothing to do. A host that steps is not known to
+ * the stall detector: if it may send or contribute later of its own accord, it sets C4P_STALL_OFF.
+ * Returns C4P_OK; C4P_ERR_STATE when called from inside an entry method or after exit.
  */
 C4P_API c4p_status_t c4p_step(c4p_rt_t *rt, uint32_t max_msgs, uint32_t *did_out);
 
