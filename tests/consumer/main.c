@@ -103,7 +103,7 @@ main(int argc, char **argv)
     c4p_status_t st;
 
     (void)argc, (void)argv;
-    if (strcmp(c4p_version_string(), C4P_VERSION_STRING) != 0) {
+    if (!c4p_version_fits(C4P_VERSION_NUMBER)) {
         fprintf(stderr, "headers of %s, library of %s\n", C4P_VERSION_STRING, c4p_version_string());
         return 1;
     }

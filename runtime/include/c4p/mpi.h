@@ -20,6 +20,14 @@ extern "C" {
  */
 C4P_API c4p_status_t c4p_init_comm(MPI_Comm comm, const c4p_opts_t *opts, c4p_rt_t **rt_out);
 
+/**
+ * The same for a communicator by its Fortran handle: an INTEGER of the modules mpi and mpif.h,
+ * comm%MPI_VAL of mpi_f08, comm.py2f() of mpi4py. For programs in other languages, too: nothing of
+ * MPI's C types is needed. Returns C4P_ERR_ARG also for a handle that names no communicator, where
+ * MPI can tell.
+ */
+C4P_API c4p_status_t c4p_init_comm_f(MPI_Fint comm, const c4p_opts_t *opts, c4p_rt_t **rt_out);
+
 #ifdef __cplusplus
 }
 #endif

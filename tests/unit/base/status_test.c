@@ -67,6 +67,13 @@ library_and_headers_are_of_one_version(void)
              C4P_VERSION_PATCH);
     CHECK_STR_EQ(C4P_VERSION_STRING, c4p_version_string());
     CHECK_STR_EQ(numbers, c4p_version_string());
+    CHECK_EQ(C4P_VERSION_NUMBER, c4p_version_number());
+    CHECK(C4P_VERSION_AT_LEAST(0, 1, 0) && !C4P_VERSION_AT_LEAST(99, 0, 0));
+    CHECK(C4P_VERSION_MAKE(1, 0, 0) > C4P_VERSION_MAKE(0, 99, 99));
+    CHECK(c4p_version_fits(C4P_VERSION_NUMBER));
+    CHECK(!c4p_version_fits(C4P_VERSION_NUMBER + 1)); /* headers newer than the library */
+    CHECK(!c4p_version_fits(C4P_VERSION_NUMBER + C4P_VERSION_MAKE(0, 1, 0)));
+    CHECK(!c4p_version_fits(C4P_VERSION_NUMBER - C4P_VERSION_MAKE(0, 1, 0)));
 }
 
 TEST_CASES(known_statuses_have_their_documented_texts, exit_statuses_are_those_of_the_manual,
