@@ -28,7 +28,8 @@ typedef struct c4pi_port_ops {
     void (*yield)(c4pi_port_t *port);
     /* One whole line without newline. */
     void (*write_log)(c4pi_port_t *port, c4p_log_level_t level, const char *line);
-    /* A report of several lines to standard error, in one piece as far as the system allows. */
+    /* A report of several lines: to standard error, in one piece as far as the system allows, or
+     * line by line to the host's log function. */
     void (*write_report)(c4pi_port_t *port, const char *text, size_t len);
     /* Write out what the program has printed so far; may be NULL. */
     void (*flush)(c4pi_port_t *port);

@@ -241,10 +241,35 @@ real_flush(c4pi_port_t *port)
     fflush(stdout);
 }
 
+/* Line by line, longer ones in pieces: memory may be what is lacking. */
 static void
-real_write_report(c4pi_port_t *port, const char *text, size_t len)
+report_to_host(const real_port_t *port, const char *text, size_t len)
 {
-    real_flush(port); /* what the program printed before comes before */
+    char line[1000];
+    while (len > 0) {
+        const char *end = memchr(text, '\n', len);
+        size_t n = end ? (size_t)(end - text) : len, skip = end != NULL;
+        if (n > sizeof line - 1) {
+            n = sizeof line - 1;
+            skip = 0;
+        }
+        memcpy(line, text, n);
+        line[n] = '\0';
+        port->log_fn(port->log_ctx, C4P_LOG_ERROR, line);
+        text += n + skip;
+        len -= n + skip;
+    }
+}
+
+static void
+real_write_report(c4pi_port_t *base, const char *text, size_t len)
+{
+    real_port_t *port = (real_port_t *)base;
+    if (port->log_fn) {
+        report_to_host(port, text, len);
+        return;
+    }
+    real_flush(base); /* what the program printed before comes before */
     struct iovec part = {.iov_base = (char *)(uintptr_t)text, .iov_len = len};
     write_all(&part, 1);
 }

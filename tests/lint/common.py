@@ -58,6 +58,17 @@ def includes(path):
     return found
 
 
+def public_functions():
+    """name -> (header, return type) of the functions that the public headers mark for export."""
+    functions = {}
+    for path in tree_files(".h", ".h.in"):
+        if path.startswith("runtime/include/"):
+            code = re.sub(r"(?m)^\s*#.*$", "", c_code(path))
+            for match in re.finditer(r"\bC4P_API\b([^;{]*?)\b(c4p_\w+)\s*\(", code):
+                functions[match.group(2)] = path, match.group(1).strip()
+    return functions
+
+
 def finish(problems, checked):
     """Print the problems and exit; checking nothing is a problem too."""
     if not checked:

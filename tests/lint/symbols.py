@@ -14,6 +14,13 @@ import common
 CONSTANT = re.compile(r"\.(rodata|data\.rel\.ro|text|eh_frame|note|init_array|fini_array)")
 
 
+# What a guest in somebody else's process does not do: end it, take its signals, print.
+FORBIDDEN = re.compile(
+    r"(exit|abort|atexit|on_exit|quick_exit|__cxa_atexit|signal|sigaction|raise|kill"
+    r"|v?f?printf|puts|fputs|putchar|fwrite|perror|stderr|__(v?f?printf)_chk|__assert_fail)$"
+)
+
+
 def objdump(path):
     """(name, is_global, section) of the functions and objects defined in an object file."""
     text = subprocess.run(
@@ -36,22 +43,12 @@ def check_object(path):
             yield f"{short}: {name} has neither prefix, c4p_ nor c4pi_; is it meant to be static?"
 
 
-def exported(library):
+def dynamic_symbols(library, which):
+    """What the library defines or (--undefined-only) needs."""
     text = subprocess.run(
-        ["nm", "-D", "--defined-only", library], check=True, capture_output=True, text=True
+        ["nm", "-D", which, library], check=True, capture_output=True, text=True
     ).stdout
     return {line.split()[-1].partition("@")[0] for line in text.splitlines()}
-
-
-def declared():
-    """Functions that the public headers mark for export."""
-    names = {}
-    for path in common.tree_files(".h", ".h.in"):
-        if path.startswith("runtime/include/"):
-            code = re.sub(r"(?m)^\s*#.*$", "", common.c_code(path))
-            for match in re.finditer(r"\bC4P_API\b[^;{]*?\b(c4p_\w+)\s*\(", code):
-                names[match.group(1)] = path
-    return names
 
 
 def main():
@@ -65,11 +62,14 @@ def main():
         for path in f.read().split():
             checked += 1
             problems += check_object(path)
-    shown, wanted = exported(args.library), declared()
+    shown, wanted = dynamic_symbols(args.library, "--defined-only"), common.public_functions()
     for name in sorted(shown - set(wanted)):
         problems.append(f"{name} is exported, but no public header declares it")
     for name in sorted(set(wanted) - shown):
-        problems.append(f"{wanted[name]} declares {name}, but the library does not export it")
+        problems.append(f"{wanted[name][0]} declares {name}, but the library does not export it")
+    for name in sorted(dynamic_symbols(args.library, "--undefined-only")):
+        if FORBIDDEN.match(name):
+            problems.append(f"the library calls {name}, which a guest in a process does not")
     for name in sorted(shown):
         checked += 1
         if not re.match(r"c4p_", name):

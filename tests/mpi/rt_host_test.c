@@ -2,6 +2,7 @@
 /* rt_host_test.c: the library as a guest in an MPI program: what it takes of MPI it gives back,
  * also when the host forgets to end it. MPI is counted through its profiling interface. */
 #include <pthread.h>
+#include <signal.h>
 
 #include "rt_support.h"
 
@@ -318,7 +319,128 @@ a_host_without_threads_will_do(void)
     finalize_and_check();
 }
 
+/* ---- a guest in the process --------------------------------------------------------------------------- */
+
+typedef struct process {
+    void (*handlers[NSIG])(int);
+    int out, err; /* saved */
+    FILE *said;
+} process_t;
+
+static void
+look_at_handlers(void (**handlers)(int))
+{
+    for (int i = 1; i < NSIG; i++) {
+        struct sigaction action = {.sa_handler = SIG_DFL};
+        (void)sigaction(i, NULL, &action);
+        handlers[i] = action.sa_handler;
+    }
+}
+
+/* From here on what is printed goes to a file. */
+static void
+look_at_process(process_t *before)
+{
+    fflush(stdout);
+    look_at_handlers(before->handlers);
+    before->said = tmpfile();
+    before->out = dup(STDOUT_FILENO);
+    before->err = dup(STDERR_FILENO);
+    CHECK(before->said && before->out >= 0 && before->err >= 0);
+    CHECK(dup2(fileno(before->said), STDOUT_FILENO) >= 0);
+    CHECK(dup2(fileno(before->said), STDERR_FILENO) >= 0);
+}
+
+static void
+check_process(process_t *before)
+{
+    void (*now[NSIG])(int);
+    fflush(stdout);
+    const off_t said = lseek(fileno(before->said), 0, SEEK_END);
+    CHECK(dup2(before->out, STDOUT_FILENO) >= 0 && dup2(before->err, STDERR_FILENO) >= 0);
+    close(before->out);
+    close(before->err);
+    fclose(before->said);
+    CHECK_EQ(0, said);
+    look_at_handlers(now);
+    for (int i = 1; i < NSIG; i++)
+        if (now[i] != before->handlers[i])
+            FAIL("signal %d has another handler", i);
+}
+
+static void
+it_prints_nothing_and_leaves_signals_alone(void)
+{
+    process_t before;
+    rts_mpi();
+    look_at_process(&before);
+    c4p_rt_t *rt = job(MPI_COMM_WORLD);
+    run_to_its_end(rt);
+    /* Refused, and told by the status. */
+    c4p_status_t refused = c4p_send(rt, rts_ref(1, 0), 0, NULL);
+    c4p_free(rt);
+    check_process(&before);
+    CHECK_STATUS(C4P_ERR_ARG, refused);
+}
+
+/* Also when MPI is the library's own. */
+static void
+so_it_does_with_mpi_of_its_own(void)
+{
+    process_t before;
+    c4p_rt_t *rt;
+    look_at_process(&before);
+    c4p_status_t st = c4p_init(NULL, &rt);
+    if (st == C4P_OK)
+        st = c4p_start(rt);
+    if (st == C4P_OK)
+        st = c4p_exit(rt, 0);
+    if (st == C4P_OK)
+        st = c4p_run(rt, NULL);
+    if (st == C4P_OK)
+        c4p_free(rt);
+    check_process(&before);
+    CHECK_OK(st);
+}
+
+static void
+hear(void *ctx, c4p_log_level_t level, const char *line)
+{
+    (void)ctx;
+    printf("heard at level %d: %s\n", (int)level, line);
+    fflush(stdout);
+}
+
+static void
+say_goodbye(void)
+{
+    printf("an atexit function ran\n");
+    fflush(stdout);
+}
+
+/* A failure that ends the job: the host hears the report before, and exit() is not called. */
+static void
+the_host_hears_of_a_failure_before_the_end(void)
+{
+    c4p_opts_t opts = C4P_OPTS_INIT;
+    c4p_rt_t *rt;
+    rts_wait_t wait;
+    rts_mpi();
+    atexit(say_goodbye);
+    opts.log_fn = hear;
+    CHECK_OK(c4p_init_comm(MPI_COMM_WORLD, &opts, &rt));
+    CHECK_OK(c4p_start(rt));
+    if (c4p_rank(rt) == 0) {
+        c4p_future_t future = rts_future(rt, 1, &wait);
+        for (int i = 0; i < 2; i++)
+            CHECK_OK(c4p_future_send(rt, future, NULL, false));
+    }
+    CHECK_OK(c4p_run(rt, NULL));
+}
+
 TEST_CASES(cycles_leave_memory_and_mpi_as_they_were, mpi_finalize_frees_a_runtime_that_ended,
            mpi_finalize_frees_runtimes_at_any_stage, some_ranks_free_and_others_forget,
            free_after_finalize_does_nothing, a_thread_that_may_not_call_mpi_is_refused,
-           a_host_without_threads_will_do, mpi_of_the_runtime_may_be_finalised_by_the_host)
+           it_prints_nothing_and_leaves_signals_alone, so_it_does_with_mpi_of_its_own,
+           the_host_hears_of_a_failure_before_the_end, a_host_without_threads_will_do,
+           mpi_of_the_runtime_may_be_finalised_by_the_host)

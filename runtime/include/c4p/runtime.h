@@ -29,7 +29,9 @@ typedef enum c4p_idle_mode {
 typedef struct c4p_opts {
     size_t struct_size;        /**< sizeof(c4p_opts_t) of the caller */
     c4p_log_level_t log_level; /**< C4PY_LOG=error|warn|info|debug; default warn */
-    void (*log_fn)(void *ctx, c4p_log_level_t level, const char *line); /**< NULL: standard error */
+    /** Gets each line of the log and of reports, without newline, instead of standard error (NULL).
+     * Must not call the runtime; of a report that ends the job it hears just before that. */
+    void (*log_fn)(void *ctx, c4p_log_level_t level, const char *line);
     void *log_ctx;
     c4p_stall_mode_t stall;  /**< C4PY_STALL=abort|warn|off; default abort */
     uint32_t stall_after_ms; /**< C4PY_STALL_AFTER_MS; quiet time before the job is examined;
@@ -147,6 +149,7 @@ C4P_API c4p_status_t c4p_before_fork(c4p_rt_t *rt);
  */
 C4P_API void c4p_free(c4p_rt_t *rt);
 
+/** This rank, and how many there are. -1 and 0 for NULL. */
 C4P_API int c4p_rank(const c4p_rt_t *rt);
 C4P_API int c4p_num_ranks(const c4p_rt_t *rt);
 /** Ranks that share this rank's memory (its host): how many, and this rank's place among them. */

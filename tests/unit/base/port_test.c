@@ -150,6 +150,26 @@ without_a_log_function_lines_go_to_standard_error(void)
     c4pi_port_free(port);
 }
 
+static void
+a_report_goes_to_the_log_function_line_by_line(void)
+{
+    static char text[100], longer[2500];
+    int fds[2], saved;
+    record_t record = {0};
+    c4pi_port_t *port = make_port(&record, C4P_LOG_WARN);
+    catch_stderr(fds, &saved);
+    port->ops->write_report(port, "one\ntwo\n\nlast", 13);
+    CHECK_EQ(4, record.lines);
+    CHECK_EQ(C4P_LOG_ERROR, record.level);
+    CHECK_STR_EQ("last", record.text);
+    memset(longer, 'x', sizeof longer);
+    port->ops->write_report(port, longer, sizeof longer);
+    CHECK_EQ(7, record.lines); /* in pieces of 999 */
+    CHECK_EQ(2500 - 2 * 999, strlen(record.text));
+    CHECK_EQ(0, caught(fds, saved, text, sizeof text));
+    c4pi_port_free(port);
+}
+
 /* The reader takes a little each time that the writer, being told that the pipe is full, waits for
  * room. */
 static void
@@ -454,7 +474,8 @@ the_environment_is_read_through_the_port(void)
 TEST_CASES(a_log_line_begins_with_the_rank_once_it_is_known, lines_below_the_level_are_dropped,
            control_characters_do_not_reach_the_log,
            a_line_of_any_length_is_logged_whole_or_marked_as_cut,
-           without_a_log_function_lines_go_to_standard_error, a_report_survives_a_slow_reader,
+           without_a_log_function_lines_go_to_standard_error,
+           a_report_goes_to_the_log_function_line_by_line, a_report_survives_a_slow_reader,
            the_clock_does_not_run_backwards_and_sleep_takes_time,
            a_seed_repeats_the_numbers_of_each_rank,
            every_bit_of_a_random_number_is_set_half_of_the_time,
