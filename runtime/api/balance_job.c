@@ -50,7 +50,7 @@ c4p_lb_set_load(c4p_rt_t *rt, c4p_ref_t self, double seconds)
 {
     c4pi_elem_t *elem = rt ? c4pi_elem_local(rt, self) : NULL;
     if (!elem)
-        return C4P_ERR_NOT_FOUND;
+        return rt ? C4P_ERR_NOT_FOUND : C4P_ERR_ARG;
     if (!(isfinite(seconds) && seconds >= 0))
         return C4P_ERR_ARG;
     c4pi_work_t *work = &c4pi_elem_need_extra(elem)->work;
@@ -88,7 +88,7 @@ c4p_set_movable(c4p_rt_t *rt, c4p_ref_t self, bool movable)
 {
     c4pi_elem_t *elem = rt ? c4pi_elem_local(rt, self) : NULL;
     if (!elem)
-        return C4P_ERR_NOT_FOUND;
+        return rt ? C4P_ERR_NOT_FOUND : C4P_ERR_ARG;
     c4pi_elem_need_extra(elem)->fixed = !movable;
     return C4P_OK;
 }

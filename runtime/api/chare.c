@@ -66,13 +66,15 @@ c4p_entry_name(const c4p_rt_t *rt, c4p_type_t type_id, c4p_entry_t entry)
 c4p_ref_t
 c4p_self(const c4p_rt_t *rt)
 {
-    return rt->self;
+    return rt ? rt->self : (c4p_ref_t){0, {{0, 0}}};
 }
 
 c4p_ref_t
 c4p_set_self(c4p_rt_t *rt, c4p_ref_t self)
 {
-    c4p_ref_t former = rt->self;
+    c4p_ref_t former = c4p_self(rt);
+    if (!rt)
+        return former;
     c4pi_coll_t *coll = self.coll ? c4pi_coll_find(rt, self.coll) : NULL;
     rt->self = self;
     rt->running = coll ? c4pi_elem_find(coll, self.key) : NULL;
@@ -309,14 +311,14 @@ local_elem(const c4p_rt_t *rt, c4p_ref_t ref)
 void *
 c4p_local(const c4p_rt_t *rt, c4p_ref_t ref)
 {
-    const c4pi_elem_t *elem = local_elem(rt, ref);
+    const c4pi_elem_t *elem = rt ? local_elem(rt, ref) : NULL;
     return elem && !elem->coll->section ? elem->object : NULL;
 }
 
 uint64_t
 c4p_local_count(const c4p_rt_t *rt, c4p_coll_t id)
 {
-    const c4pi_coll_t *coll = c4pi_map_get(&rt->colls, id);
+    const c4pi_coll_t *coll = rt ? c4pi_map_get(&rt->colls, id) : NULL;
     return coll ? coll->count : 0;
 }
 
@@ -325,7 +327,7 @@ c4p_suspended(c4p_rt_t *rt, c4p_ref_t self, uint32_t count)
 {
     c4pi_elem_t *elem = rt ? local_elem(rt, self) : NULL;
     if (!elem)
-        return C4P_ERR_NOT_FOUND;
+        return rt ? C4P_ERR_NOT_FOUND : C4P_ERR_ARG;
     elem->suspended = count;
     if (count == 0 && (elem->flags & (C4PI_ELEM_DOOMED | C4PI_ELEM_LEAVING)))
         c4pi_elem_idle(elem);
@@ -337,7 +339,7 @@ c4p_migrate(c4p_rt_t *rt, c4p_ref_t self, int rank, const c4p_reply_t *answer)
 {
     c4pi_elem_t *elem = rt ? c4pi_elem_local(rt, self) : NULL;
     if (!elem)
-        return C4P_ERR_NOT_FOUND;
+        return rt ? C4P_ERR_NOT_FOUND : C4P_ERR_ARG;
     return c4pi_migrate(elem, rank, answer);
 }
 
@@ -357,7 +359,7 @@ c4p_reply_take(c4p_rt_t *rt, const c4p_msg_t *msg, c4p_reply_t *reply_out)
 bool
 c4p_reply_wants_value(const c4p_reply_t *reply)
 {
-    return reply->kind == C4PI_REPLY_FUTURE || (reply->flags & C4PI_FLAG_WANTS);
+    return reply && (reply->kind == C4PI_REPLY_FUTURE || (reply->flags & C4PI_FLAG_WANTS));
 }
 
 c4p_status_t

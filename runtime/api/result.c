@@ -157,7 +157,8 @@ c4p_tuple_next(const void *buf, size_t buf_len, size_t *at, c4p_op_t *op_out,
     c4pi_tuple_head_t head;
     const uint8_t *data;
 
-    if (!c4pi_tuple_next(buf, buf_len, at, &head, &data))
+    if (!buf || !at || !op_out || !dtype_out || !data_out || !len_out ||
+        !c4pi_tuple_next(buf, buf_len, at, &head, &data))
         return false;
     *op_out = (c4p_op_t)head.op;
     *dtype_out = (c4p_dtype_t)head.dtype;

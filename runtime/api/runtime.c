@@ -306,44 +306,45 @@ c4p_abort(c4p_rt_t *rt, int exit_status, const char *text)
 int
 c4p_rank(const c4p_rt_t *rt)
 {
-    return rt->rank;
+    return rt ? rt->rank : -1;
 }
 
 int
 c4p_num_ranks(const c4p_rt_t *rt)
 {
-    return rt->num_ranks;
+    return rt ? rt->num_ranks : 0;
 }
 
 int
 c4p_host_ranks(const c4p_rt_t *rt)
 {
-    return c4pi_flow_comm(rt->flow)->host_ranks;
+    return rt ? c4pi_flow_comm(rt->flow)->host_ranks : 0;
 }
 
 int
 c4p_host_rank(const c4p_rt_t *rt)
 {
-    return c4pi_flow_comm(rt->flow)->host_rank;
+    return rt ? c4pi_flow_comm(rt->flow)->host_rank : -1;
 }
 
 int
 c4p_num_hosts(const c4p_rt_t *rt)
 {
-    return c4pi_flow_comm(rt->flow)->hosts.num_hosts;
+    return rt ? c4pi_flow_comm(rt->flow)->hosts.num_hosts : 0;
 }
 
 int
 c4p_host_of(const c4p_rt_t *rt, int rank)
 {
-    return rank >= 0 && rank < rt->num_ranks ? c4pi_hosts_of(&c4pi_flow_comm(rt->flow)->hosts, rank)
-                                             : -1;
+    return rt && rank >= 0 && rank < rt->num_ranks
+               ? c4pi_hosts_of(&c4pi_flow_comm(rt->flow)->hosts, rank)
+               : -1;
 }
 
 int
 c4p_host_next(const c4p_rt_t *rt, int host, int after)
 {
-    return after >= -1 && after < rt->num_ranks
+    return rt && after >= -1 && after < rt->num_ranks
                ? c4pi_hosts_next(&c4pi_flow_comm(rt->flow)->hosts, host, after)
                : -1;
 }
@@ -351,13 +352,15 @@ c4p_host_next(const c4p_rt_t *rt, int host, int after)
 double
 c4p_time_s(const c4p_rt_t *rt)
 {
-    return (double)(c4pi_now_ns(rt->port) - rt->start_ns) * 1e-9;
+    return rt ? (double)(c4pi_now_ns(rt->port) - rt->start_ns) * 1e-9 : 0;
 }
 
 uint64_t
 c4p_backlog_bytes(const c4p_rt_t *rt)
 {
     c4pi_flow_counts_t counts;
+    if (!rt)
+        return 0;
     c4pi_flow_counts(rt->flow, &counts);
     return counts.backlog_bytes;
 }
@@ -366,6 +369,8 @@ void
 c4p_log(c4p_rt_t *rt, c4p_log_level_t level, const char *fmt, ...)
 {
     va_list args;
+    if (!rt)
+        return;
     va_start(args, fmt);
     c4pi_vlog(rt->port, level, fmt, args);
     va_end(args);

@@ -12,6 +12,8 @@ c4p_setting_get(size_t n, c4p_setting_t *setting_out)
         if (!table[i].name)
             return false;
     }
+    if (!setting_out)
+        return false;
     *setting_out = (c4p_setting_t){
         .name = table[n].name,
         .values = table[n].values,

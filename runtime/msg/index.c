@@ -47,6 +47,8 @@ pack_narrow(const c4p_index_t *index, int ndims, int bits, c4p_key_t *key_out)
 c4p_status_t
 c4p_index_pack(const c4p_index_t *index, c4p_key_t *key_out)
 {
+    if (!index || !key_out)
+        return C4P_ERR_ARG;
     switch (index->ndims) {
     case 1:
         *key_out = (c4p_key_t){{(uint64_t)index->at[0], 0}};
@@ -71,6 +73,8 @@ void
 c4p_index_unpack(c4p_key_t key, int ndims, c4p_index_t *index_out)
 {
     int bits = coordinate_bits(ndims);
+    if (!index_out)
+        return;
     *index_out = (c4p_index_t){.ndims = bits ? ndims : 0};
     if (bits == 64) {
         index_out->at[0] = (int64_t)key.w[0];

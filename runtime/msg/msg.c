@@ -194,11 +194,11 @@ extra_make_room(c4pi_msgs_t *msgs, c4pi_msg_extra_t *extra)
 c4p_status_t
 c4p_msg_attach(c4p_msg_t *msg, const void *data, size_t len, void (*release)(void *ctx), void *ctx)
 {
+    uint64_t total;
+    if (!msg || msg->object || (!data && len))
+        return C4P_ERR_ARG;
     c4pi_msgs_t *msgs = msg->home;
     c4pi_msg_extra_t *extra = msg->extra;
-    uint64_t total;
-    if (msg->object || (!data && len))
-        return C4P_ERR_ARG;
     if ((extra && extra->num_segments == MAX_SEGMENTS) ||
         __builtin_add_overflow(msg->env.len, (uint64_t)len, &total))
         return C4P_ERR_LIMIT;

@@ -25,6 +25,8 @@ c4p_report_line(struct c4p_report *report, const char *fmt, ...)
 {
     char line[512];
     va_list args;
+    if (!report)
+        return;
     if (report->lines >= MAX_LINES) {
         report->more++;
         return;

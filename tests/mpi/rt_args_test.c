@@ -320,7 +320,7 @@ creation_is_checked(void)
     CHECK(c4p_local(rt, rts_ref(coll, 5)) == NULL);
     CHECK_EQ(0, c4p_local_count(rt, strange));
     CHECK_STATUS(C4P_ERR_NOT_FOUND, c4p_suspended(rt, rts_ref(coll, 5), 1));
-    CHECK_STATUS(C4P_ERR_NOT_FOUND, c4p_suspended(NULL, rts_ref(coll, 5), 1));
+    CHECK_STATUS(C4P_ERR_ARG, c4p_suspended(NULL, rts_ref(coll, 5), 1));
     rts_settle(rt); /* what was refused is not being waited for */
     CHECK_EQ(ranks, rts_world.alive);
     rts_close(rt);

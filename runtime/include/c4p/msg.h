@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* msg.h: message buffers. A message is an envelope that the runtime fills, a payload of bytes, and
  * optionally segments: the caller's own memory that is sent without copying and arrives as part of
- * the payload. */
+ * the payload. Messages must be valid, and NULL is not, where nothing else is said. */
 #ifndef C4P_MSG_H
 #define C4P_MSG_H
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pup.h: bounds-checked packing into a growing buffer and unpacking from one. One error is kept:
  * after it every call does nothing and zeroes its output, so a caller may check once at the end.
- * Little-endian, fixed widths. */
+ * Little-endian, fixed widths. The pack or unpack function was given a valid c4p_pup_t; NULL is
+ * none. */
 #ifndef C4P_PUP_H
 #define C4P_PUP_H
 

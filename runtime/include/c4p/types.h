@@ -59,8 +59,8 @@ typedef struct c4p_index {
 
 /**
  * Pack an index. Each coordinate gets 128/ndims bits, at most 64 (1-D and 2-D: 64, 3-D: 42, 4-D:
- * 32, 5-D: 25, 6-D: 21), signed. Returns C4P_OK; C4P_ERR_RANGE if a coordinate does not fit or
- * ndims is not 1..6. Any thread.
+ * 32, 5-D: 25, 6-D: 21), signed. Returns C4P_OK; C4P_ERR_ARG for NULL; C4P_ERR_RANGE if a
+ * coordinate does not fit or ndims is not 1..6. Any thread.
  */
 C4P_API c4p_status_t c4p_index_pack(const c4p_index_t *index, c4p_key_t *key_out);
 
