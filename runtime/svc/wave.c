@@ -100,7 +100,8 @@ static uint64_t
 count_to_come(c4p_rt_t *rt)
 {
     bool outside = rt->hooks.outside && rt->hooks.outside(rt, rt->hooks.ctx);
-    return c4pi_timers_pending(rt) + rt->short_visit + rt->waves->exit_asked + outside + c4pi_ckpt_busy(rt);
+    return c4pi_timers_pending(rt) + rt->short_visit + rt->waves->exit_asked + outside +
+           c4pi_ckpt_busy(rt);
 }
 
 /* Answer if the children have and this rank has no work. */
