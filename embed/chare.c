@@ -33,7 +33,9 @@ chare_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     }
     if (!st->making)
         return not_constructed(st, type);
-    c4pe_chare_t *self = (c4pe_chare_t *)type->tp_alloc(type, 0);
+    /* as object.__new__() does it: attributes lie in the object itself, where Python's specialized
+     * instructions find them, and not in a dict */
+    c4pe_chare_t *self = (c4pe_chare_t *)PyBaseObject_Type.tp_new(type, st->empty_tuple, NULL);
     if (self != NULL)
         self->state = st;
     return (PyObject *)self;

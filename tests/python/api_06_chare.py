@@ -3,9 +3,11 @@
 
 import dataclasses
 import functools
+import gc
+import sys
 
 from charm4py import *
-from checks import equal, finish, raises
+from checks import check, equal, finish, raises
 
 
 class Seen(Chare):
@@ -24,6 +26,10 @@ class Seen(Chare):
         index, proxy, threads, movable = self.in_init
         assert proxy == self.thisProxy and index == self.thisIndex
         return index, self.args, threads, movable, charm.myPe()
+
+    def without_dict(self):
+        """Attributes lie in the object, where Python's specialized instructions find them."""
+        return not any(type(one) is dict for one in gc.get_referents(self))
 
     def own_element(self):
         return self.thisProxy[self.thisIndex]
@@ -508,6 +514,8 @@ def main(args):
     single_chares(ranks)
     # 6.1, 6.2 group elements, array elements
     equal(g[ranks - 1].own_element(ret=True).get(), g[ranks - 1], "own element proxy")
+    if sys.version_info >= (3, 11):
+        check(all(g.without_dict(ret=True).get()), "no dict before it is asked for")
 
     a = Array(Seen, 5, args=(1, 4, 5, 6))
     values = a.seen(ret=True).get()
