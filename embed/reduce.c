@@ -222,7 +222,7 @@ static int
 give_typed(const contribution_t *c)
 {
     c4pe_typed_t typed;
-    int kind = c4pe_part_get(c->reducer, c->data, &typed);
+    int kind = c4pe_part_get(c->chare->state, c->reducer, c->data, &typed);
     int result = kind;
     if (kind > 0) {
         c4p_reduce_t how = {.op = c->reducer->op,
@@ -242,7 +242,7 @@ give_tuple(contribution_t *c)
 {
     c4pe_state_t *st = c->chare->state;
     c4pe_parts_t parts;
-    int kind = c4pe_parts_get(c->reducer, c->data, &parts);
+    int kind = c4pe_parts_get(st, c->reducer, c->data, &parts);
     int result = kind;
     if (kind > 0) {
         c4p_reduce_t how = {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* reduce_data.c: see reduce_data.h. Memory comes through the buffer protocol; strided memory is
- * copied into C order. */
+/* reduce_data.c: see reduce_data.h. Memory of numpy's plain arrays is found in their struct, that
+ * of all others through the buffer protocol; strided memory is copied into C order. */
 #include "reduce_data.h"
 
 #include "codec_int.h"
@@ -208,14 +208,59 @@ from_buffer(PyObject *data, c4pe_typed_t *out)
     return from_view(out);
 }
 
+/* ---- numpy's arrays ------------------------------------------------------------------------------ */
+
+/* By numpy's number of the type; half, long double and the like have none of ours. */
+static const c4p_dtype_t numpy_dtypes[] = {
+    C4P_BOOL,    C4P_INT8,  C4P_UINT8,     C4P_INT16,      C4P_UINT16, C4P_INT32,
+    C4P_UINT32,  C4P_INT64, C4P_UINT64,    C4P_INT64,      C4P_UINT64, C4P_FLOAT32,
+    C4P_FLOAT64, 0,         C4P_COMPLEX64, C4P_COMPLEX128,
+};
+
+/* An array of ordinary numbers in C order: 1, and *out filled; 0: from_buffer() has to look at it.
+ */
+static int
+from_ndarray(const c4pe_npy_t *npy, PyObject *data, c4pe_typed_t *out)
+{
+    enum { SIMPLE = C4PE_NPY_C_CONTIGUOUS | C4PE_NPY_ALIGNED };
+    const c4pe_ndarray_t *a = (const c4pe_ndarray_t *)data;
+    const size_t type = (size_t)((const c4pe_descr_t *)a->descr)->type_num;
+    if ((a->flags & SIMPLE) != SIMPLE || !c4pe_npy_is_plain(a->descr) ||
+        type >= sizeof numpy_dtypes / sizeof numpy_dtypes[0] || a->nd > MAX_NDIM)
+        return 0;
+    const Py_ssize_t size = c4pe_npy_elsize(npy, a->descr);
+    const Py_ssize_t len = c4pe_npy_nbytes(npy, a->nd, a->dims, a->descr);
+    out->dtype = numpy_dtypes[type];
+    if (out->dtype == 0 || c4p_dtype_size(out->dtype) != (size_t)size || len <= 0)
+        return 0;
+    out->data = a->data;
+    out->len = (size_t)len;
+    if (len != size)
+        set_shape(out, a->nd, a->dims);
+    return 1;
+}
+
+/* Anything that gives a buffer; numpy's arrays are known once the program has imported numpy. */
+static int
+from_memory(c4pe_npy_t *npy, PyObject *data, c4pe_typed_t *out)
+{
+    if (c4pe_npy_load(npy, false) && c4pe_npy_is_array(npy, data) &&
+        from_ndarray(npy, data, out) > 0)
+        return 1;
+    return from_buffer(data, out);
+}
+
 /* ---- looking at a contribution ------------------------------------------------------------------- */
 
 int
-c4pe_typed_get(PyObject *data, c4pe_typed_t *out)
+c4pe_typed_get(c4pe_state_t *st, PyObject *data, c4pe_typed_t *out)
 {
+    c4pe_npy_t *npy = &st->codec->npy;
     out->meta_len = 0;
     out->owned = NULL;
     out->view.obj = NULL;
+    if (c4pe_npy_is_array(npy, data))
+        return from_memory(npy, data, out);
     if (PyLong_CheckExact(data))
         return from_int(data, out);
     if (PyFloat_Check(data))
@@ -229,7 +274,7 @@ c4pe_typed_get(PyObject *data, c4pe_typed_t *out)
     if (PyBytes_Check(data) || PyByteArray_Check(data) || PyMemoryView_Check(data) ||
         !PyObject_CheckBuffer(data))
         return 0;
-    return from_buffer(data, out);
+    return from_memory(npy, data, out);
 }
 
 void

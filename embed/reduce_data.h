@@ -29,9 +29,10 @@ typedef struct c4pe_typed {
 /*
  * Look at a contribution: 1 and *out filled if it is a number, a boolean, a list of such of one
  * kind, a numpy array or scalar of numbers, an array.array; 0 if it is something else, to be
- * combined in Python; -1 with an exception (an int beyond 64 bits: OverflowError).
+ * combined in Python; -1 with an exception (an int beyond 64 bits: OverflowError). The memory of an
+ * array in C order is lent, not copied: `data` has to live as long as *out.
  */
-int c4pe_typed_get(PyObject *data, c4pe_typed_t *out);
+int c4pe_typed_get(c4pe_state_t *st, PyObject *data, c4pe_typed_t *out);
 void c4pe_typed_release(c4pe_typed_t *typed);
 /* Replace the items by booleans (for the logical operations). -1 with MemoryError. */
 int c4pe_typed_to_bool(c4pe_typed_t *typed);

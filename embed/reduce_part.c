@@ -87,7 +87,7 @@ c4pe_op_in_python(c4p_op_t op)
 }
 
 int
-c4pe_part_get(const c4pe_reducer_t *reducer, PyObject *data, c4pe_typed_t *out)
+c4pe_part_get(c4pe_state_t *st, const c4pe_reducer_t *reducer, PyObject *data, c4pe_typed_t *out)
 {
     c4p_op_t op = reducer->op;
     out->meta_len = 0;
@@ -95,7 +95,7 @@ c4pe_part_get(const c4pe_reducer_t *reducer, PyObject *data, c4pe_typed_t *out)
     out->view.obj = NULL;
     if (op == C4P_OP_MINLOC || op == C4P_OP_MAXLOC)
         return get_location(reducer, data, out);
-    int kind = c4pe_typed_get(data, out);
+    int kind = c4pe_typed_get(st, data, out);
     if (kind > 0 && is_logical(op) && c4pe_typed_to_bool(out) < 0)
         return -1;
     if (kind < 0 || (kind > 0 && combines_in_c(op, out->dtype)))
@@ -173,7 +173,7 @@ check_count(const c4pe_reducer_t *reducer, PyObject *data)
 }
 
 int
-c4pe_parts_get(const c4pe_reducer_t *reducer, PyObject *data, c4pe_parts_t *out)
+c4pe_parts_get(c4pe_state_t *st, const c4pe_reducer_t *reducer, PyObject *data, c4pe_parts_t *out)
 {
     *out = (c4pe_parts_t){0};
     if (check_count(reducer, data) < 0)
@@ -186,7 +186,7 @@ c4pe_parts_get(const c4pe_reducer_t *reducer, PyObject *data, c4pe_parts_t *out)
             continue;
         }
         c4pe_typed_t typed;
-        int how = c4pe_part_get(part, PySequence_Fast_GET_ITEM(data, i), &typed);
+        int how = c4pe_part_get(st, part, PySequence_Fast_GET_ITEM(data, i), &typed);
         if (how > 0 && append(out, part->op, &typed) < 0)
             how = -1;
         c4pe_typed_release(&typed);

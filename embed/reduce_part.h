@@ -21,14 +21,16 @@ typedef struct c4pe_parts {
  * it; 0 if that is done in Python; -1 with an exception (TypeError if neither can).
  * c4pe_typed_release(out) in each case.
  */
-int c4pe_part_get(const c4pe_reducer_t *reducer, PyObject *data, c4pe_typed_t *out);
+int
+c4pe_part_get(c4pe_state_t *st, const c4pe_reducer_t *reducer, PyObject *data, c4pe_typed_t *out);
 /* May the values of this operation be combined in Python, too? */
 bool c4pe_op_in_python(c4p_op_t op);
 /* The result of a reducer for which c4pe_part_get() said 1. New reference. */
 PyObject *c4pe_part_result(c4pe_state_t *st, const c4p_result_t *result);
 
 /* The same for Reducer.tuple(...); c4pe_parts_release(out) in each case. */
-int c4pe_parts_get(const c4pe_reducer_t *reducer, PyObject *data, c4pe_parts_t *out);
+int
+c4pe_parts_get(c4pe_state_t *st, const c4pe_reducer_t *reducer, PyObject *data, c4pe_parts_t *out);
 void c4pe_parts_release(c4pe_parts_t *parts);
 PyObject *c4pe_parts_result(c4pe_state_t *st, const c4p_result_t *result);
 /* For tuples that are combined in Python: the names of the reducers; and the contribution with

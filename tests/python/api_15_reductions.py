@@ -502,6 +502,20 @@ class Main(Chare):
         equal(value.tolist(), [1.0 * total, 5.0 * total, 9.0 * total], "a strided view")
         value = r(p, "np.asfortranarray(np.arange(4).reshape(2, 2)) + i", "max")
         equal(value.tolist(), [[n - 1, n], [n + 1, n + 2]], "Fortran order")
+        for code in "bBhHiIlLqQfdFD":
+            value = r(p, f"np.array([i > 0, 1], '{code}')", "sum")
+            equal((value.dtype, value.tolist()), (np.dtype(code), [n - 1, n]), f"dtype {code}")
+        three = "np.arange(3.0)"
+        for one in (
+            f"{three}.astype('>f8')",
+            f"np.frombuffer({three}.tobytes())",
+            f"np.frombuffer(b'-' + {three}.tobytes(), offset=1)",
+            f"{three}.view(np.recarray)",
+            f"{three}.astype(np.longdouble)",
+            f"{three}[::-1][::-1]",
+        ):
+            value = r(p, one, "sum")
+            equal((value.shape, value.tolist()), ((3,), [0.0, 1.0 * n, 2.0 * n]), one)
         equal(r(p, "np.array([i > 0, True])", "logical_and").tolist(), [n == 0, True])
         value = r(p, "np.array([1j * i, 1])", "sum")
         equal(value.tolist(), [1j * total, n + 0j], "complex")
