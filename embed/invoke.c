@@ -189,8 +189,9 @@ call_with_self(PyObject *func, PyObject *self, PyObject *args, PyObject *kwargs)
     for (Py_ssize_t i = 0; i < n; i++)
         items[i + 2] = PyTuple_GET_ITEM(args, i);
     Py_INCREF(func); /* the method may replace itself in its class */
-    PyObject *result = PyObject_VectorcallDict(
-        func, items + 1, (size_t)(n + 1) | PY_VECTORCALL_ARGUMENTS_OFFSET, kwargs);
+    const size_t nargsf = (size_t)(n + 1) | PY_VECTORCALL_ARGUMENTS_OFFSET;
+    PyObject *result = kwargs == NULL ? PyObject_Vectorcall(func, items + 1, nargsf, NULL)
+                                      : PyObject_VectorcallDict(func, items + 1, nargsf, kwargs);
     Py_DECREF(func);
     if (items != stack)
         PyMem_Free(items);
