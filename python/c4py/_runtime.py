@@ -10,8 +10,7 @@ import platform
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from types import SimpleNamespace
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import _balancing, _c4py, _checkpoint, _cli, _console, _profile, _progress, _sections, _trees
 from ._c4py import Chare
@@ -44,7 +43,7 @@ from ._reducers import combine, reducers
 from .wait import parse_cond_str
 
 
-class Readonlies(SimpleNamespace):
+class Readonlies:
     """Values that rank 0 sets and all ranks read: ``from charm4py import readonlies as ro; ro.X = 47``.
 
     What rank 0 has assigned until the entry point first waits (or returns) is copied to the other
@@ -53,8 +52,20 @@ class Readonlies(SimpleNamespace):
     this object finds the one of the rank where it arrives.
     """
 
+    def __init__(self) -> None:
+        # An ordinary dict: attributes of objects whose dict was asked for are found slowly otherwise.
+        self.__dict__ = {}
+
     def __reduce__(self) -> str:
         return "readonlies"
+
+    def __repr__(self) -> str:
+        return f"Readonlies({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
+        def __setattr__(self, name: str, value: Any) -> None: ...
 
 
 readonlies = Readonlies()
