@@ -17,6 +17,7 @@ import time
 
 import numpy as np
 from leanmd_options import is_safe_point, lb_due, parse, wants_energy
+from numpy import zeros
 
 from charm4py import Array, ArrayMap, Chare, Group, Reducer, charm, coro, readonlies
 
@@ -32,18 +33,6 @@ def model():
     else:
         from _leanmd import Model
     return Model(opt.variant, opt.grid, opt.away, opt.particles)
-
-
-@functools.cache
-def adding():
-    """How forces and energies are added up."""
-    return Reducer.sum_ordered if ro.options.ordered else Reducer.sum
-
-
-@functools.lru_cache(maxsize=8)
-def plan(step):
-    """Of a step: whether energies are wanted, and whether the load is balanced at its end."""
-    return wants_energy(ro.options, step), lb_due(ro.options, step)
 
 
 # ---- cells ---------------------------------------------------------------------------------------
@@ -117,7 +106,7 @@ class Cell(Chare):
             return
         if ro.options.ordered:
             self.forces_came.sort(key=lambda item: item[0])
-        total = np.zeros(len(self.pos))
+        total = zeros(len(self.pos))
         for _, one in self.forces_came:
             total += one
         self.forces(total)
@@ -127,7 +116,7 @@ class Cell(Chare):
         opt = ro.options
         motion = model().advance(self.step > 1, self.pos, self.vel, force)
         if wants_energy(opt, self.step):
-            self.contribute(np.array(motion), adding(), ro.main.on_motion)
+            self.contribute(np.array(motion), ro.adding, ro.main.on_motion)
         if self.step % opt.exchange == 0 and self.step < opt.steps:
             self.send_particles()
         else:
@@ -180,8 +169,8 @@ class Cell(Chare):
 class Compute(Chare):
     def __init__(self):
         first, second, self.shift = model().compute_cells(self.thisIndex)
-        self.first, self.one_cell = model().cell_id(first), self.thisIndex[:3] == self.thisIndex[3:]
-        self.second = model().cell_id(second)
+        self.first, self.second = model().cell_id(first), model().cell_id(second)
+        self.one_cell = self.thisIndex[:3] == self.thisIndex[3:]
         self.cells = {}
         self.waiting = None
 
@@ -191,26 +180,33 @@ class Compute(Chare):
 
     def positions(self, cell, step, pos):
         """The positions of one cell; the forces, once those of both are there."""
-        wanted, balanced = plan(step)
         if self.one_cell:
-            force = np.zeros(pos.size)
-            sums = model().alone(pos, force, wanted)
-            self.give_back(cell, force)
-            tests = pos.size // 3 * (pos.size // 3 - 1) / 2
+            self.interact(step, pos, pos)
         elif self.waiting is None:
             self.waiting = pos
-            return
         else:
-            a, b = (pos, self.waiting) if cell == self.first else (self.waiting, pos)
-            self.waiting = None
-            on_a, on_b = np.zeros(a.size), np.zeros(b.size)
+            waiting, self.waiting = self.waiting, None
+            if cell == self.first:
+                self.interact(step, pos, waiting)
+            else:
+                self.interact(step, waiting, pos)
+
+    def interact(self, step, a, b):
+        """Positions of both cells are there: the first one's, the second one's; the same for one cell."""
+        wanted = wants_energy(ro.options, step)
+        on_a = zeros(len(a))
+        if self.one_cell:
+            sums = model().alone(a, on_a, wanted)
+        else:
+            on_b = zeros(len(b))
             sums = model().pair(a, b, self.shift, on_a, on_b, wanted)
             self.give_back(self.second, on_b)
-            self.give_back(self.first, on_a)
-            tests = a.size // 3 * (b.size // 3)
+        self.give_back(self.first, on_a)
         if wanted:
-            self.contribute(np.array([*sums, tests]), adding(), ro.main.on_potential)
-        if balanced:
+            n, m = len(a) // 3, len(b) // 3
+            tests = n * (n - 1) / 2 if self.one_cell else n * m
+            self.contribute(np.array([*sums, tests]), ro.adding, ro.main.on_potential)
+        if lb_due(ro.options, step):
             self.AtSync()
 
     def give_back(self, cell, force):
@@ -218,7 +214,7 @@ class Compute(Chare):
         if section is None:
             target(num, force)
         else:
-            self.contribute(force, adding(), target, section)
+            self.contribute(force, ro.adding, target, section)
 
     def resumeFromSync(self):
         """The load is balanced; positions will come."""
@@ -233,6 +229,7 @@ class Main(Chare):
     def __init__(self, args):
         opt = parse(args)
         ro.options, ro.main = opt, self.thisProxy
+        ro.adding = Reducer.sum_ordered if opt.ordered else Reducer.sum  # forces and energies
         self.energies, self.motions, self.works = [], 0, 0
         self.ended, self.shown = [], (0, time.perf_counter())
         self.rounds = []

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pymodule.c: model and kernel for the Python version, as module _leanmd. Arrays are anything that
- * gives a contiguous buffer of doubles; nothing is copied. */
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
+ * gives a contiguous buffer of doubles, numpy's faster than others; nothing is copied. */
+#include "npy.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 typedef struct model {
     PyObject_HEAD
     leanmd_model_t c;
+    c4pe_npy_t npy;
 } model_t;
 
 static const char *const variants[] = {"a", "b", "exact"};
@@ -52,8 +52,9 @@ ints_new(const int *at, int n)
 }
 
 /* Buffers of planes of doubles, released together. */
-enum { MAX_ARRAYS = 4 };
+enum { MAX_ARRAYS = 4, NPY_DOUBLE = 12 };
 typedef struct arrays {
+    const c4pe_npy_t *npy;
     Py_buffer view[MAX_ARRAYS];
     int num;
 } arrays_t;
@@ -65,22 +66,48 @@ arrays_release(arrays_t *a)
         PyBuffer_Release(&a->view[--a->num]);
 }
 
+/* numpy's struct says at once what the buffer protocol would compute. */
+static bool
+is_simple(const c4pe_npy_t *npy, PyObject *obj, bool writable)
+{
+    const int flags = C4PE_NPY_C_CONTIGUOUS | (writable ? C4PE_NPY_WRITEABLE : 0);
+    const c4pe_ndarray_t *array = (const c4pe_ndarray_t *)obj;
+    return c4pe_npy_is_array(npy, obj) && (array->flags & flags) == flags &&
+           ((const c4pe_descr_t *)array->descr)->type_num == NPY_DOUBLE;
+}
+
+static void *
+memory_of(arrays_t *a, PyObject *obj, bool writable, Py_ssize_t *len_out)
+{
+    if (is_simple(a->npy, obj, writable)) {
+        const c4pe_ndarray_t *array = (const c4pe_ndarray_t *)obj;
+        *len_out = c4pe_npy_nbytes(a->npy, array->nd, array->dims, array->descr);
+        return array->data;
+    }
+    Py_buffer *view = &a->view[a->num];
+    if (PyObject_GetBuffer(obj, view, PyBUF_C_CONTIGUOUS | (writable ? PyBUF_WRITABLE : 0)) < 0)
+        return NULL;
+    a->num++;
+    *len_out = view->len;
+    return view->buf;
+}
+
 /* The doubles of an object, of which there are three for each of *n_io particles (-1: to be found).
  */
 static double *
 arrays_get(arrays_t *a, PyObject *obj, bool writable, Py_ssize_t *n_io)
 {
-    Py_buffer *view = &a->view[a->num];
-    if (PyObject_GetBuffer(obj, view, PyBUF_C_CONTIGUOUS | (writable ? PyBUF_WRITABLE : 0)) < 0)
+    Py_ssize_t len;
+    double *data = memory_of(a, obj, writable, &len);
+    if (data == NULL)
         return NULL;
-    a->num++;
-    const Py_ssize_t unit = 3 * (Py_ssize_t)sizeof(double), n = view->len / unit;
-    if (view->len % unit != 0 || (*n_io >= 0 && n != *n_io)) {
+    const Py_ssize_t unit = 3 * (Py_ssize_t)sizeof(double), n = len / unit;
+    if (len % unit != 0 || (*n_io >= 0 && n != *n_io)) {
         PyErr_SetString(PyExc_ValueError, "an array has not three doubles for each particle");
         return NULL;
     }
     *n_io = n;
-    return view->buf;
+    return data;
 }
 
 static int
@@ -110,7 +137,7 @@ PyDoc_STRVAR(
 static PyObject *
 model_pair(model_t *self, PyObject *const *args, Py_ssize_t nargs)
 {
-    arrays_t a = {.num = 0};
+    arrays_t a = {.npy = &self->npy};
     Py_ssize_t n = -1, m = -1;
     double shift[3], *force, *other_force;
     leanmd_sums_t sums;
@@ -146,7 +173,7 @@ PyDoc_STRVAR(
 static PyObject *
 model_alone(model_t *self, PyObject *const *args, Py_ssize_t nargs)
 {
-    arrays_t a = {.num = 0};
+    arrays_t a = {.npy = &self->npy};
     Py_ssize_t n = -1;
     leanmd_sums_t sums;
     PyObject *result = NULL;
@@ -171,7 +198,7 @@ PyDoc_STRVAR(
 static PyObject *
 model_advance(model_t *self, PyObject *const *args, Py_ssize_t nargs)
 {
-    arrays_t a = {.num = 0};
+    arrays_t a = {.npy = &self->npy};
     Py_ssize_t n = -1;
     leanmd_motion_t m;
     if (need_args("advance", nargs, 4) < 0)
@@ -192,7 +219,7 @@ PyDoc_STRVAR(destinations_doc,
 static PyObject *
 model_destinations(model_t *self, PyObject *const *args, Py_ssize_t nargs)
 {
-    arrays_t a = {.num = 0};
+    arrays_t a = {.npy = &self->npy};
     Py_ssize_t n = -1;
     int cell[3];
     if (need_args("destinations", nargs, 2) < 0 || get_ints(args[0], 3, cell) < 0)
@@ -223,7 +250,7 @@ PyDoc_STRVAR(fill_doc, "fill(cell, pos, vel)\n--\n\nA cell's first state.");
 static PyObject *
 model_fill(model_t *self, PyObject *const *args, Py_ssize_t nargs)
 {
-    arrays_t a = {.num = 0};
+    arrays_t a = {.npy = &self->npy};
     int cell[3];
     if (need_args("fill", nargs, 3) < 0 || get_ints(args[0], 3, cell) < 0)
         return NULL;
@@ -330,6 +357,7 @@ model_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     model_t *self = (model_t *)type->tp_alloc(type, 0);
     if (self == NULL)
         return NULL;
+    c4pe_npy_load(&self->npy, true);
     leanmd_model_init(&self->c, (leanmd_variant_t)v, grid);
     if ((away_obj != Py_None && get_ints(away_obj, 3, self->c.away) < 0) ||
         (particles_obj != Py_None && get_ints(particles_obj, 2, particles) < 0)) {
@@ -346,6 +374,15 @@ model_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     PyErr_SetString(PyExc_ValueError, why);
     Py_DECREF(self);
     return NULL;
+}
+
+static void
+model_dealloc(model_t *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    c4pe_npy_clear(&self->npy);
+    type->tp_free(self);
+    Py_DECREF(type);
 }
 
 static PyObject *
@@ -406,6 +443,7 @@ static PyGetSetDef model_getset[] = {
 
 static PyType_Slot model_slots[] = {
     {Py_tp_new, model_new},
+    {Py_tp_dealloc, model_dealloc},
     {Py_tp_methods, model_methods},
     {Py_tp_getset, model_getset},
     {Py_tp_doc, (char *)"Model(variant, grid, away=None, particles=None)\n--\n\n"
