@@ -2,10 +2,14 @@
 """Start a program of the benchmarks, on ranks or alone, and take what it prints."""
 
 import os
+import re
 import signal
 import subprocess
 
 from machine import HERE, mpi_environment
+
+
+COLOURS = re.compile("\x1b\\[[0-9;]*m")  # numba's colorama ends a process with one, before the line of another rank
 
 
 def bench_environment(build, scale, wanted=()):
@@ -53,4 +57,4 @@ def run(words, env, timeout, name):
         return None, f"{name}: not finished after {timeout:g} s"
     if process.returncode != 0:
         return None, f"{name}: exit status {process.returncode}\n{output[0]}{output[1]}"
-    return output[0], None
+    return COLOURS.sub("", output[0]), None

@@ -139,7 +139,8 @@ need_round(c4pi_coll_t *coll, uint64_t number)
     c4pi_redn_t *redn = coll->redn;
     if (redn->hot && redn->hot->number == number)
         return redn->hot;
-    round_t **at = &redn->rounds;
+    /* mostly the one after the one used last: an element may be thousands ahead of others */
+    round_t **at = redn->hot && redn->hot->number < number ? &redn->hot->next : &redn->rounds;
     while (*at && (*at)->number < number)
         at = &(*at)->next;
     if (!*at || (*at)->number != number) {
