@@ -8,8 +8,9 @@ import subprocess
 
 from machine import HERE, mpi_environment
 
-
-COLOURS = re.compile("\x1b\\[[0-9;]*m")  # numba's colorama ends a process with one, before the line of another rank
+COLOURS = re.compile(
+    "\x1b\\[[0-9;]*m"
+)  # numba's colorama ends a process with one, before the line of another rank
 
 
 def bench_environment(build, scale, wanted=()):

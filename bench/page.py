@@ -166,7 +166,8 @@ def bars_of(row, one, record):
         cells.append(svg.length_bar(seconds / longest, "theirs" if i else "ours"))
         cells.append(tag("span", time_text(seconds), "n"))
         cells.append(tag("span", rate_text(row, seconds), "n rate") if row.nbytes else "")
-        cells.append(tag("span", f"{seconds / ours:.2g} ×", "n"))
+        times = seconds / ours
+        cells.append(tag("span", f"{times:,.0f} ×" if times >= 100 else f"{times:.2g} ×", "n"))
     crowd = " <small>oversubscribed</small>" if is_oversubscribed(row, record) else ""
     left_out = "".join(f"<small>without {escape(name)}: {escape(why)}</small>" for name, why in one.get("without", {}).items())  # fmt: skip
     return f'<figure><figcaption>{escape(row.text)}{crowd}</figcaption><div class="bars{" rates" if row.nbytes else ""}">{"".join(cells)}</div>{left_out}</figure>'

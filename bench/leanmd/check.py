@@ -155,7 +155,9 @@ def leanmd(args, np, *words):
     )
     command = [args.mpiexec, "-n", str(np), *getattr(args, "before", ()), *program(args, [*map(str, words), "--progress", "0", "--record", "-"])]  # fmt: skip
     run = subprocess.run(command, capture_output=True, text=True, timeout=args.timeout, env=env)  # fmt: skip
-    plain = re.sub("\x1b\\[[0-9;]*m", "", run.stdout)  # numba's colorama ends a process with a colour
+    plain = re.sub(
+        "\x1b\\[[0-9;]*m", "", run.stdout
+    )  # numba's colorama ends a process with a colour
     records = [line for line in plain.splitlines() if line.startswith("{")]
     if run.returncode or not records:
         sys.exit(f"{' '.join(command)} ended with {run.returncode}\n{run.stdout}{run.stderr}")
