@@ -1,26 +1,74 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What pages say about code: snippets are parts of the examples that they name, tables have every setting and every exit status,
-links lead somewhere, settings of Open MPI are the same everywhere."""
+"""What pages say about code: snippets are parts of the files that they name, or compile by themselves; tables have every setting and
+every exit status, links lead somewhere, settings of Open MPI are the same everywhere.
 
+docs.py --cc gcc --build-include build/include
+"""
+
+import argparse
+import ast
 import os
 import re
+import subprocess
+import textwrap
 
 import common
+
+SNIPPET = re.compile(r"(?:<!-- from (\S+) -->\n)?```(c|python)\n(.*?)```", re.DOTALL)
+PRELUDE = """#include <c4p/c4p.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+void snippet(c4p_rt_t *rt, c4p_msg_t *msg);
+void snippet(c4p_rt_t *rt, c4p_msg_t *msg)
+{
+"""
 
 
 def squeezed(text):
     return re.sub(r"\s+", " ", text).strip()
 
 
-def check_snippets(path, text):
-    """Each block of C is announced by the file that it is taken from, and occurs there but for white space."""
-    for match in re.finditer(r"(?:<!-- from (\S+) -->\n)?```c\n(.*?)```", text, re.DOTALL):
-        source, code = match.groups()
+class Compiler:
+    def __init__(self, cc, build_include):
+        include = [build_include, os.path.join(common.ROOT, "runtime/include")]
+        self.command = [cc, "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-xc"]
+        self.command += [f"-I{folder}" for folder in include]
+
+    def c(self, code):
+        """What the compiler says about a file, or, of what includes nothing, statements."""
+        if "#include" not in code:
+            code = f"{PRELUDE}(void)rt, (void)msg;\n{code}}}\n"
+        done = subprocess.run([*self.command, "-"], input=code, capture_output=True, text=True)
+        return done.stderr
+
+    def python(self, code):
+        """What is wrong with a file, or with the body of a function."""
+        code = textwrap.dedent(code)
+        flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+        try:
+            compile(code, "snippet", "exec", flags, dont_inherit=True)
+        except SyntaxError as error:
+            try:
+                body = "async def snippet():\n" + textwrap.indent(code, "    ")
+                compile(body, "snippet", "exec", dont_inherit=True)
+            except SyntaxError:
+                return f"{error.msg} in line {error.lineno}"
+        return ""
+
+
+def check_snippets(path, text, compiler):
+    """Each block of C or Python names the file that it is taken from, which compiles and in which it occurs but for white space; or
+    it compiles by itself."""
+    for match in SNIPPET.finditer(text):
+        source, language, code = match.groups()
         line = text.count("\n", 0, match.start()) + 1
-        if not source:
-            yield f"{path}:{line}: a block of C that names no file"
-        elif squeezed(code) not in squeezed(common.read(source)):
+        whole = common.read(source) if source else code
+        if squeezed(code) not in squeezed(whole):
             yield f"{path}:{line}: this is not in {source}"
+        wrong = (compiler.c if language == "c" else compiler.python)(whole)
+        if wrong:
+            yield f"{path}:{line}: {source or 'this'} does not compile: {wrong}"
 
 
 def check_tables(path, text):
@@ -53,6 +101,11 @@ def check_keepalive(path, text, setting=r"\b(OMPI_MCA_oob_tcp_keepalive_\w+)=(\d
 
 
 def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--cc", required=True)
+    parser.add_argument("--build-include", required=True)
+    args = parser.parse_args()
+    compiler = Compiler(args.cc, args.build_include)
     problems, checked = [], 0
     for path in common.tree_files(".md", ".slurm", ".lsf", ".pbs"):
         problems += check_keepalive(path, common.read(path))
@@ -60,8 +113,7 @@ def main():
         text = common.read(path)
         checked += 1
         problems += check_links(path, text)
-        if path == "docs/c-api.md":
-            problems += check_snippets(path, text)
+        problems += check_snippets(path, text, compiler)
         if path == "docs/running.md":
             problems += check_tables(path, text)
     common.finish(problems, checked)
