@@ -34,6 +34,14 @@ def install(args):
     return os.path.abspath("moved")
 
 
+def check_pages(prefix, *pages):
+    """Manual pages lie where man looks for them."""
+    for page in pages:
+        path = os.path.join(prefix, "share", "man", f"man{page[-1]}", page)
+        if not os.path.isfile(path):
+            sys.exit(f"there is no {path}")
+
+
 def library_folder(prefix):
     for folder, _, names in os.walk(prefix):
         if "libc4pyrt.so" in names:
@@ -65,6 +73,7 @@ def drive(args, *command, expect, env=()):
 
 
 def run_consumers(args, prefix):
+    check_pages(prefix, "c4pyrt.3", "c4pyrt.7")
     build = build_with_cmake if args.tool == "cmake" else build_with_make
     folder = build(args, prefix)
     for program in ("consumer", "consumer_mpi"):
@@ -73,6 +82,7 @@ def run_consumers(args, prefix):
 
 def run_python(args, prefix):
     """The same program by the installed launcher, and by the interpreter with the installed package."""
+    check_pages(prefix, "c4py_launcher.1")
     hello = os.path.join(ROOT, "examples", "hello", "hello.py")
     drive(args, os.path.join(prefix, "bin", "c4py_launcher"), hello, expect="All said hello")
     packages = next(d for d, names, _ in os.walk(prefix) if "c4py" in names and "charm4py" in names)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the source checks share: the files of the tree, C text without comments, and the way to report. Standard library only."""
 
+import collections
 import os
 import re
 import subprocess
@@ -67,6 +68,18 @@ def public_functions():
             for match in re.finditer(r"\bC4P_API\b([^;{]*?)\b(c4p_\w+)\s*\(", code):
                 functions[match.group(2)] = path, match.group(1).strip()
     return functions
+
+
+Setting = collections.namedtuple("Setting", "name values default meaning")
+
+
+def settings():
+    """What the environment can set, in the order of the table."""
+    text = r'((?:"(?:[^"\\]|\\.)*"\s*)+)'
+    rows = re.findall(
+        r"\{\s*" + r",\s*".join([text] * 4) + r",", c_code("runtime/base/env.c", keep_strings=True)
+    )
+    return [Setting(*("".join(re.findall(r'"([^"]*)"', cell)) for cell in row)) for row in rows]
 
 
 def finish(problems, checked):

@@ -72,7 +72,7 @@ def check_snippets(path, text, compiler):
 
 
 def check_tables(path, text):
-    settings = re.findall(r'^\s*\{"(C4PY_\w+)"', common.read("runtime/base/env.c"), re.MULTILINE)
+    settings = [setting.name for setting in common.settings()]
     statuses = re.findall(
         r"^\s*X\(\w+, \d+, (\d+),", common.read("runtime/include/c4p/status.h"), re.M
     )

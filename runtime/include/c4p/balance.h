@@ -16,18 +16,18 @@ extern "C" {
  * whatever ranks they are on, so that a plan does not depend on the order in which ranks reported.
  */
 typedef struct c4p_lb_view {
-    size_t struct_size;
-    uint64_t seed;  /**< the only source of randomness: the same view gives the same plan */
-    uint64_t round; /**< 0, 1, ... of this job */
+    size_t struct_size; /**< sizeof(c4p_lb_view_t) of who made it */
+    uint64_t seed;      /**< the only source of randomness: the same view gives the same plan */
+    uint64_t round;     /**< 0, 1, ... of this job */
 
-    int num_ranks;
+    int num_ranks;            /**< of the job */
     int num_nodes;            /**< hosts */
     const int *node;          /**< [num_ranks] 0 <= node < num_nodes; NULL: one host */
     const double *speed;      /**< [num_ranks] > 0, relative; NULL: all the same */
     const double *background; /**< [num_ranks] likewise, work that cannot move; NULL: none */
     const uint64_t *memory;   /**< [num_ranks] bytes that objects may take; NULL: no limit */
 
-    size_t num_objects;
+    size_t num_objects; /**< that can move */
     const double *load; /**< [num_objects] >= 0, seconds of processor time from one synchronization
                            point to the next, of a rank of speed 1, as predicted, or as the program
                            gave them */
@@ -56,23 +56,26 @@ typedef c4p_status_t (*c4p_lb_fn_t)(const c4p_lb_view_t *view, int *plan, void *
 
 /** What a plan is worth. Times in seconds. */
 typedef struct c4p_lb_worth {
-    double max_before, max_after; /**< of the ranks' (background + loads) / speed */
-    double mean;                  /**< the ideal: all work over all speed */
-    size_t moved;                 /**< objects */
-    uint64_t moved_bytes;
-    uint64_t cut_before, cut_after; /**< bytes between ranks in a round */
-    uint64_t most_memory;           /**< bytes on the fullest rank, after */
+    double max_before;    /**< the largest of the ranks' (background + loads) / speed, now */
+    double max_after;     /**< the same with the plan */
+    double mean;          /**< the ideal: all work over all speed */
+    size_t moved;         /**< objects */
+    uint64_t moved_bytes; /**< of these */
+    uint64_t cut_before;  /**< bytes between ranks in a round, now */
+    uint64_t cut_after;   /**< the same with the plan */
+    uint64_t most_memory; /**< bytes on the fullest rank, after */
 } c4p_lb_worth_t;
 
 /** Built-in strategies by number, 0 <= i; false past the last. Strings are static; what_out may be
- * NULL. */
+ * NULL. Any thread. */
 C4P_API bool c4p_lb_builtin(int i, const char **name_out, const char **what_out);
 /** The name of a built-in strategy for a name as users write it ("GreedyRefineLB", "greedy-refine",
- * any case); NULL if there is none. */
+ * any case); NULL if there is none. Static. Any thread. */
 C4P_API const char *c4p_lb_find(const char *name);
 /** Whether a view is consistent and, unless name is NULL, has what this strategy needs. Returns as
- * c4p_lb_run() does before it begins; *why_out, a static text, then says what is wrong. O(objects +
- * ranks + edges). */
+ * c4p_lb_run() does before it begins; *why_out, a static text, then says what is wrong. Cost:
+ * O(objects
+ * + ranks + edges). Any thread. */
 C4P_API c4p_status_t c4p_lb_check(const char *name, const c4p_lb_view_t *view,
                                   const char **why_out);
 /** Run a built-in strategy; needs no runtime; any thread. plan[num_objects] is written only on
@@ -81,8 +84,8 @@ C4P_API c4p_status_t c4p_lb_check(const char *name, const c4p_lb_view_t *view,
  * strategy needs (coordinates, edges, bytes); C4P_ERR_LIMIT for more than 2^32 - 2 objects, and
  * from "memory" when it finds no placement within the limits; C4P_ERR_NOMEM. */
 C4P_API c4p_status_t c4p_lb_run(const char *name, const c4p_lb_view_t *view, int *plan);
-/** Judge a plan. C4P_ERR_RANGE if it names a rank that does not exist; otherwise as c4p_lb_check().
- */
+/** Judge a plan. Returns C4P_OK, C4P_ERR_RANGE if it names a rank that does not exist; otherwise as
+ * c4p_lb_check(). Any thread. Cost: as c4p_lb_check(). */
 C4P_API c4p_status_t c4p_lb_judge(const c4p_lb_view_t *view, const int *plan,
                                   c4p_lb_worth_t *worth_out);
 
@@ -104,18 +107,19 @@ C4P_API c4p_status_t c4p_lb_add(c4p_rt_t *rt, const char *name, c4p_lb_fn_t fn, 
  * last one for all further rounds; NULL or "": nothing is measured and nothing moves. The same on
  * all ranks, outside of synchronization points. If a built-in one needs to know who talks to whom,
  * that is recorded from now on. Returns C4P_ERR_NOT_FOUND for a name that is unknown, C4P_ERR_LIMIT
- * for more than 16.
+ * for more than 16, C4P_ERR_NOMEM.
  */
 C4P_API c4p_status_t c4p_lb_use(c4p_rt_t *rt, const char *names);
 /** Measure load on this rank, or not, whatever c4p_lb_use() said; what was measured is kept. What
- * participants send is counted meanwhile. */
+ * participants send is counted meanwhile. Returns C4P_OK, C4P_ERR_NOMEM. Cost: while it is on, some
+ * reads of a clock per entry method. */
 C4P_API c4p_status_t c4p_lb_measure(c4p_rt_t *rt, bool on);
 /**
  * Record who talks to whom, or not, whatever c4p_lb_use() said: the edges of the views. The same on
  * all ranks. Calls of elements and of sections count where they are made, with the bytes of their
  * payload (of what travels by reference, as many as c4p_object_ops_t.size says); not replies,
  * results of reductions and broadcasts to whole arrays. Up to 65536 pairs on a rank, about 100
- * bytes each; beyond, a sample of them.
+ * bytes each; beyond, a sample of them. Returns C4P_OK, C4P_ERR_NOMEM.
  */
 C4P_API c4p_status_t c4p_lb_graph(c4p_rt_t *rt, bool on);
 /**
@@ -136,6 +140,7 @@ C4P_API c4p_status_t c4p_lb_predict(c4p_rt_t *rt, const char *predictor);
  * At which synchronization points there is a round: at each `points`-th, 1 by default; 0: when what
  * was lost since the last one (the time of the busiest rank above the mean and above what the last
  * plan left) exceeds what a round has cost. At the others all go on at once. Heeded on rank 0.
+ * Returns C4P_OK.
  */
 C4P_API c4p_status_t c4p_lb_period(c4p_rt_t *rt, uint64_t points);
 /**
@@ -147,34 +152,37 @@ C4P_API c4p_status_t c4p_lb_period(c4p_rt_t *rt, uint64_t points);
  * rounds. Returns C4P_ERR_ARG for what is negative, no number, or not within 1e-6 .. 1e6.
  */
 C4P_API c4p_status_t c4p_lb_speed(c4p_rt_t *rt, double speed);
-/** Whether load balancing may move an element that lives here; at first it may. Travels with it. */
+/** Whether load balancing may move an element that lives here; at first it may. Travels with it.
+ * Returns C4P_OK, C4P_ERR_NOT_FOUND if it does not live here. */
 C4P_API c4p_status_t c4p_set_movable(c4p_rt_t *rt, c4p_ref_t self, bool movable);
 
-/** Look at the view of each round before the strategy does, on rank 0; refs[num_objects] are the
- * objects. For records of loads. NULL: no more. */
+/** Looks at the view of a round; refs[num_objects] are the objects. Both are borrowed. */
 typedef void (*c4p_lb_view_fn_t)(c4p_rt_t *rt, const c4p_lb_view_t *view, const c4p_ref_t *refs,
                                  void *ctx);
+/** Look at the view of each round before the strategy does, on rank 0. For records of loads. NULL:
+ * no more. Returns C4P_OK. */
 C4P_API c4p_status_t c4p_lb_on_view(c4p_rt_t *rt, c4p_lb_view_fn_t fn, void *ctx);
 
 /** A round as it was. */
 typedef struct c4p_lb_round {
-    uint64_t number;
-    const char *strategy;
+    uint64_t number;      /**< counted from 0 */
+    const char *strategy; /**< its name; borrowed */
     c4p_lb_worth_t worth; /**< "before" is measured in the round that ended, "after" is promised */
-    size_t num_objects;
-    size_t refused;    /**< were to move and stayed: a coroutine waits in them, or they cannot be
-                          packed */
-    bool skipped;      /**< nothing was moved: no plan, or one that does not pay back in as many
-                          synchronization points as there were, 10 at least */
-    double seconds;    /**< from the synchronization point to the last arrival */
-    uint64_t points;   /**< synchronization points since the last round, with this one */
+    size_t num_objects;   /**< that could have moved */
+    size_t refused;       /**< were to move and stayed: a coroutine waits in them, or they cannot be
+                             packed */
+    bool skipped;         /**< nothing was moved: no plan, or one that does not pay back in as many
+                             synchronization points as there were, 10 at least */
+    double seconds;       /**< from the synchronization point to the last arrival */
+    uint64_t points;      /**< synchronization points since the last round, with this one */
     double point_s;    /**< elapsed time from one point to the next on average, from the end of the
                           last round (c4p_lb_use() before the first one) to this one */
     double expected_s; /**< what that will be with this plan: shorter by as much as the busiest
                           rank is. 0 if ranks share cores, or nothing is known of time */
 } c4p_lb_round_t;
+/** Hears of a round, which is borrowed. */
 typedef void (*c4p_lb_round_fn_t)(c4p_rt_t *rt, const c4p_lb_round_t *round, void *ctx);
-/** Be told of each round, on rank 0. NULL: no more. */
+/** Be told of each round, on rank 0. NULL: no more. Returns C4P_OK. */
 C4P_API c4p_status_t c4p_lb_on_round(c4p_rt_t *rt, c4p_lb_round_fn_t fn, void *ctx);
 
 #ifdef __cplusplus

@@ -13,10 +13,11 @@ extern "C" {
 
 /** How a checkpoint went, see c4p_checkpoint_result(). */
 typedef struct c4p_checkpoint_result {
-    c4p_status_t status;
+    c4p_status_t status; /**< C4P_OK: the set is complete */
     const char *why;     /**< "" or the reason, with the rank; borrowed from the message */
     uint64_t generation; /**< of the set: 1 for the first in its directory */
-    uint64_t elements, bytes;
+    uint64_t elements;   /**< chares in it */
+    uint64_t bytes;      /**< of its files */
 } c4p_checkpoint_result_t;
 
 /**
@@ -37,7 +38,8 @@ typedef struct c4p_checkpoint_result {
  */
 C4P_API c4p_status_t c4p_checkpoint(c4p_rt_t *rt, const char *dir, c4p_ref_t waits,
                                     const c4p_target_t *done);
-/** Read the message that `done` got. C4P_ERR_DATA if it is another one. */
+/** Read the message that `done` got. Returns: C4P_OK; C4P_ERR_DATA if it is another one. Touches no
+ * runtime. */
 C4P_API c4p_status_t c4p_checkpoint_result(const c4p_msg_t *msg,
                                            c4p_checkpoint_result_t *result_out);
 
@@ -64,7 +66,7 @@ C4P_API c4p_status_t c4p_checkpoint_set_key(c4p_rt_t *rt, const char *path);
 
 /** What a language layer keeps besides the chares. Set before it is needed. */
 typedef struct c4p_checkpoint_hooks {
-    size_t struct_size;
+    size_t struct_size; /**< sizeof(c4p_checkpoint_hooks_t) of the caller */
     /** Rank 0: write what all ranks need again. A failure, perhaps with c4p_pup_fail(), fails the
      * checkpoint. */
     c4p_status_t (*pack)(c4p_rt_t *rt, c4p_pup_t *p, void *ctx);
@@ -73,8 +75,9 @@ typedef struct c4p_checkpoint_hooks {
     /** Every rank, while all stand still before writing: does anything of the language's stand in
      * the way? If so, what, into `why`; then the checkpoint is refused. */
     bool (*in_the_way)(c4p_rt_t *rt, char *why, size_t size, void *ctx);
-    void *ctx;
+    void *ctx; /**< last argument of each */
 } c4p_checkpoint_hooks_t;
+/** Take these hooks, instead of those before. They are copied. Returns: C4P_OK; C4P_ERR_ARG. */
 C4P_API c4p_status_t c4p_checkpoint_set_hooks(c4p_rt_t *rt, const c4p_checkpoint_hooks_t *hooks);
 
 /** Is a checkpoint being written, so that pack functions are called for that and not for a move? */

@@ -3,6 +3,7 @@
 #ifndef C4P_EXPORT_H
 #define C4P_EXPORT_H
 
+/** @cond */
 #if defined(__GNUC__)
 #define C4P_API               __attribute__((visibility("default")))
 #define C4P_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
@@ -12,5 +13,6 @@
 #define C4P_PRINTF(fmt, args)
 #define C4P_NORETURN
 #endif
+/** @endcond */
 
 #endif

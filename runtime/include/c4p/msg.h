@@ -36,7 +36,8 @@ typedef struct c4p_object_ops {
 /**
  * A message without bytes that carries a pointer, for a chare on the same rank: nothing is packed.
  * If the chare moves before the message runs, the runtime calls ops->flatten. Ownership: after
- * C4P_OK the message owns `object`.
+ * C4P_OK the message owns `object`; `ops` stays the caller's and must live as long as messages of
+ * it. Returns: C4P_OK; C4P_ERR_ARG without flatten or drop; C4P_ERR_NOMEM.
  */
 C4P_API c4p_status_t c4p_msg_new_object(c4p_rt_t *rt, void *object, const c4p_object_ops_t *ops,
                                         c4p_msg_t **msg_out);
@@ -45,7 +46,8 @@ C4P_API c4p_status_t c4p_msg_new_object(c4p_rt_t *rt, void *object, const c4p_ob
  * the message. */
 C4P_API void *c4p_msg_object(const c4p_msg_t *msg);
 
-/** The payload, aligned to C4P_MSG_ALIGN. Borrowed from the message. */
+/** The payload, aligned to C4P_MSG_ALIGN. Borrowed from the message. Of an own message that has
+ * segments, only what was there before them. */
 C4P_API void *c4p_msg_data(c4p_msg_t *msg);
 /** Bytes of payload; on a received message this includes what the sender attached as segments. */
 C4P_API size_t c4p_msg_len(const c4p_msg_t *msg);
@@ -57,7 +59,8 @@ C4P_API void c4p_msg_trim(c4p_msg_t *msg, size_t len);
  * Send `len` bytes at `data` as part of this message, after its payload and earlier segments, from
  * where they lie. Nobody may change them until `release(ctx)` is called, exactly once, from the
  * thread of the runtime: inside the call that sends, or later; it must not send. At most 64
- * segments. Returns: C4P_OK; C4P_ERR_LIMIT; C4P_ERR_NOMEM. After an error release is not called.
+ * segments; none where an object travels. Returns: C4P_OK; C4P_ERR_ARG; C4P_ERR_LIMIT;
+ * C4P_ERR_NOMEM. After an error release is not called.
  */
 C4P_API c4p_status_t c4p_msg_attach(c4p_msg_t *msg, const void *data, size_t len,
                                     void (*release)(void *ctx), void *ctx);
@@ -67,12 +70,12 @@ C4P_API c4p_status_t c4p_msg_attach(c4p_msg_t *msg, const void *data, size_t len
  * returned, `release` was called and the memory may change. On its way to another rank of the same
  * host it is copied once, straight to where the receiver finds it; otherwise it is copied before
  * that call returns. A message with lent memory is to be sent, or freed, by who made it, and not
- * kept.
+ * kept. Returns as c4p_msg_attach().
  */
 C4P_API c4p_status_t c4p_msg_lend(c4p_msg_t *msg, const void *data, size_t len,
                                   void (*release)(void *ctx), void *ctx);
 
-/** Keep a message beyond the call that lent it: adds one owner. */
+/** Keep a message beyond the call that lent it: adds one owner, who owes a c4p_msg_free(). */
 C4P_API void c4p_msg_keep(c4p_msg_t *msg);
 /** True if the message has one owner only, so that the caller, who is it or was lent it, may change
  * the payload. */
@@ -86,6 +89,7 @@ C4P_API void c4p_msg_set_priority(c4p_msg_t *msg, int32_t priority);
 
 /** A number that travels with the message, for the language layer; 0 by default. */
 C4P_API void c4p_msg_set_tag(c4p_msg_t *msg, uint32_t tag);
+/** The number that came with it. */
 C4P_API uint32_t c4p_msg_tag(const c4p_msg_t *msg);
 
 /** The rank that sent the message first. */

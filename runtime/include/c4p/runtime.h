@@ -9,19 +9,27 @@
 extern "C" {
 #endif
 
+/** How much a line of the log matters. */
 typedef enum c4p_log_level {
-    C4P_LOG_DEFAULT,
-    C4P_LOG_ERROR,
-    C4P_LOG_WARN,
-    C4P_LOG_INFO,
-    C4P_LOG_DEBUG
+    C4P_LOG_DEFAULT, /**< of options: C4P_LOG_WARN */
+    C4P_LOG_ERROR,   /**< something failed */
+    C4P_LOG_WARN,    /**< something is probably not as it was meant */
+    C4P_LOG_INFO,    /**< what the runtime does, seldom */
+    C4P_LOG_DEBUG    /**< for who looks into the runtime */
 } c4p_log_level_t;
-typedef enum c4p_stall_mode { C4P_STALL_ABORT, C4P_STALL_WARN, C4P_STALL_OFF } c4p_stall_mode_t;
+/** What happens when all is quiet while something still waits. */
+typedef enum c4p_stall_mode {
+    C4P_STALL_ABORT, /**< a report, then the job ends with status 75 */
+    C4P_STALL_WARN,  /**< a report */
+    C4P_STALL_OFF    /**< nobody looks */
+} c4p_stall_mode_t;
+/** How a rank without work waits. */
 typedef enum c4p_idle_mode {
-    C4P_IDLE_AUTO,
-    C4P_IDLE_SPIN,
-    C4P_IDLE_YIELD,
-    C4P_IDLE_SLEEP
+    C4P_IDLE_AUTO, /**< spins for 1 ms, then yields, after 1 s sleeps; with more ranks than cores it
+                      yields at once */
+    C4P_IDLE_SPIN, /**< keeps its core */
+    C4P_IDLE_YIELD, /**< gives the core to others between two polls */
+    C4P_IDLE_SLEEP  /**< up to 1 ms at a time */
 } c4p_idle_mode_t;
 
 /** Options; start from C4P_OPTS_INIT. Each can also be set by the environment variable named beside
@@ -32,7 +40,7 @@ typedef struct c4p_opts {
     /** Gets each line of the log and of reports, without newline, instead of standard error (NULL).
      * Must not call the runtime; of a report that ends the job it hears just before that. */
     void (*log_fn)(void *ctx, c4p_log_level_t level, const char *line);
-    void *log_ctx;
+    void *log_ctx;           /**< first argument of log_fn */
     c4p_stall_mode_t stall;  /**< C4PY_STALL=abort|warn|off; default abort */
     uint32_t stall_after_ms; /**< C4PY_STALL_AFTER_MS; quiet time before the job is examined;
                                 default 500 */
@@ -66,8 +74,8 @@ typedef struct c4p_opts {
 /**
  * Create the runtime of this rank on all ranks of MPI_COMM_WORLD's job. Initialises MPI (FUNNELED)
  * unless the host did; then c4p_free() finalises it too. Collective. c4p/mpi.h has the variant for
- * a communicator of the host's. Returns: C4P_OK; C4P_ERR_OPTION (environment), C4P_ERR_SINGLETON,
- * C4P_ERR_MPI, C4P_ERR_NOMEM; the cause is logged.
+ * a communicator of the host's. Ownership: the caller's, until c4p_free(). Returns: C4P_OK;
+ * C4P_ERR_OPTION (environment), C4P_ERR_SINGLETON, C4P_ERR_MPI, C4P_ERR_NOMEM; the cause is logged.
  */
 C4P_API c4p_status_t c4p_init(const c4p_opts_t *opts, c4p_rt_t **rt_out);
 
@@ -82,12 +90,13 @@ C4P_API c4p_status_t c4p_start(c4p_rt_t *rt);
 /**
  * Run the scheduler until the job exits (c4p_exit() on any rank). Collective in the sense that all
  * ranks must be inside a scheduler call for the job to make progress. Returns C4P_OK with the exit
- * code; the status that ended the job otherwise.
+ * code; C4P_ERR_STATE when called from inside an entry method or before c4p_start(); the status
+ * that ended the job otherwise.
  */
 C4P_API c4p_status_t c4p_run(c4p_rt_t *rt, int *exit_code_out);
 
 /** Run until the whole job is quiescent or exits. Collective. Sets *exited_out (may be NULL) when
- * the job exits. */
+ * the job exits. Returns as c4p_run_for(). */
 C4P_API c4p_status_t c4p_run_until_quiescent(c4p_rt_t *rt, bool *exited_out);
 
 /**
@@ -112,21 +121,22 @@ C4P_API c4p_status_t c4p_run_for(c4p_rt_t *rt, uint64_t max_msgs, uint64_t max_u
 C4P_API c4p_status_t c4p_step(c4p_rt_t *rt, uint32_t max_msgs, uint32_t *did_out);
 
 /** From inside a long computation: move messages of the network, run protocol messages, never an
- * entry method. */
+ * entry method. Takes 16 messages at most. */
 C4P_API void c4p_poll(c4p_rt_t *rt);
 
 /**
  * Ask for an orderly end of the job with this exit code. Returns at once; no further entry method
  * runs on any rank once its turn is decided, and c4p_run() returns on all. Of several requests the
  * one of the smallest rank that reached rank 0 first wins. Any rank, inside or outside entries.
+ * Returns: C4P_OK; C4P_ERR_STATE before c4p_start().
  */
 C4P_API c4p_status_t c4p_exit(c4p_rt_t *rt, int exit_code);
 
 /** True once this rank knows that the job exits. */
 C4P_API bool c4p_exiting(const c4p_rt_t *rt);
 
-/** Log `text` as the root cause and end all ranks at once with this exit status (1..125). Does not
- * return. */
+/** Log `text` (NULL: nothing) as the root cause and end all ranks at once with this exit status
+ * (1..125). Does not return. Collective in no sense: one rank is enough. */
 C4P_API C4P_NORETURN void c4p_abort(c4p_rt_t *rt, int exit_status, const char *text);
 
 /**
@@ -149,58 +159,65 @@ C4P_API c4p_status_t c4p_before_fork(c4p_rt_t *rt);
  */
 C4P_API void c4p_free(c4p_rt_t *rt);
 
-/** This rank, and how many there are. -1 and 0 for NULL. */
+/** This rank, counted from 0; -1 for NULL. */
 C4P_API int c4p_rank(const c4p_rt_t *rt);
+/** How many ranks the job has; 0 for NULL. */
 C4P_API int c4p_num_ranks(const c4p_rt_t *rt);
-/** Ranks that share this rank's memory (its host): how many, and this rank's place among them. */
+/** How many ranks share this rank's memory (its host), this one included. */
 C4P_API int c4p_host_ranks(const c4p_rt_t *rt);
+/** This rank's place among those of its host, counted from 0. */
 C4P_API int c4p_host_rank(const c4p_rt_t *rt);
 /** How many hosts the job runs on. They are numbered from 0 in the order of their lowest ranks. */
 C4P_API int c4p_num_hosts(const c4p_rt_t *rt);
-/** The host of any rank; -1 if there is no such rank. */
+/** The host of any rank; -1 if there is no such rank. Cost: O(1) where the ranks were placed
+ * regularly, else O(log) of the runs of ranks on one host. */
 C4P_API int c4p_host_of(const c4p_rt_t *rt, int rank);
 /** The lowest rank of a host that is greater than `after` (-1: the lowest of all); -1 if there is
- * none. */
+ * none. Cost: as c4p_host_of(), or O(runs) where the ranks were not placed regularly. */
 C4P_API int c4p_host_next(const c4p_rt_t *rt, int host, int after);
 
-/** Seconds since c4p_init() by a monotonic clock. */
+/** Seconds since c4p_init() by a monotonic clock of this rank. */
 C4P_API double c4p_time_s(const c4p_rt_t *rt);
 
-/** Log one line through the runtime's log, with the rank in front. */
+/** Log one line through the runtime's log, with the rank in front; nothing if the level is not
+ * wanted. */
 C4P_API void c4p_log(c4p_rt_t *rt, c4p_log_level_t level, const char *fmt, ...) C4P_PRINTF(3, 4);
 
 /* ---- timers and hooks ------------------------------------------------------------------------ */
 
 struct c4p_report;
 
+/** A function of the host's that the scheduler calls. `ctx` is what was given with it. */
 typedef void (*c4p_fn_t)(c4p_rt_t *rt, void *ctx);
 
-/** Call fn(rt, ctx) from the scheduler, once, after at least `delay_s` seconds. No limit on how
- * many. *id_out (may be NULL) for cancelling. */
+/** Call fn(rt, ctx) from the scheduler, once, after at least `delay_s` seconds, 0 to 1e9. No limit
+ * on how many. *id_out (may be NULL) for cancelling. Does not count as work for quiescence. Cost:
+ * O(log) of those that are set. Returns: C4P_OK; C4P_ERR_ARG; C4P_ERR_NOMEM. */
 C4P_API c4p_status_t c4p_timer(c4p_rt_t *rt, double delay_s, c4p_fn_t fn, void *ctx,
                                uint64_t *id_out);
-/** Forget a timer that has not fired. Returns C4P_ERR_NOT_FOUND if it has. */
+/** Forget a timer that has not fired. Returns: C4P_OK; C4P_ERR_NOT_FOUND if it has, or never was.
+ */
 C4P_API c4p_status_t c4p_timer_cancel(c4p_rt_t *rt, uint64_t id);
 
 /** Run fn(rt, ctx) from the scheduler after what is queued already: first in, first out. Counts as
- * work for quiescence. Waits while the gate is closed. */
+ * work for quiescence. Waits while the gate is closed. Returns: C4P_OK; C4P_ERR_ARG. */
 C4P_API c4p_status_t c4p_post(c4p_rt_t *rt, c4p_fn_t fn, void *ctx);
 
 /** Hooks of a language layer; each may be NULL. Set before c4p_start(). */
 typedef struct c4p_hooks {
-    size_t struct_size;
+    size_t struct_size; /**< sizeof(c4p_hooks_t) of the caller */
     /** Called once in a while from the scheduler, idle or busy, at most every 10 ms: check for
      * signals. Return false to abort the job with status 130. */
     bool (*tick)(c4p_rt_t *rt, void *ctx);
     /** Around a sleep of the idle scheduler: release and take back an interpreter lock. */
     void (*idle_begin)(c4p_rt_t *rt, void *ctx);
-    void (*idle_end)(c4p_rt_t *rt, void *ctx);
+    void (*idle_end)(c4p_rt_t *rt, void *ctx); /**< the sleep is over */
     /** How many coroutines, channel receives and the like wait on this rank; asked only when the
      * job has been quiet for a while. */
     uint64_t (*count_waiters)(c4p_rt_t *rt, void *ctx);
     /** Append one line per waiter with c4p_report_line(). */
     void (*list_waiters)(c4p_rt_t *rt, void *ctx, struct c4p_report *report);
-    void *ctx;
+    void *ctx; /**< second argument of each */
     /** Rank 0, at most once in a job, after about 2 s in which nothing happened on any rank:
      * nothing waits, no timer is set, no message is in flight, and nobody asked to exit. The job
      * goes on. Not with stall detection off. */
@@ -212,20 +229,21 @@ typedef struct c4p_hooks {
     /** Between two entry methods, when C4PY_CHAOS says so (gc=): look for garbage now. */
     void (*collect)(c4p_rt_t *rt, void *ctx);
 } c4p_hooks_t;
+/** Take these hooks, instead of those before. They are copied. Returns: C4P_OK; C4P_ERR_ARG. */
 C4P_API c4p_status_t c4p_set_hooks(c4p_rt_t *rt, const c4p_hooks_t *hooks);
 
 /** One setting that the environment can change: its name there, what it takes ("abort|warn|off",
  * "bytes", "ms", ...), default and meaning. */
 typedef struct c4p_setting {
-    const char *name;
-    const char *values;
-    const char *default_value;
-    const char *meaning;
+    const char *name;          /**< of the environment variable */
+    const char *values;        /**< what it takes */
+    const char *default_value; /**< "" if there is none */
+    const char *meaning;       /**< a line of text */
 } c4p_setting_t;
-/** The n-th setting, counted from 0; false after the last one. Any thread. */
+/** The n-th setting, counted from 0; false after the last one. Strings are static. Any thread. */
 C4P_API bool c4p_setting_get(size_t n, c4p_setting_t *setting_out);
 
-/** Add one line, without newline, to a stall report. */
+/** Add one line, without newline, to a stall report: in the hook list_waiters only. */
 C4P_API void c4p_report_line(struct c4p_report *report, const char *fmt, ...) C4P_PRINTF(2, 3);
 
 /**

@@ -20,7 +20,8 @@ extern "C" {
  * its numbers; one that was inserted into an array after elements of that were deleted may run
  * them out of order while it moves. Lives as long as the runtime. Returns: C4P_OK; C4P_ERR_ARG
  * without members or when a member is a section; C4P_ERR_RANGE for a group element that does not
- * exist; C4P_ERR_NOMEM.
+ * exist; C4P_ERR_NOT_FOUND for an unknown type; C4P_ERR_LIMIT; C4P_ERR_STATE. Cost: O(n), and a
+ * message to each member.
  */
 C4P_API c4p_status_t c4p_section_new(c4p_rt_t *rt, c4p_type_t type, const c4p_ref_t *members,
                                      size_t n, c4p_coll_t *section_out);

@@ -10,8 +10,9 @@
 extern "C" {
 #endif
 
+/** What c4p_stats() counts. */
 typedef struct c4p_stats {
-    size_t struct_size;
+    size_t struct_size;  /**< sizeof(c4p_stats_t) of the caller */
     uint64_t elements;   /**< live here */
     uint64_t locations;  /**< what is known of elements elsewhere; of these entries */
     uint64_t caches;     /**< may be forgotten (C4PY_LOC_CACHE is their bound), */

@@ -10,7 +10,7 @@
 extern "C" {
 #endif
 
-/*  X(name, value, exit status, text) */
+/** All statuses: X(name, value, exit status, text). */
 #define C4P_STATUS_LIST(X)                                                                         \
     X(OK, 0, 0, "success")                                                                         \
     X(ERR_ARG, 100, 2, "an argument is not valid")                                                 \
@@ -35,21 +35,25 @@ extern "C" {
     X(ERR_MPI, 740, 74, "an MPI call failed")                                                      \
     X(ERR_INTERNAL, 700, 70, "an invariant of the runtime is broken; please report this")
 
+/** What a call answers: C4P_OK, which is 0, or a constant for each line of #C4P_STATUS_LIST, with
+ * C4P_ before its name. */
 typedef enum c4p_status {
+/** @cond */
 #define C4P_STATUS_ENUM(name, value, exit_status, text) C4P_##name = value,
     C4P_STATUS_LIST(C4P_STATUS_ENUM)
 #undef C4P_STATUS_ENUM
+    /** @endcond */
 } c4p_status_t;
 
 /** The text of a status, for example "out of memory"; "unknown status" for a value not in the list.
- * Any thread. */
+ * Static, never NULL. Any thread. */
 C4P_API const char *c4p_strerror(c4p_status_t status);
 
-/** The name of a status, for example "C4P_ERR_NOMEM". Any thread. */
+/** The name of a status, for example "C4P_ERR_NOMEM". Static, never NULL. Any thread. */
 C4P_API const char *c4p_status_name(c4p_status_t status);
 
 /** The exit status a program should end with because of this status: 0, 1, 2 or one of the table in
- * docs/running.md. */
+ * docs/running.md. Any thread. */
 C4P_API int c4p_exit_status(c4p_status_t status);
 
 #ifdef __cplusplus

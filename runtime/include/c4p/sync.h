@@ -10,10 +10,9 @@
 extern "C" {
 #endif
 
-/* All elements of an array made with at_sync take part, to their end: no point is reached without
- * them, nor while one of them is still to be made. */
-
-/** As c4p_insert(), into any array; the element takes part. */
+/** As c4p_insert(), into any array; the element takes part in synchronization points, as all
+ * elements of an array made with at_sync do, to its end: no point is reached without it, nor while
+ * it is still to be made. Returns as c4p_insert(). */
 C4P_API c4p_status_t c4p_insert_participant(c4p_rt_t *rt, c4p_coll_t coll, const c4p_index_t *index,
                                             int rank, c4p_msg_t *args);
 

@@ -11,15 +11,15 @@
  * A signature is a list of parameters, `TYPE NAME` or `TYPE NAME[LENGTH]`, with commas between
  * them; "" has none. At most C4P_MAX_PARAMS.
  *
- *   TYPE    in the signature                       the function's parameter
- *   scalar  bool, char, int, unsigned, long,       by value
- *           size_t, int8_t .. uint64_t, float,
- *           double
- *   text    str                                    const char *, ends with NUL
- *   ref     ref                                    const c4p_ref_t *
- *   struct  {double x[3], int id}                  const pointer; scalars and arrays of fixed
- *                                                  length, laid out as C does
- *   array   TYPE NAME[LENGTH] of any but str       const TYPE *, aligned as its elements
+ *     TYPE    in the signature                       the function's parameter
+ *     scalar  bool, char, int, unsigned, long,       by value
+ *             size_t, int8_t .. uint64_t, float,
+ *             double
+ *     text    str                                    const char *, ends with NUL
+ *     ref     ref                                    const c4p_ref_t *
+ *     struct  {double x[3], int id}                  const pointer; scalars and arrays of fixed
+ *                                                    length, laid out as C does
+ *     array   TYPE NAME[LENGTH] of any but str       const TYPE *, aligned as its elements
  *
  * LENGTH is a product of numbers and names of integer parameters of the same signature: 3, n, 3*n,
  * rows*cols. Pointers point into the message, which is lent to the function until it returns. */
@@ -34,7 +34,7 @@
 extern "C" {
 #endif
 
-#define C4P_MAX_PARAMS 16
+#define C4P_MAX_PARAMS 16 /**< of a signature */
 
 /** Any function; cast the method to it. It is called as
  * void method(c4p_rt_t *rt, void *object, parameters...). */
@@ -42,14 +42,16 @@ typedef void (*c4p_any_fn_t)(void);
 
 /** A typed entry method: its type and its place there. */
 typedef struct c4p_typed {
-    c4p_type_t type;
-    c4p_entry_t entry;
+    c4p_type_t type;   /**< of the chare */
+    c4p_entry_t entry; /**< for c4p_send() and c4p_bcast() */
 } c4p_typed_t;
 
 /**
  * As c4p_entry_add(), for a function with the parameters that `signature` describes. What the ranks
  * register must agree in the signatures, too (c4p_start()).
- * Returns also C4P_ERR_ARG for a signature that is not valid; the log says where and why.
+ * Returns also C4P_ERR_ARG for a signature that is not valid; the log says where and why. Cost:
+ * O(length of the signature), once; a message is then called directly if its arguments fit the
+ * registers, else by libffi.
  */
 C4P_API c4p_status_t c4p_entry_add_typed(c4p_rt_t *rt, c4p_type_t type, const char *name,
                                          const char *signature, c4p_any_fn_t fn,
@@ -59,14 +61,14 @@ C4P_API c4p_status_t c4p_entry_add_typed(c4p_rt_t *rt, c4p_type_t type, const ch
 
 /** What an argument is: a number, or where elements of some type lie. */
 typedef enum c4p_arg_kind {
-    C4P_ARG_SIGNED,
-    C4P_ARG_UNSIGNED,
-    C4P_ARG_FLOATING,
-    C4P_ARG_POINTER, /**< to elements of `of`, or of a struct: C4P_ARG_OF_ANY */
+    C4P_ARG_SIGNED,   /**< an integer, in value.i */
+    C4P_ARG_UNSIGNED, /**< an integer, in value.u */
+    C4P_ARG_FLOATING, /**< a number, in value.f */
+    C4P_ARG_POINTER,  /**< to elements of `of`, or of a struct: C4P_ARG_OF_ANY */
     C4P_ARG_CHAR = CHAR_MIN < 0 ? C4P_ARG_SIGNED : C4P_ARG_UNSIGNED /**< one of these */
 } c4p_arg_kind_t;
 
-/*  X(name, C type, kind, member of the value) */
+/** The types of arguments: X(name, C type, kind, member of the value). */
 #define C4P_ARG_LIST(X)                                                                            \
     X(bool, bool, UNSIGNED, u)                                                                     \
     X(char, char, CHAR, i)                                                                         \
@@ -83,25 +85,28 @@ typedef enum c4p_arg_kind {
     X(float, float, FLOATING, f)                                                                   \
     X(double, double, FLOATING, f)
 
-/** Types by number, for pointers. */
+/** Types by number, for pointers: C4P_ARG_OF_ANY, and C4P_ARG_OF_ with each name of #C4P_ARG_LIST.
+ */
 typedef enum c4p_arg_of {
-    C4P_ARG_OF_ANY,
+    C4P_ARG_OF_ANY, /**< not known, or a struct */
+/** @cond */
 #define C4P_ARG_OF(name, type, kind, member) C4P_ARG_OF_##name,
     C4P_ARG_LIST(C4P_ARG_OF)
 #undef C4P_ARG_OF
+    /** @endcond */
 } c4p_arg_of_t;
 
 /** One argument as the caller gives it. Made by c4p_send_typed() and c4p_msg_typed(), or by hand.
  */
 typedef struct c4p_arg {
-    c4p_arg_kind_t kind;
-    c4p_arg_of_t of; /**< of a number: its type, likewise */
+    c4p_arg_kind_t kind; /**< which member of value counts */
+    c4p_arg_of_t of;     /**< of a number: its type, likewise */
     union {
-        int64_t i;
-        uint64_t u;
-        double f;
-        const void *p;
-    } value;
+        int64_t i;     /**< C4P_ARG_SIGNED */
+        uint64_t u;    /**< C4P_ARG_UNSIGNED */
+        double f;      /**< C4P_ARG_FLOATING */
+        const void *p; /**< C4P_ARG_POINTER */
+    } value;           /**< by kind */
 } c4p_arg_t;
 
 /**
@@ -117,7 +122,8 @@ typedef struct c4p_arg {
 C4P_API c4p_status_t c4p_msg_args(c4p_rt_t *rt, c4p_typed_t typed, const c4p_arg_t *args,
                                   size_t num_args, c4p_msg_t **msg_out);
 
-/** c4p_msg_args() and c4p_send(); nothing is left to free after an error. */
+/** c4p_msg_args() and c4p_send(), with the statuses of both; nothing is left to free after an
+ * error. */
 C4P_API c4p_status_t c4p_send_args(c4p_rt_t *rt, c4p_ref_t to, c4p_typed_t typed,
                                    const c4p_arg_t *args, size_t num_args);
 
@@ -173,6 +179,8 @@ c4p_msg_typed(c4p_rt_t *rt, c4p_typed_t typed, c4p_msg_t **msg_out, Args... args
 
 #else
 
+/** @cond */
+
 #define C4P_ARG_MAKERS(name, type, kind_, member)                                                  \
     static inline c4p_arg_t c4p_arg_##name(type x)                                                 \
     {                                                                                              \
@@ -221,8 +229,12 @@ c4p_arg_p_any(const void *p)
 #define C4P_ARG_ARRAY(...) ((const c4p_arg_t[]){C4P_ARGS(__VA_ARGS__)})
 #define C4P_ARG_COUNT(...) (sizeof C4P_ARG_ARRAY(__VA_ARGS__) / sizeof(c4p_arg_t))
 
+/** @endcond */
+/** c4p_send_args() with 1 to C4P_MAX_PARAMS arguments written as in a call. In C++ a template. */
 #define c4p_send_typed(rt, to, typed, ...)                                                         \
     c4p_send_args(rt, to, typed, C4P_ARG_ARRAY(__VA_ARGS__), C4P_ARG_COUNT(__VA_ARGS__))
+/** c4p_msg_args() with 1 to C4P_MAX_PARAMS arguments written as in a call, behind `msg_out`. In C++
+ * a template. */
 #define c4p_msg_typed(rt, typed, msg_out, ...)                                                     \
     c4p_msg_args(rt, typed, C4P_ARG_ARRAY(__VA_ARGS__), C4P_ARG_COUNT(__VA_ARGS__), msg_out)
 

@@ -39,22 +39,22 @@ typedef uint64_t c4p_future_t;
 /** An index packed without loss into 128 bits; see c4p_index_pack(). A group element's key is its
  * rank. */
 typedef struct c4p_key {
-    uint64_t w[2];
+    uint64_t w[2]; /**< to be compared with c4p_key_eq(), not to be looked into */
 } c4p_key_t;
 
 /** One chare: element `key` of collection `coll`. */
 typedef struct c4p_ref {
-    c4p_coll_t coll;
-    c4p_key_t key;
+    c4p_coll_t coll; /**< 0: nobody */
+    c4p_key_t key;   /**< of the element within it */
 } c4p_ref_t;
 
-#define C4P_MAX_DIMS  6
-#define C4P_MAX_RANKS (1 << 24)
+#define C4P_MAX_DIMS  6         /**< of an index */
+#define C4P_MAX_RANKS (1 << 24) /**< of a job */
 
 /** An index as the user writes it: 1 to 6 signed coordinates. */
 typedef struct c4p_index {
-    int ndims;
-    int64_t at[C4P_MAX_DIMS];
+    int ndims;                /**< how many of them */
+    int64_t at[C4P_MAX_DIMS]; /**< these; others do not matter */
 } c4p_index_t;
 
 /**
@@ -68,15 +68,18 @@ C4P_API c4p_status_t c4p_index_pack(const c4p_index_t *index, c4p_key_t *key_out
  * Any thread. */
 C4P_API void c4p_index_unpack(c4p_key_t key, int ndims, c4p_index_t *index_out);
 
-/** The largest magnitude of a coordinate that c4p_index_pack() takes with this many dimensions. */
+/** The largest magnitude of a coordinate that c4p_index_pack() takes with this many dimensions; 0
+ * if there are none such. Any thread. */
 C4P_API int64_t c4p_index_max(int ndims);
 
+/** Are they the same? Any thread. */
 static inline bool
 c4p_key_eq(c4p_key_t a, c4p_key_t b)
 {
     return a.w[0] == b.w[0] && a.w[1] == b.w[1];
 }
 
+/** Do they name the same chare? Any thread. */
 static inline bool
 c4p_ref_eq(c4p_ref_t a, c4p_ref_t b)
 {
