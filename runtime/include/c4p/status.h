@@ -35,14 +35,13 @@ extern "C" {
     X(ERR_MPI, 740, 74, "an MPI call failed")                                                      \
     X(ERR_INTERNAL, 700, 70, "an invariant of the runtime is broken; please report this")
 
-/** What a call answers: C4P_OK, which is 0, or a constant for each line of #C4P_STATUS_LIST, with
- * C4P_ before its name. */
+/** What a call answers: C4P_OK, which is 0, or an error. #C4P_STATUS_LIST says what they mean. */
 typedef enum c4p_status {
 /** @cond */
 #define C4P_STATUS_ENUM(name, value, exit_status, text) C4P_##name = value,
+    /** @endcond */
     C4P_STATUS_LIST(C4P_STATUS_ENUM)
 #undef C4P_STATUS_ENUM
-    /** @endcond */
 } c4p_status_t;
 
 /** The text of a status, for example "out of memory"; "unknown status" for a value not in the list.
