@@ -21,6 +21,8 @@ typedef enum travel { AS_WORD, AS_INTEGER, AS_DOUBLE, AS_FLOAT, AS_POINTER } tra
 /* The context of a typed entry method; behind it the text of its signature. */
 typedef struct typed {
     c4p_any_fn_t fn;
+    c4p_entry_fn_t around; /* NULL, or what runs in its place, with */
+    void *around_ctx;
     char who[96]; /* Type.method, for messages */
     c4pi_signature_t sig;
     bool direct; /* see direct.h */
@@ -98,11 +100,9 @@ call_by_ffi(typed_t *typed, c4p_rt_t *rt, void *object, char *data, void **point
     ffi_call(&typed->cif, typed->fn, NULL, values);
 }
 
-/* The entry method that the scheduler calls. */
 static void
-run_typed(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
+run_method(c4p_rt_t *rt, typed_t *typed, void *object, c4p_msg_t *msg)
 {
-    typed_t *typed = ctx;
     const c4pi_signature_t *sig = &typed->sig;
     char *data = c4p_msg_data(msg);
     const size_t len = c4p_msg_len(msg);
@@ -117,6 +117,20 @@ run_typed(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
         if (sig->params[k].sort == C4PI_PARAM_FIXED)
             pointers[k] = data + sig->params[k].offset;
     (typed->direct ? call_direct : call_by_ffi)(typed, rt, object, data, pointers);
+}
+
+/* The entry methods that the scheduler calls. */
+static void
+run_typed(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
+{
+    run_method(rt, ctx, object, msg);
+}
+
+static void
+run_around(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
+{
+    typed_t *typed = ctx;
+    typed->around(rt, object, msg, typed->around_ctx);
 }
 
 /* ---- registration ------------------------------------------------------------------------------ */
@@ -188,8 +202,16 @@ read_signature(c4p_rt_t *rt, const c4pi_type_t *type, const char *name, const ch
 }
 
 c4p_status_t
-c4p_entry_add_typed(c4p_rt_t *rt, c4p_type_t type_id, const char *name, const char *signature,
+c4p_entry_add_typed(c4p_rt_t *rt, c4p_type_t type, const char *name, const char *signature,
                     c4p_any_fn_t fn, c4p_typed_t *typed_out)
+{
+    return c4p_entry_add_typed_around(rt, type, name, signature, fn, NULL, NULL, typed_out);
+}
+
+c4p_status_t
+c4p_entry_add_typed_around(c4p_rt_t *rt, c4p_type_t type_id, const char *name,
+                           const char *signature, c4p_any_fn_t fn, c4p_entry_fn_t around, void *ctx,
+                           c4p_typed_t *typed_out)
 {
     c4pi_signature_t sig;
     if (!rt || !name || !signature || !fn || !typed_out)
@@ -205,10 +227,12 @@ c4p_entry_add_typed(c4p_rt_t *rt, c4p_type_t type_id, const char *name, const ch
     if (!typed)
         return C4P_ERR_NOMEM;
     typed->fn = fn;
+    typed->around = around;
+    typed->around_ctx = ctx;
     typed->sig = sig;
     memcpy(typed->text, signature, text_len);
     snprintf(typed->who, sizeof typed->who, "%s.%s", c4pi_type_shown(type), name);
-    const c4pi_entry_t entry = {.fn = run_typed,
+    const c4pi_entry_t entry = {.fn = around ? run_around : run_typed,
                                 .ctx = typed,
                                 .name = (char *)(uintptr_t)name,
                                 .own_len = len,
@@ -221,6 +245,75 @@ c4p_entry_add_typed(c4p_rt_t *rt, c4p_type_t type_id, const char *name, const ch
         return st;
     }
     *typed_out = out;
+    return C4P_OK;
+}
+
+/* NULL: not a typed entry method. */
+static typed_t *
+find_typed(const c4p_rt_t *rt, c4p_typed_t which)
+{
+    const c4pi_type_t *type = c4pi_registry_type(rt->registry, which.type);
+    const c4pi_entry_t *entry = type ? c4pi_type_entry(type, which.entry) : NULL;
+    return entry && entry->signature ? entry->ctx : NULL;
+}
+
+c4p_status_t
+c4p_typed_find(const c4p_rt_t *rt, c4p_ref_t to, const char *name, c4p_typed_t *typed_out)
+{
+    c4p_coll_info_t info;
+    c4p_typed_t typed;
+    if (!rt || !name || !typed_out)
+        return C4P_ERR_ARG;
+    c4p_status_t st = c4p_coll_info(rt, to.coll, &info);
+    if (st == C4P_OK)
+        st = c4p_entry_find(rt, typed.type = info.type, name, &typed.entry);
+    if (st == C4P_OK && !find_typed(rt, typed))
+        st = C4P_ERR_NOT_FOUND;
+    if (st == C4P_OK)
+        *typed_out = typed;
+    return st;
+}
+
+void
+c4p_typed_run(c4p_rt_t *rt, c4p_typed_t which, void *object, c4p_msg_t *msg)
+{
+    typed_t *typed = find_typed(rt, which);
+    if (!typed)
+        c4pi_die(rt, C4P_ERR_NOT_FOUND, "c4p_typed_run(): entry method %u of type %u is not typed",
+                 (unsigned)which.entry, (unsigned)which.type);
+    run_method(rt, typed, object, msg);
+}
+
+static c4p_param_t
+describe_param(const c4pi_param_t *param)
+{
+    c4p_param_t out = {.kind = c4pi_scalar(param->of)->kind,
+                       .of = param->of,
+                       .size = param->size,
+                       .count = param->count,
+                       .num_factors = param->num_factors};
+    out.sort = param->sort == C4PI_PARAM_SCALAR ? C4P_PARAM_NUMBER
+               : param->sort == C4PI_PARAM_TEXT ? C4P_PARAM_TEXT
+               : param->of != C4P_ARG_OF_ANY    ? C4P_PARAM_ARRAY
+               : param->is_ref                  ? C4P_PARAM_REF
+                                                : C4P_PARAM_STRUCT;
+    memcpy(out.name, param->name, sizeof out.name);
+    memcpy(out.factors, param->factors, sizeof out.factors);
+    return out;
+}
+
+c4p_status_t
+c4p_signature_read(const char *signature, c4p_param_t *params, uint32_t *num_out,
+                   const char **why_out, size_t *at_out)
+{
+    c4pi_signature_t sig;
+    if (!signature || !params || !num_out || !why_out || !at_out)
+        return C4P_ERR_ARG;
+    if (!c4pi_signature_parse(signature, &sig, why_out, at_out))
+        return C4P_ERR_ARG;
+    for (uint32_t k = 0; k < sig.num_params; k++)
+        params[k] = describe_param(&sig.params[k]);
+    *num_out = sig.num_params;
     return C4P_OK;
 }
 
@@ -405,15 +498,6 @@ put_args(c4p_rt_t *rt, const typed_t *typed, const c4p_arg_t *args, const size_t
             memcpy(to, args[k].value.p, len);
     }
     return C4P_OK;
-}
-
-/* NULL: not a typed entry method. */
-static const typed_t *
-find_typed(const c4p_rt_t *rt, c4p_typed_t which)
-{
-    const c4pi_type_t *type = c4pi_registry_type(rt->registry, which.type);
-    const c4pi_entry_t *entry = type ? c4pi_type_entry(type, which.entry) : NULL;
-    return entry && entry->fn == run_typed ? entry->ctx : NULL;
 }
 
 c4p_status_t

@@ -179,6 +179,7 @@ read_type(reader_t *r, c4pi_param_t *param)
         }
     *param = (c4pi_param_t){.sort = C4PI_PARAM_FIXED, .count = 1};
     if (is_word(word, "ref")) {
+        param->is_ref = true;
         param->size = sizeof(c4p_ref_t);
         param->align = _Alignof(c4p_ref_t);
     } else if (is_word(word, "str")) {

@@ -26,6 +26,7 @@ typedef struct c4pi_param {
     char name[32];
     c4pi_param_sort_t sort;
     c4p_arg_of_t of;      /* of its elements; ANY: struct or reference */
+    bool is_ref;          /* reference */
     uint32_t size, align; /* of one */
     uint32_t offset;      /* in the fixed part */
     uint32_t num_factors;

@@ -273,6 +273,11 @@ message_rows(void)
     REFUSED(C4P_ERR_ARG, c4p_bcast_handler(NULL, 0, NULL));
     REFUSED(C4P_ERR_ARG, c4p_bcast(NULL, 1, 0, NULL, C4P_BCAST_NO_REPLY, 0));
     REFUSED(C4P_ERR_ARG, c4p_entry_add_typed(NULL, 0, "t", "", (c4p_any_fn_t)do_nothing, &typed));
+    REFUSED(C4P_ERR_ARG, c4p_entry_add_typed_around(NULL, 0, "t", "", (c4p_any_fn_t)do_nothing,
+                                                    NULL, NULL, &typed));
+    REFUSED(C4P_ERR_ARG, c4p_typed_find(NULL, no_ref, "t", &typed));
+    REFUSED(C4P_ERR_ARG, c4p_signature_read(NULL, NULL, NULL, NULL, NULL));
+    TAKES_VALID_ONES(c4p_typed_run);
     REFUSED(C4P_ERR_ARG, c4p_msg_args(NULL, typed, NULL, 0, &msg));
     REFUSED(C4P_ERR_ARG, c4p_send_args(NULL, no_ref, typed, NULL, 0));
     REFUSED(C4P_ERR_ARG, c4p_future_new(NULL, 1, rts_on_value, NULL, &future));
@@ -467,6 +472,9 @@ data_rows(const setting_t *s)
     REFUSED(C4P_ERR_TYPE, c4p_send_args(rt, s->mine, s->typed, &floating, 1));
     REFUSED(C4P_ERR_ARG,
             c4p_entry_add_typed(rt, s->type, "t", "sword n", (c4p_any_fn_t)do_nothing, &typed));
+    REFUSED(C4P_ERR_ARG, c4p_entry_add_typed_around(rt, s->type, "t", "sword n",
+                                                    (c4p_any_fn_t)do_nothing, NULL, NULL, &typed));
+    REFUSED(C4P_ERR_NOT_FOUND, c4p_typed_find(rt, s->mine, "no such method", &typed));
     REFUSED(C4P_ERR_LIMIT, c4p_msg_attach(s->msg, s, SIZE_MAX, NULL, NULL));
     REFUSED(C4P_ERR_ARG, c4p_msg_lend(s->msg, NULL, 1, NULL, NULL));
     REFUSED(C4P_ERR_DATA, c4p_checkpoint_result(s->msg, &written));

@@ -303,6 +303,88 @@ a_signature_that_is_not_valid_is_refused_at_once(void)
     rts_close(rt);
 }
 
+/* What runs around a method: it gets another object, or is left out. */
+static int other_object;
+
+static void
+on_other(c4p_rt_t *rt, void *object, int n)
+{
+    (void)rt;
+    CHECK(object == (n == 2 ? NULL : &other_object));
+    calls += n;
+}
+
+static c4p_typed_t around_entry;
+
+static void
+around(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
+{
+    const rts_obj_t *obj = object;
+    int n;
+    memcpy(&n, c4p_msg_data(msg), sizeof n);
+    CHECK_EQ(c4p_rank(rt), obj->index.at[0]);
+    CHECK(ctx == &other_object);
+    if (n != 3)
+        c4p_typed_run(rt, around_entry, n == 2 ? NULL : ctx, msg);
+}
+
+static void
+a_language_runs_around_its_methods(void)
+{
+    c4p_rt_t *rt = rts_open(NULL);
+    c4p_type_t type = rts_type(rt, "Typed");
+    c4p_typed_t found = {77, 77};
+    c4p_entry_t plain;
+    calls = 0;
+    CHECK_OK(c4p_entry_add_typed_around(rt, type, "other", "int n", (c4p_any_fn_t)on_other, around,
+                                        &other_object, &around_entry));
+    CHECK_OK(c4p_entry_add(rt, type, "plain", around, &other_object, &plain));
+    CHECK_OK(c4p_start(rt));
+    if (c4p_rank(rt) == 0)
+        CHECK_OK(c4p_group_new(rt, type, NULL, 0, &group));
+    MPI_Bcast(&group, 1, MPI_UINT64_T, 0, MPI_COMM_WORLD);
+    rts_settle(rt);
+    const c4p_ref_t to = rts_ref(group, c4p_num_ranks(rt) - 1);
+    CHECK_STATUS(C4P_ERR_NOT_FOUND, c4p_typed_find(rt, to, "plain", &found));
+    CHECK_STATUS(C4P_ERR_NOT_FOUND, c4p_typed_find(rt, to, "nothing", &found));
+    CHECK_STATUS(C4P_ERR_NOT_FOUND, c4p_typed_find(rt, (c4p_ref_t){.coll = 99}, "other", &found));
+    CHECK_STATUS(C4P_ERR_ARG, c4p_typed_find(rt, to, NULL, &found));
+    CHECK_EQ(77, found.type);
+    CHECK_OK(c4p_typed_find(rt, to, "other", &found));
+    CHECK_EQ(around_entry.entry, found.entry);
+    for (int n = 1; n <= 3; n++)
+        for (int r = 0; r < c4p_num_ranks(rt); r++)
+            CHECK_OK(c4p_send_typed(rt, rts_ref(group, r), found, n));
+    rts_settle(rt);
+    CHECK_EQ(3 * c4p_num_ranks(rt), calls);
+    rts_close(rt);
+}
+
+static void
+what_a_signature_says_can_be_asked(void)
+{
+    c4p_param_t p[C4P_MAX_PARAMS];
+    uint32_t num = 77;
+    const char *why = NULL;
+    size_t at = 0;
+    CHECK_OK(c4p_signature_read("uint8_t n, float x[3*n], double y[4], str t, ref r, "
+                                "{char c, int i} s[n*n], bool b",
+                                p, &num, &why, &at));
+    CHECK_EQ(7, num);
+    CHECK(p[0].sort == C4P_PARAM_NUMBER && p[0].kind == C4P_ARG_UNSIGNED && p[0].size == 1);
+    CHECK(p[1].sort == C4P_PARAM_ARRAY && p[1].of == C4P_ARG_OF_float && p[1].size == 4);
+    CHECK(p[1].count == 3 && p[1].num_factors == 1 && p[1].factors[0] == 0);
+    CHECK(p[2].sort == C4P_PARAM_ARRAY && p[2].count == 4 && p[2].num_factors == 0);
+    CHECK(p[3].sort == C4P_PARAM_TEXT);
+    CHECK(p[4].sort == C4P_PARAM_REF && p[4].size == sizeof(c4p_ref_t) && p[4].count == 1);
+    CHECK(p[5].sort == C4P_PARAM_STRUCT && p[5].size == 8 && p[5].num_factors == 2);
+    CHECK(p[6].of == C4P_ARG_OF_bool && strcmp(p[6].name, "b") == 0);
+    CHECK_STATUS(C4P_ERR_ARG, c4p_signature_read("int n, long n", p, &num, &why, &at));
+    CHECK_STR_HAS("another parameter has this name", why);
+    CHECK_EQ(7, at);
+    CHECK_STATUS(C4P_ERR_ARG, c4p_signature_read(NULL, p, &num, &why, &at));
+}
+
 /* For rt_typed.disagree: the ranks have other signatures. */
 static void
 ranks_with_other_signatures_are_told(void)
@@ -337,5 +419,6 @@ a_message_that_was_packed_wrongly_ends_the_job(void)
 TEST_CASES(scalars_arrive_as_they_were_given, arguments_in_registers_arrive,
            arrays_of_every_length_arrive, a_message_of_arguments_can_be_broadcast,
            gaps_between_arguments_are_zero, what_does_not_fit_is_refused,
-           a_signature_that_is_not_valid_is_refused_at_once, ranks_with_other_signatures_are_told,
+           a_signature_that_is_not_valid_is_refused_at_once, a_language_runs_around_its_methods,
+           what_a_signature_says_can_be_asked, ranks_with_other_signatures_are_told,
            a_message_that_was_packed_wrongly_ends_the_job)

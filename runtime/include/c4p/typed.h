@@ -57,6 +57,12 @@ C4P_API c4p_status_t c4p_entry_add_typed(c4p_rt_t *rt, c4p_type_t type, const ch
                                          const char *signature, c4p_any_fn_t fn,
                                          c4p_typed_t *typed_out);
 
+/** The typed entry method of this name of whatever `to` refers to: of a collection that this rank
+ * has heard of, see c4p_coll_info(). C4P_ERR_NOT_FOUND, also for an entry method that is not typed.
+ */
+C4P_API c4p_status_t c4p_typed_find(const c4p_rt_t *rt, c4p_ref_t to, const char *name,
+                                    c4p_typed_t *typed_out);
+
 /* ---- arguments -------------------------------------------------------------------------------- */
 
 /** What an argument is: a number, or where elements of some type lie. */
@@ -126,6 +132,45 @@ C4P_API c4p_status_t c4p_msg_args(c4p_rt_t *rt, c4p_typed_t typed, const c4p_arg
  * error. */
 C4P_API c4p_status_t c4p_send_args(c4p_rt_t *rt, c4p_ref_t to, c4p_typed_t typed,
                                    const c4p_arg_t *args, size_t num_args);
+
+/* ---- for languages whose programs have methods in C ------------------------------------------- */
+
+typedef enum c4p_param_sort {
+    C4P_PARAM_NUMBER, /**< by value; the others by pointer */
+    C4P_PARAM_ARRAY,  /**< of numbers */
+    C4P_PARAM_TEXT,
+    C4P_PARAM_REF,   /**< references: one, or an array of them */
+    C4P_PARAM_STRUCT /**< likewise */
+} c4p_param_sort_t;
+
+/** One parameter of a signature. */
+typedef struct c4p_param {
+    char name[32];
+    c4p_param_sort_t sort;
+    c4p_arg_kind_t kind; /**< of a number, or of the numbers in an array; else C4P_ARG_POINTER */
+    c4p_arg_of_t of;     /**< likewise; else C4P_ARG_OF_ANY */
+    size_t size;         /**< bytes of one element */
+    uint64_t count;      /**< elements: this, times the values */
+    uint32_t num_factors;
+    uint8_t factors[4]; /**< of the parameters with these numbers */
+} c4p_param_t;
+
+/** What a signature says; `params` has room for C4P_MAX_PARAMS. C4P_ERR_ARG for one that is not
+ * valid: *why_out is a static text, *at_out the character where, from 0. Any thread, any time. */
+C4P_API c4p_status_t c4p_signature_read(const char *signature, c4p_param_t *params,
+                                        uint32_t *num_out, const char **why_out, size_t *at_out);
+
+/**
+ * As c4p_entry_add_typed(), where the objects of the type are not what the method takes: `around`
+ * is the entry method, with ctx, and calls the method by c4p_typed_run(), or does not.
+ */
+C4P_API c4p_status_t c4p_entry_add_typed_around(c4p_rt_t *rt, c4p_type_t type, const char *name,
+                                                const char *signature, c4p_any_fn_t fn,
+                                                c4p_entry_fn_t around, void *ctx,
+                                                c4p_typed_t *typed_out);
+/** Call the method with this object, which may be NULL, and the arguments in a message that was
+ * made for `typed`; any other message ends the job with a report. */
+C4P_API void c4p_typed_run(c4p_rt_t *rt, c4p_typed_t typed, void *object, c4p_msg_t *msg);
 
 #ifdef __cplusplus
 } /* extern "C" */
