@@ -43,6 +43,17 @@ descr_call_profiled(PyObject *op, PyObject *const *args, size_t nargsf, PyObject
     return c4pe_call_profiled((c4pe_proxy_t *)args[0], self->entry, args + 1, nargs - 1, kwnames);
 }
 
+/* The same of an entry method in C. */
+static PyObject *
+descr_call_native(PyObject *op, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    descr_t *self = (descr_t *)op;
+    Py_ssize_t nargs = PyVectorcall_NARGS(nargsf);
+    if (nargs < 1 || !PyObject_TypeCheck(args[0], self->owner))
+        return descr_call(op, args, nargsf, kwnames);
+    return c4pe_call_native((c4pe_proxy_t *)args[0], self->entry, args + 1, nargs - 1, kwnames);
+}
+
 static PyObject *
 descr_get(PyObject *op, PyObject *obj, PyObject *Py_UNUSED(type))
 {
@@ -118,7 +129,9 @@ c4pe_descr_new(c4pe_entry_t *entry, PyTypeObject *owner)
     descr_t *self = PyObject_New(descr_t, type);
     if (self == NULL)
         return NULL;
-    self->vectorcall = entry->state->profile ? descr_call_profiled : descr_call;
+    self->vectorcall = entry->native           ? descr_call_native
+                       : entry->state->profile ? descr_call_profiled
+                                               : descr_call;
     self->entry = entry;
     self->owner = owner;
     return (PyObject *)self;
@@ -143,6 +156,13 @@ bound_call_profiled(PyObject *op, PyObject *const *args, size_t nargsf, PyObject
     return c4pe_call_profiled(self->proxy, self->entry, args, PyVectorcall_NARGS(nargsf), kwnames);
 }
 
+static PyObject *
+bound_call_native(PyObject *op, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    c4pe_bound_t *self = (c4pe_bound_t *)op;
+    return c4pe_call_native(self->proxy, self->entry, args, PyVectorcall_NARGS(nargsf), kwnames);
+}
+
 void
 c4pe_bound_profile(c4pe_state_t *st)
 {
@@ -156,7 +176,7 @@ c4pe_bound_new(c4pe_proxy_t *proxy, c4pe_entry_t *entry)
     c4pe_bound_t *self = PyObject_New(c4pe_bound_t, type);
     if (self == NULL)
         return NULL;
-    self->vectorcall = entry->state->bound_call;
+    self->vectorcall = entry->native ? bound_call_native : entry->state->bound_call;
     self->proxy = (c4pe_proxy_t *)Py_NewRef(proxy);
     self->entry = entry;
     return (PyObject *)self;
@@ -334,6 +354,11 @@ c4pe_callback_target(c4pe_state_t *st, PyObject *callback, c4p_target_t *target_
     } else if (c4pe_bound_check(st, callback)) {
         c4pe_bound_t *bound = (c4pe_bound_t *)callback;
         bool element = bound->proxy->flags & C4PE_PROXY_ELEMENT;
+        if (bound->entry->native)
+            return PyErr_Format(PyExc_TypeError,
+                                "%U is native: it cannot be a callback; give a method in Python",
+                                bound->entry->qualname),
+                   -1;
         target.kind = element ? C4P_TARGET_ELEMENT : C4P_TARGET_BROADCAST;
         target.entry = bound->entry->id;
         target.flags = element ? 0 : C4PE_TAG_SHARED;

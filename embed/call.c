@@ -5,6 +5,7 @@
 
 #include "codec.h"
 #include "future.h"
+#include "native.h"
 #include "profile.h"
 
 /* The functions that end in _how are compiled twice, with and without counting; the constant
@@ -163,7 +164,8 @@ send_as_asked_how(c4pe_proxy_t *proxy, c4pe_entry_t *entry, PyObject *const *arg
         return refuse_call(st, entry);
     if (wants && check_context(st, entry, how) < 0)
         return NULL;
-    if (make_message(st, proxy, entry, args, nargs, &msg) < 0)
+    if ((entry->native ? c4pe_native_message(proxy, entry, args, nargs, &msg)
+                       : make_message(st, proxy, entry, args, nargs, &msg)) < 0)
         return NULL;
     c4p_msg_set_priority(msg, how->priority);
     if (profiled)
@@ -397,6 +399,42 @@ c4pe_call_keywords(c4pe_proxy_t *proxy, c4pe_entry_t *entry, PyObject *const *ar
                    Py_ssize_t nargs, PyObject *kwnames)
 {
     return call_keywords_how(proxy, entry, args, nargs, kwnames, false);
+}
+
+/* ---- entry methods in C -------------------------------------------------------------------------- */
+
+static PyObject *
+call_native_plain(c4pe_proxy_t *proxy, c4pe_entry_t *entry, PyObject *const *args, Py_ssize_t nargs)
+{
+    c4pe_state_t *st = entry->state;
+    c4p_msg_t *msg;
+    if (!c4pe_may_call(st))
+        return refuse_call(st, entry);
+    if (c4pe_native_message(proxy, entry, args, nargs, &msg) < 0)
+        return NULL;
+    if (st->profile)
+        c4pe_profile_sent(st, msg);
+    PyObject *done = send_without_reply(proxy, entry, msg, 0);
+    if (done != NULL && c4pe_coro_throttle(st) < 0)
+        Py_CLEAR(done);
+    return done;
+}
+
+PyObject *
+c4pe_call_native(c4pe_proxy_t *proxy, c4pe_entry_t *entry, PyObject *const *args, Py_ssize_t nargs,
+                 PyObject *kwnames)
+{
+    c4pe_state_t *st = entry->state;
+    if (kwnames != NULL)
+        return st->profile ? c4pe_call_profiled(proxy, entry, args, nargs, kwnames)
+                           : c4pe_call_keywords(proxy, entry, args, nargs, kwnames);
+    if (st->profile == NULL)
+        return call_native_plain(proxy, entry, args, nargs);
+    c4pe_stats_t *caller = st->profile->stats;
+    c4pe_charged_t before = c4pe_profile_charge(st, caller, &caller->send);
+    PyObject *result = call_native_plain(proxy, entry, args, nargs);
+    c4pe_profile_leave(st, before);
+    return result;
 }
 
 /* ---- profiling ----------------------------------------------------------------------------------- */

@@ -22,6 +22,9 @@ c4pe_call_plain(c4pe_proxy_t *proxy, c4pe_entry_t *entry, PyObject *const *args,
  * as in a vectorcall. The future, or None. */
 PyObject *c4pe_call_keywords(c4pe_proxy_t *proxy, c4pe_entry_t *entry, PyObject *const *args,
                              Py_ssize_t nargs, PyObject *kwnames);
+/* Both of them (kwnames may be NULL) for an entry method in C. */
+PyObject *c4pe_call_native(c4pe_proxy_t *proxy, c4pe_entry_t *entry, PyObject *const *args,
+                           Py_ssize_t nargs, PyObject *kwnames);
 /* Both of them (kwnames may be NULL), for profiling. */
 PyObject *c4pe_call_profiled(c4pe_proxy_t *proxy, c4pe_entry_t *entry, PyObject *const *args,
                              Py_ssize_t nargs, PyObject *kwnames);

@@ -62,6 +62,7 @@ chare_traverse(PyObject *op, visitproc visit, void *arg)
     Py_VISIT(self->index);
     Py_VISIT(self->pending);
     Py_VISIT(self->subscribers);
+    Py_VISIT(self->native);
     int result = self->waitq ? c4pe_when_traverse_queue(self, visit, arg) : 0;
     if (result == 0 && self->channels)
         result = c4pe_channel_traverse_table(self, visit, arg);
@@ -75,6 +76,7 @@ chare_clear(PyObject *op)
     Py_CLEAR(self->index);
     Py_CLEAR(self->pending);
     Py_CLEAR(self->subscribers);
+    Py_CLEAR(self->native);
     if (self->waitq != NULL)
         c4pe_when_drop_queue(self);
     if (self->channels != NULL)

@@ -4,6 +4,7 @@
 #include "move.h"
 #include "channel.h"
 #include "joined.h"
+#include "native.h"
 #include "section.h"
 #include "profile.h"
 #include "state.h"
@@ -115,6 +116,8 @@ class_clear(c4pe_class_t *cls)
         Py_CLEAR(cls->proxies[k].name);
     }
     Py_CLEAR(cls->by_name);
+    Py_CLEAR(cls->make_native);
+    Py_CLEAR(cls->native_name);
     Py_CLEAR(cls->type);
 }
 
@@ -124,6 +127,8 @@ class_free(c4pe_class_t *cls)
     if (cls == NULL)
         return;
     class_clear(cls);
+    for (uint32_t i = 0; cls->entries != NULL && i < cls->num_entries; i++)
+        c4pe_native_free(cls->entries[i].native);
     PyMem_Free(cls->entries);
     PyMem_Free(cls->stats);
     PyMem_Free(cls->name);
@@ -148,10 +153,11 @@ entry_fill_from_spec(c4pe_class_t *cls, c4pe_entry_t *entry, PyObject *spec)
 {
     const char *name;
     unsigned flags;
-    PyObject *params, *defaults, *kwonly, *cond;
+    PyObject *params, *defaults, *kwonly, *cond, *native = Py_None;
     if (!PyTuple_Check(spec) ||
-        !PyArg_ParseTuple(spec, "sIOO!OO;an entry is (name, flags, params, defaults, kwonly, cond)",
-                          &name, &flags, &params, &PyTuple_Type, &defaults, &kwonly, &cond))
+        !PyArg_ParseTuple(
+            spec, "sIOO!OO|O;an entry is (name, flags, params, defaults, kwonly, cond, native)",
+            &name, &flags, &params, &PyTuple_Type, &defaults, &kwonly, &cond, &native))
         return PyErr_Occurred()
                    ? -1
                    : (PyErr_SetString(PyExc_TypeError, "an entry must be a tuple"), -1);
@@ -170,6 +176,8 @@ entry_fill_from_spec(c4pe_class_t *cls, c4pe_entry_t *entry, PyObject *spec)
     if (kwonly != Py_None)
         entry->kwonly = Py_NewRef(kwonly);
     if (cond != Py_None && (entry->cond = c4pe_when_compile(cls->state, cond)) == NULL)
+        return -1;
+    if (native != Py_None && (entry->native = c4pe_native_new(native)) == NULL)
         return -1;
     return 0;
 }
@@ -207,7 +215,8 @@ class_announce(c4pe_class_t *cls)
         c4p_entry_fn_t fn = i < C4PE_NUM_RESERVED          ? reserved_entries[i].fn
                             : strcmp(name, "migrate") == 0 ? c4pe_move_on_request
                                                            : run;
-        status = c4p_entry_add(rt, cls->id, name, fn, entry, &entry->id);
+        status = entry->native ? c4pe_native_announce(entry, name)
+                               : c4p_entry_add(rt, cls->id, name, fn, entry, &entry->id);
         if (status == C4P_OK && entry->id != i)
             status = C4P_ERR_INTERNAL;
     }
@@ -311,8 +320,9 @@ c4pe_class_add(c4pe_state_t *st, PyObject *args)
     PyObject *type, *specs;
     const char *name;
     unsigned init_flags = 0;
-    if (!PyArg_ParseTuple(args, "O!sO|I:class_add", &PyType_Type, &type, &name, &specs,
-                          &init_flags))
+    PyObject *native = Py_None;
+    if (!PyArg_ParseTuple(args, "O!sO|IO:class_add", &PyType_Type, &type, &name, &specs,
+                          &init_flags, &native))
         return NULL;
     if (c4pe_need_rt(st, "class_add()") == NULL)
         return NULL;
@@ -336,7 +346,7 @@ c4pe_class_add(c4pe_state_t *st, PyObject *args)
     cls->own_new = defines_new(st, cls->type);
     unsigned hook_flags = init_flags >> C4PE_HOOK_SHIFT;
     cls->init_flags = init_flags & ((1u << C4PE_HOOK_SHIFT) - 1);
-    if (class_look_at_moves(cls) < 0 ||
+    if (c4pe_native_declare(cls, native) < 0 || class_look_at_moves(cls) < 0 ||
         class_fill_entries(cls, specs, cls->init_flags, hook_flags) < 0 ||
         c4pe_profile_class(cls) < 0 || c4pe_proxy_make_types(cls) < 0 || class_announce(cls) < 0)
         goto undo;
@@ -358,6 +368,7 @@ c4pe_classes_traverse(c4pe_state_t *st, visitproc visit, void *arg)
     for (uint32_t i = 0; i < st->num_classes; i++) {
         c4pe_class_t *cls = st->classes[i];
         Py_VISIT(cls->type);
+        Py_VISIT(cls->make_native);
         for (int k = 0; k < C4PE_NUM_KINDS; k++)
             Py_VISIT(cls->proxies[k].type);
         for (uint32_t e = 0; e < cls->num_entries; e++) {

@@ -5,6 +5,7 @@
 #include "coroutine.h"
 #include "joined.h"
 #include "move.h"
+#include "native.h"
 #include "process.h"
 #include "profile.h"
 #include "state.h"
@@ -469,6 +470,9 @@ c4pe_chare_make(c4pe_class_t *cls)
                      Py_TYPE(object)->tp_name, cls->name);
         Py_CLEAR(object);
     }
+    if (object != NULL && cls->make_native != NULL &&
+        c4pe_native_give_state((c4pe_chare_t *)object, cls) < 0)
+        Py_CLEAR(object);
     return (c4pe_chare_t *)object;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* module.c: the module c4py._c4py: its state and its table of functions. */
 #include "module.h"
+#include "native.h"
 
 #include "balance.h"
 #include "balancing.h"
@@ -560,6 +561,8 @@ static PyMethodDef module_methods[] = {
     {"in_coroutine", module_in_coroutine, METH_NOARGS, NULL},
     {"wait_kind", module_wait_kind, METH_NOARGS, NULL},
     {"class_add", module_class_add, METH_VARARGS, NULL},
+    {"native_signature", c4pe_native_signature, METH_O, NULL},
+    {"native_state", c4pe_native_state, METH_O, NULL},
     {"class_registered", module_class_registered, METH_O, NULL},
     {"group_new", module_group_new, METH_VARARGS, NULL},
     {"group_new_on", module_group_new_on, METH_VARARGS, NULL},

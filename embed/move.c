@@ -4,10 +4,12 @@
 
 #include "channel_int.h"
 #include "codec.h"
+#include "native.h"
 #include "profile.h"
 #include "when.h"
 
-enum { HAS_PARTS = 0x100 }; /* in the word of flags: calls or channels follow */
+/* In the word of flags: calls or channels follow; native state follows. */
+enum { HAS_PARTS = 0x100, HAS_NATIVE = 0x200 };
 
 /* ---- leaving ------------------------------------------------------------------------------------- */
 
@@ -69,9 +71,12 @@ put_with(c4pe_chare_t *chare, PyObject *state, c4p_pup_t *p)
     bool parts = chare->channels || chare->waitq || chare->subscribers;
     if (check_pending(chare) < 0)
         return -1;
-    c4p_put_u32(p, chare->flags | (parts ? (uint32_t)HAS_PARTS : 0));
+    c4p_put_u32(p, chare->flags | (parts ? (uint32_t)HAS_PARTS : 0) |
+                       (chare->native ? (uint32_t)HAS_NATIVE : 0));
     if (parts && put_parts(chare, p) < 0)
         return -1;
+    if (chare->native)
+        c4pe_native_put_state(chare, p);
     st->moving = chare;
     int result = c4pe_move_put(st, p, state);
     st->moving = NULL;
@@ -219,6 +224,10 @@ get_chare(c4pe_chare_t *chare, c4p_pup_t *p)
     chare->flags = flags & C4PE_CHARE_MIGRATABLE;
     if (flags & HAS_PARTS && get_parts(chare, p) < 0)
         return -1;
+    size_t len = 0;
+    const void *native = flags & HAS_NATIVE ? c4p_get_blob(p, &len) : NULL;
+    if (c4pe_native_set_state(chare, native, native ? len : 0) < 0)
+        return -1;
     if (get_state_of(chare, p) < 0)
         return -1;
     if (chare->coll->cls->init_flags & C4PE_LOOK)
@@ -249,18 +258,35 @@ c4pe_move_unpack(c4p_rt_t *Py_UNUSED(rt), c4p_ref_t self, c4p_pup_t *p, void *ct
     return status;
 }
 
-/* {old rank: state} of these states, which are read as if they were the chare's. */
+/* What one of these was packed into, read as if it were the chare's; native state is an item of it.
+ */
+static PyObject *
+old_state(c4pe_chare_t *chare, c4p_pup_t *p)
+{
+    const uint32_t flags = c4p_get_u32(p);
+    size_t len = 0;
+    if (flags & HAS_PARTS)
+        (void)c4p_get_blob(p, &len);
+    const void *native = flags & HAS_NATIVE ? c4p_get_blob(p, &len) : NULL;
+    chare->state->arriving = chare;
+    PyObject *state = c4pe_move_get(chare->state, p);
+    chare->state->arriving = NULL;
+    if (!native || !state || !PyDict_Check(state))
+        return state;
+    PyObject *record = c4pe_native_record(chare->coll->cls, native, len);
+    if (!record || PyDict_SetItem(state, chare->coll->cls->native_name, record) < 0)
+        Py_CLEAR(state);
+    Py_XDECREF(record);
+    return state;
+}
+
+/* {old rank: state} of these states. */
 static PyObject *
 old_states(c4pe_chare_t *chare, const c4p_group_state_t *states, uint32_t count)
 {
     PyObject *dict = PyDict_New();
-    size_t len;
     for (uint32_t i = 0; dict && i < count; i++) {
-        if (c4p_get_u32(states[i].p) & HAS_PARTS)
-            (void)c4p_get_blob(states[i].p, &len);
-        chare->state->arriving = chare;
-        PyObject *state = c4pe_move_get(chare->state, states[i].p);
-        chare->state->arriving = NULL;
+        PyObject *state = old_state(chare, states[i].p);
         PyObject *rank = state ? PyLong_FromLong(states[i].rank) : NULL;
         if (!rank || PyDict_SetItem(dict, rank, state) < 0)
             Py_CLEAR(dict);

@@ -73,6 +73,7 @@ struct c4pe_entry {
     PyObject *qualname;   /* "Grid.step", for messages */
     struct c4pe_stats *stats;   /* profile.c; NULL when profiling is off */
     struct c4pe_joined *joined; /* joined.c; NULL none */
+    struct c4pe_native *native; /* native.c; NULL: a method in Python */
 };
 
 enum {
@@ -115,6 +116,9 @@ struct c4pe_class {
     bool regroups;            /* it has the method regrouped() */
     bool plain_state;         /* what travels of its objects is their __dict__ */
     struct c4pe_stats *stats; /* profile.c: of each entry, and of __init__; NULL: off */
+    PyObject *make_native;    /* makes the native state of an object, native.c; NULL none */
+    PyObject *native_name;    /* of the attribute */
+    size_t native_size;       /* bytes of it */
     c4pe_pclass_t proxies[C4PE_NUM_KINDS];
 };
 
@@ -151,6 +155,7 @@ struct c4pe_chare {
     struct c4pe_waitq *waitq;      /* when.c: NULL while nothing waits */
     struct c4pe_chantab *channels; /* channel.c: NULL without channels */
     PyObject *subscribers;         /* of event_notify; NULL none */
+    PyObject *native;              /* its native state, an array without dimensions; NULL none */
 };
 
 enum { C4PE_PROXY_ELEMENT = 1 };

@@ -8,7 +8,7 @@ The pieces, and how they fit:
 * ``charm`` is the runtime of this rank: start, exit, ranks, waiting, timers, the task pool
   (``_runtime``, ``_pool``).
 * ``Chare`` is the base of the program's classes; ``coro``, ``when`` and ``register`` mark methods
-  and classes (``_chare``).
+  and classes (``_chare``); ``native`` makes a C function a method (``_native``).
 * ``Group``, ``Array`` and ``Chare(cls, …)`` make chares and return proxies, on which methods are
   called (``_collections``).
 * ``Future`` and ``Channel`` are what coroutines wait for (``_futures``); ``Reducer`` combines
@@ -24,6 +24,7 @@ from ._c4py import Channel, Chare, give
 from ._chare import ArrayMap, coro, coro_ext, register, threaded, when
 from ._collections import Array, Group
 from ._errors import Charm4PyError
+from ._native import NativeState, native
 from ._options import Options
 from ._runtime import charm, readonlies
 from ._runtime import reducers as Reducer
@@ -41,8 +42,8 @@ from ._submodules import (
 
 # Show where users find them, not where they are defined.
 for _public in (
-    *(Array, ArrayMap, Channel, Chare, Charm4PyError, Group, ObjectStore, Options),
-    *(coro, coro_ext, register, when),
+    *(Array, ArrayMap, Channel, Chare, Charm4PyError, Group, NativeState, ObjectStore, Options),
+    *(coro, coro_ext, native, register, when),
 ):
     _public.__module__ = __name__
 for _public in (
@@ -76,6 +77,7 @@ __all__ = [
     "Charm4PyError",
     "Future",
     "Group",
+    "NativeState",
     "ObjectStore",
     "Options",
     "Reducer",
@@ -89,6 +91,7 @@ __all__ = [
     "give",
     "liveviz",
     "lowlevel",
+    "native",
     "object_store",
     "pool",
     "ray",

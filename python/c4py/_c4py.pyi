@@ -47,6 +47,8 @@ _EntrySpec: TypeAlias = tuple[
     object
     | None,  # condition of @when: a MsgTagCond / ChareStateCond / ChareStateMsgCond object, or None
 ]
+#: The same and, of a native method, (address, signature, what keeps it in memory).
+_NativeSpec: TypeAlias = tuple[Any, ...]
 
 _Callback: TypeAlias = "Future | BoundEntry"
 
@@ -229,13 +231,25 @@ def lb_judge(view: Any, plan: Any) -> dict[str, Any]:
 
 # ---- classes --------------------------------------------------------------------------------------
 def class_add(
-    cls: type[Chare], name: str, entries: Sequence[_EntrySpec], init_flags: int = 0
+    cls: type[Chare],
+    name: str,
+    entries: Sequence[_EntrySpec | _NativeSpec],
+    init_flags: int = 0,
+    native_state: tuple[str, Callable[[], Any], int] | None = None,
 ) -> int:
     """Register a chare class under ``name`` (module.qualname), entries sorted by name. Returns its type number.
 
     Makes its proxy types ``<C>GroupProxy``, ``<C>ArrayProxy``, ``<C>GroupSecProxy``, ``<C>ArraySecProxy`` and ``<C>Proxy``. Same order on all ranks; also after start().
     ``init_flags``: CORO, ASYNC, LOOK of ``__init__``, and, shifted by HOOK_SHIFT, CORO, ASYNC of ``migrated``. A class that is there already keeps its number, nothing is changed.
+    ``native_state``: its name, what makes that of an object, an array without dimensions, and its size in bytes.
     """
+
+def native_signature(text: str) -> list[tuple[str, str, str, int, bool]]:
+    """(name, sort, dtype of an element, number of elements, whether that is all of the length) of each parameter. Sorts are number,
+    array, text, ref, struct. ValueError for a signature that is not valid."""
+
+def native_state(chare: Chare) -> Any:
+    """The native state of a chare: an array without dimensions. TypeError if it has none."""
 
 def class_registered(cls: type) -> bool: ...
 

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from . import _c4py
 from ._c4py import Chare
 from ._errors import Charm4PyError
+from ._native import NATIVE_MARK, entry_spec, state_of
 from .wait import parse_cond_str
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -219,7 +220,13 @@ def prepare_classes(classes: Iterable[type], with_pending: bool = True) -> list[
             specs = entry_specs(cls)
             own, by_name = _own_methods(cls, {spec[0] for spec in specs})
             specs = [(n, f | _c4py.OWN if n in own else f, *rest) for n, f, *rest in specs]
-            prepared.append((cls, name, specs, flags | _c4py.LOOK if by_name else flags))
+            for spec in specs:
+                if spec[1] & _c4py.OWN and len(spec) > 6:
+                    raise Charm4PyError(
+                        f"class {cls.__name__} assigns to self.{spec[0]}, which is a native method"
+                    )
+            flags = flags | _c4py.LOOK if by_name else flags
+            prepared.append((cls, name, specs, flags, state_of(cls)))
     return prepared
 
 
@@ -339,6 +346,8 @@ def _entry_spec(cls: type, name: str, raw: Any) -> tuple[Any, ...]:
     func = raw.__func__ if isinstance(raw, (staticmethod, classmethod)) else raw
     flags = _flags_of(raw)
     cond = getattr(func, WHEN_MARK, None)
+    if hasattr(func, NATIVE_MARK):
+        return entry_spec(cls, name, func, cond is None and not is_coroutine(func))
     code = getattr(func, "__code__", None)
     if code is None:  # a partial, a C function, an object with __call__: whatever it takes
         return (name, flags, None, (), None, cond)

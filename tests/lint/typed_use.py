@@ -9,9 +9,11 @@ from c4py import (
     Chare,
     Future,
     Group,
+    NativeState,
     Reducer,
     charm,
     coro,
+    native,
     readonlies,
     when,
 )
@@ -55,6 +57,19 @@ class Worker(Chare):
         if charm.myPe() < 0:
             raise Charm4PyError("not started")
         return await future + await channel.recv() + values[0]
+
+
+class Kernel(Chare):
+    state = NativeState("double x[3]")
+
+    @native("libkernels.so:work", "int n")
+    def work(self, n: int) -> None:
+        """In C."""
+
+    def look(self) -> float:
+        self.work("text")  # type: ignore[arg-type]
+        native("libkernels.so:work")  # type: ignore[call-arg]
+        return float(self.state["x"][0])
 
 
 class Last(ArrayMap):

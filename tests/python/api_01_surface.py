@@ -36,7 +36,7 @@ IN_SUBMODULES = {
 }
 NAMES = (
     "charm Chare Group Array ArrayMap Reducer Future Channel coro coro_ext threaded when register readonlies Options"
-    " ObjectStore charm4py_version"
+    " ObjectStore charm4py_version native NativeState"
 ).split()
 SUBMODULES = (
     "charm threads wait ray ray.api liveviz interactive pool chare channel reduction sections entry_method object_store"

@@ -26,11 +26,14 @@ if not DRIVER:
 
     import numpy as np
 
+    import c4py
     from charm4py import *
 
     CELLS = 12
 
     class Cell(Chare):
+        native = c4py.NativeState("int64_t sums[4], int steps")
+
         def __init__(self):
             i = self.thisIndex[0]
             self.x = i * 7919 + 13
@@ -46,6 +49,8 @@ if not DRIVER:
             self.field = (self.field * 31 + self.x) % 10007
             self.past.append(self.x)
             self.steps += 1
+            self.native["sums"][self.steps % 4] += self.x % 1009
+            self.native["steps"] += 1
             self.reduce(done, self.x % 1000003, Reducer.sum)
 
         @when("self.steps >= n")
@@ -54,7 +59,16 @@ if not DRIVER:
             self.got.append(value)
 
         def digest(self):
-            return (self.x, int(self.field.sum()), list(self.past), self.steps, sorted(self.got))
+            assert self.native["steps"] == self.steps
+            sums = self.native["sums"].tolist()
+            return (
+                self.x,
+                int(self.field.sum()),
+                list(self.past),
+                self.steps,
+                sorted(self.got),
+                sums,
+            )
 
         def is_writable(self):
             self.field[0] += 0
@@ -110,11 +124,16 @@ if not DRIVER:
             return self.total
 
     class PerRank(Chare):
+        marks = c4py.NativeState("int origin")
+
         def __init__(self):
             self.origins = [charm.myPe()]
+            self.marks["origin"] = charm.myPe()
 
         def regrouped(self, states):
             assert all(rank % charm.numPes() == charm.myPe() for rank in states), states
+            assert all(states[rank]["marks"]["origin"] == rank for rank in states)
+            self.marks["origin"] = charm.myPe()
             self.origins = [rank for state in states.values() for rank in state["origins"]]
 
         def who(self):

@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Entry methods that are C functions, and the memory in a chare that they work on. See docs/native.md."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import sys
+from collections.abc import Callable
+from types import FunctionType
+from typing import Any, NoReturn, TypeVar, cast
+
+from . import _c4py
+from ._errors import Charm4PyError
+from ._numpy import numpy
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+#: Attribute that the decorator sets on functions.
+NATIVE_MARK = "_c4py_native"
+
+#: What every native method gets before its parameters.
+_FIRST = ("the runtime", "the native state")
+
+
+class NativeState:
+    """Memory of a chare that its native methods get as their object; an attribute of the class.
+
+    layout: a signature, as ``"double x[1000], int steps"``, or a structured dtype of numpy's; laid
+    out as C does it, zero at first. ``self.state`` is a view of it, a record of numpy's:
+    ``self.state["x"]`` an array, ``self.state["steps"] = 3`` an assignment. It moves with the
+    chare, and is in checkpoints. A class has one. Raises ValueError or TypeError for what cannot be
+    laid out, Charm4PyError without numpy.
+    """
+
+    def __init__(self, layout: Any) -> None:
+        np = numpy()
+        if np is None:
+            raise Charm4PyError("NativeState needs numpy, which cannot be imported")
+        if isinstance(layout, str):
+            fields = [_field(*param) for param in _c4py.native_signature(layout)]
+            self.dtype = np.dtype(fields, align=True)
+        else:
+            self.dtype = np.dtype(layout)
+        if self.dtype.names is None or self.dtype.itemsize == 0:
+            raise ValueError(
+                f"NativeState takes a signature or a dtype with named fields, not {layout!r}"
+            )
+        if self.dtype.hasobject:
+            raise TypeError("NativeState cannot hold Python objects: C does not know what they are")
+        self.name = "state"
+        #: Makes the memory of one chare.
+        self.make = functools.partial(np.zeros, (), self.dtype)
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, chare: Any, owner: type | None = None) -> Any:
+        return self if chare is None else _c4py.native_state(chare)[()]
+
+    def __set__(self, chare: Any, value: Any) -> NoReturn:
+        raise AttributeError(
+            f"{self.name} is native memory and stays; assign to what is in it: self.{self.name}['name'] = …"
+        )
+
+
+def _field(name: str, sort: str, dtype: str, count: int, fixed: bool) -> tuple[Any, ...]:
+    """A field of a dtype for a parameter of a signature."""
+    if sort in ("text", "struct"):
+        raise ValueError(
+            f"'{name}': a native state with a {sort} is declared by a dtype of numpy's"
+        )
+    if not fixed:
+        raise ValueError(f"'{name}': lengths in a native state are numbers")
+    if sort == "ref":
+        return (name, "u8", (count, 3) if count > 1 else (3,))
+    return (name, dtype) if sort == "number" else (name, dtype, (count,))
+
+
+def state_of(cls: type) -> tuple[str, Any, int] | None:
+    """The native state of a class's objects: its name, what makes one, its size in bytes. None without one."""
+    found = {}
+    for base in reversed(cls.__mro__):
+        found.update({n: v for n, v in vars(base).items() if isinstance(v, NativeState)})
+    found = {n: v for n, v in found.items() if inspect.getattr_static(cls, n) is v}
+    if len(found) > 1:
+        names = " and ".join(sorted(found))
+        raise Charm4PyError(f"class {cls.__name__} has several native states, {names}: make one")
+    for name, state in found.items():
+        return name, state.make, state.dtype.itemsize
+    return None
+
+
+# ---- functions -------------------------------------------------------------------------------------
+
+
+def native(function: Any, signature: str) -> Callable[[_F], _F]:
+    """Make an entry method a C function, which the scheduler calls without the interpreter.
+
+    function: ``"libkernels.so:force"``, a function in a library that lies beside the file of the
+    program, or where the loader finds it; or anything that has an address: a numba ``cfunc``, a
+    function of ctypes or cffi, a number. It is
+    ``void force(c4p_rt_t *rt, void *state, parameters...)``.
+    signature: the parameters, as ``"double dt, int n, double x[n]"``: the language of c4p/typed.h.
+    The method has parameters of the same names; its body never runs. Calls by proxy check their
+    arguments. Raises TypeError or ValueError for what does not fit; what is wrong with a library
+    is said when the class is registered, by Charm4PyError.
+    """
+    params = [param[0] for param in _c4py.native_signature(signature)]
+    for name, sort, _, count, fixed in _c4py.native_signature(signature):
+        if sort == "ref" and (count != 1 or not fixed):
+            raise ValueError(f"native: '{name}': Python has no arrays of references to give")
+    if isinstance(function, str):
+        if not all(function.rpartition(":")[::2]):
+            raise ValueError(f"native: 'LIBRARY:FUNCTION' is wanted, not {function!r}")
+    else:
+        _check_count(function, signature, len(params))
+        address_of(function)
+
+    def decorate(func: _F) -> _F:
+        if not isinstance(func, FunctionType):
+            raise TypeError(f"@native is for methods, not for {func!r}")
+        code = func.__code__
+        names = code.co_varnames[: code.co_argcount]
+        rest = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS | inspect.CO_COROUTINE
+        odd = code.co_kwonlyargcount or code.co_flags & rest or func.__defaults__
+        if list(names[1:]) != params or odd or not names:
+            raise TypeError(
+                f"@native: {func.__qualname__} must be declared as its signature says: "
+                f"def {func.__name__}({', '.join(['self', *params])})"
+            )
+
+        @functools.wraps(func)
+        def call(self: Any, *args: Any, **kwargs: Any) -> NoReturn:
+            raise TypeError(
+                f"{func.__qualname__}() is native: call it by a proxy, as self.thisProxy[self.thisIndex].{func.__name__}(…)"
+            )
+
+        setattr(call, NATIVE_MARK, (function, signature, params, code.co_filename))
+        return cast(_F, call)
+
+    return decorate
+
+
+def entry_spec(cls: type, name: str, func: Any, plain: bool) -> tuple[Any, ...]:
+    """What the runtime must know of a native method. plain: nothing else is asked of it."""
+    function, signature, params, file = getattr(func, NATIVE_MARK)
+    if not plain:
+        raise Charm4PyError(
+            f"method {name} of class {cls.__name__} is native: it cannot be a coroutine, nor have a condition"
+        )
+    if isinstance(function, str):
+        function = _load(function, file, f"method {name} of class {cls.__name__}")
+    return (name, 0, tuple(map(sys.intern, params)), (), None, None,
+            (address_of(function), signature, function))  # fmt: skip
+
+
+def address_of(function: Any) -> int:
+    """The address of a C function. Raises TypeError for what has none."""
+    address = None
+    if isinstance(function, int) and not isinstance(function, bool):
+        address = function
+    elif isinstance(getattr(function, "address", None), int):  # numba
+        address = function.address
+    elif type(function).__module__ == "_cffi_backend":
+        import _cffi_backend
+
+        address = int(_cffi_backend.FFI().cast("uintptr_t", function))
+    elif "ctypes" in sys.modules and isinstance(function, sys.modules["_ctypes"].CFuncPtr):
+        ctypes = sys.modules["ctypes"]
+        address = ctypes.cast(function, ctypes.c_void_p).value
+    if address is None:
+        raise TypeError(
+            f"native: {function!r} is no C function: 'LIBRARY:FUNCTION', a numba cfunc, a function of ctypes or cffi, "
+            "or an address is wanted"
+        )
+    if not 0 < address < 1 << 64:
+        raise ValueError(f"native: {address} is no address of a function")
+    return address
+
+
+def _check_count(function: Any, signature: str, num: int) -> None:
+    """What a numba cfunc or a ctypes function knows of its parameters must fit the signature."""
+    known = getattr(getattr(function, "_sig", None), "args", None)  # numba
+    if known is None:
+        known = getattr(function, "argtypes", None)
+    if known is not None and len(known) != num + len(_FIRST):
+        raise TypeError(
+            f'native: {function!r} takes {len(known)} parameters; by the signature, "{signature}", it must take '
+            f"{num + len(_FIRST)}: {', '.join(_FIRST)}, and {num} more"
+        )
+
+
+def _load(function: str, file: str, who: str) -> Any:
+    """The function LIBRARY:FUNCTION. Raises Charm4PyError that says where it was looked for."""
+    import ctypes
+
+    library, _, name = function.rpartition(":")
+    beside = os.path.join(os.path.dirname(os.path.abspath(file)), library)
+    path, tried = beside, ""
+    if not os.path.exists(beside):
+        tried = f"{beside} does not exist; "
+        if os.path.basename(library) == library:
+            path = library
+    try:
+        loaded = ctypes.CDLL(path)
+    except OSError as error:
+        raise Charm4PyError(
+            f"{who}: no native function '{function}': {tried}the loader says: {error}"
+        ) from None
+    try:
+        return loaded[name]
+    except AttributeError:
+        raise Charm4PyError(f"{who}: {path} has no function '{name}'") from None

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* native_kernels.c: the functions that native.py has as methods of its chares. */
+#include <c4p/c4p.h>
+#include <string.h>
+
+#define KERNEL __attribute__((visibility("default")))
+
+/* As native.py declares it. */
+typedef struct cell {
+    double x[10];
+    int32_t calls;
+    int64_t self;
+    double floats[3];
+    int64_t whole[9];
+    char text[32];
+    c4p_ref_t other;
+} cell_t;
+
+typedef struct point {
+    int32_t id;
+    double at[2];
+} point_t;
+
+KERNEL void add(c4p_rt_t *rt, cell_t *cell, double dt, int n, const double *x);
+KERNEL void place(c4p_rt_t *rt, cell_t *cell);
+KERNEL void scalars(c4p_rt_t *rt, cell_t *cell, bool b, char c, int i, unsigned u, long l,
+                    uint8_t u8, int16_t i16, uint64_t u64, float f, double d);
+KERNEL void few(c4p_rt_t *rt, cell_t *cell, int8_t i8, float f, uint64_t u64, double d);
+KERNEL void note(c4p_rt_t *rt, cell_t *cell, const char *text, const int16_t *numbers,
+                 const bool *flags, const char *word);
+KERNEL void point(c4p_rt_t *rt, cell_t *cell, int n, const point_t *points);
+KERNEL void meet(c4p_rt_t *rt, cell_t *cell, const c4p_ref_t *other);
+KERNEL void bounce(c4p_rt_t *rt, cell_t *cell, int left);
+KERNEL void look(c4p_rt_t *rt, const void *state);
+
+KERNEL void
+add(c4p_rt_t *rt, cell_t *cell, double dt, int n, const double *x)
+{
+    (void)rt;
+    for (int i = 0; i < n; i++)
+        cell->x[i] += dt * x[i];
+    cell->calls++;
+}
+
+KERNEL void
+place(c4p_rt_t *rt, cell_t *cell)
+{
+    (void)rt;
+    cell->self = (int64_t)(intptr_t)cell;
+}
+
+KERNEL void
+scalars(c4p_rt_t *rt, cell_t *cell, bool b, char c, int i, unsigned u, long l, uint8_t u8,
+        int16_t i16, uint64_t u64, float f, double d)
+{
+    const int64_t whole[] = {b, c, i, u, l, u8, i16, (int64_t)u64};
+    const double floats[] = {(double)f, d};
+    (void)rt;
+    memcpy(cell->whole, whole, sizeof whole);
+    memcpy(cell->floats, floats, sizeof floats);
+}
+
+KERNEL void
+few(c4p_rt_t *rt, cell_t *cell, int8_t i8, float f, uint64_t u64, double d)
+{
+    (void)rt;
+    cell->whole[0] = i8;
+    cell->whole[1] = (int64_t)u64;
+    cell->floats[0] = (double)f;
+    cell->floats[1] = d;
+}
+
+KERNEL void
+note(c4p_rt_t *rt, cell_t *cell, const char *text, const int16_t *numbers, const bool *flags,
+     const char *word)
+{
+    (void)rt;
+    strncpy(cell->text, text, sizeof cell->text - 1);
+    for (int i = 0; i < 3; i++)
+        cell->whole[i] = numbers[i];
+    cell->whole[3] = flags[0] * 2 + flags[1];
+    cell->whole[4] = word[0] * 256 + word[1];
+}
+
+KERNEL void
+point(c4p_rt_t *rt, cell_t *cell, int n, const point_t *points)
+{
+    (void)rt;
+    cell->whole[0] = n;
+    cell->whole[1] = n > 0 ? points[n - 1].id : -1;
+    cell->floats[0] = n > 0 ? points[n - 1].at[1] : -1;
+}
+
+KERNEL void
+meet(c4p_rt_t *rt, cell_t *cell, const c4p_ref_t *other)
+{
+    (void)rt;
+    cell->other = *other;
+}
+
+/* Call a method in Python that has no parameters. */
+static void
+call_python(c4p_rt_t *rt, const char *name)
+{
+    const c4p_ref_t self = c4p_self(rt);
+    c4p_coll_info_t info;
+    c4p_entry_t entry;
+    c4p_msg_t *msg;
+    if (c4p_coll_info(rt, self.coll, &info) != C4P_OK ||
+        c4p_entry_find(rt, info.type, name, &entry) != C4P_OK || c4p_msg_new(rt, 0, &msg) != C4P_OK)
+        c4p_abort(rt, 70, "no such method");
+    if (c4p_send(rt, self, entry, msg) != C4P_OK)
+        c4p_abort(rt, 70, "the method cannot be called");
+}
+
+/* To and fro between two chares, without Python. */
+KERNEL void
+bounce(c4p_rt_t *rt, cell_t *cell, int left)
+{
+    c4p_typed_t typed;
+    cell->calls++;
+    if (left == 0)
+        call_python(rt, "finished");
+    else if (c4p_typed_find(rt, cell->other, "bounce", &typed) != C4P_OK ||
+             c4p_send_typed(rt, cell->other, typed, left - 1) != C4P_OK)
+        c4p_abort(rt, 70, "the other cell cannot be called");
+}
+
+/* A class without native state. */
+KERNEL void
+look(c4p_rt_t *rt, const void *state)
+{
+    call_python(rt, state ? "saw_something" : "saw_nothing");
+}
