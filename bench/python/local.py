@@ -3,6 +3,7 @@
 
 import gc
 
+import c4py
 from charm4py import Array, Channel, Chare, Future, Group, Reducer, charm, coro, when
 from measure import Row, bound_call, count, emit, repetitions, resident_bytes, timed, wanted
 
@@ -67,6 +68,35 @@ class Hopper(Chare):
                 channel.recv()
                 channel.send(i)
         if first:
+            done()
+
+
+try:
+    import numba
+    from numba import types
+except ImportError:  # the row is left out
+    numba = None
+
+if numba:
+
+    @numba.cfunc(types.void(types.voidptr, types.CPointer(types.int64), types.int64))
+    def add_up(rt, total, i):
+        total[0] += i
+
+    class Compiled(Chare):
+        state = c4py.NativeState("int64_t total")
+
+        @c4py.native(add_up, "int64_t i")
+        def add(self, i):
+            """One message of the flood."""
+
+        def flood(self, n, done):
+            me = self.thisProxy[self.thisIndex]
+            for i in range(n):
+                me.add(i)
+            me.flooded(done)
+
+        def flooded(self, done):
             done()
 
 
@@ -147,6 +177,8 @@ def main(args):
     n = count(2000)
     measure("hop", n, until_done, a.hop, n)
     measure("local_flood", n, until_done, a.flood, n)
+    if numba:
+        measure("native_numba", n, until_done, Group(Compiled)[0].flood, n)
     measure("local_call", n, call, a.value, n)
     measure("local_coro_call", n, call, a.coro_value, n)
     measure("when", n, until_done, a.gated, n)

@@ -67,6 +67,11 @@ def pattern(name, nbytes, count):
     return _yardstick_library().c4p_yardstick_pattern(name.encode(), nbytes, count)
 
 
+def kernels():
+    """The library of native methods: bench/c/native.c."""
+    return os.path.join(os.path.dirname(os.environ["BENCH_YARDSTICK"]), "libbench_native.so")
+
+
 def missing(module):
     """Why a module cannot be used, or None."""
     return None if importlib.util.find_spec(module) else f"{module} is not installed"

@@ -5,7 +5,7 @@ import time
 
 import c4py
 from charm4py import Channel, Chare, Future, Group, Reducer, charm, coro
-from measure import Row, count, missing, pingpong, repetitions, wanted
+from measure import Row, count, kernels, missing, pingpong, repetitions, wanted
 
 try:
     import numpy as np
@@ -178,6 +178,29 @@ class Parcel:
         self.value, self.left = 1, 0
 
 
+if np is not None:
+
+    class NativePeer(Chare):
+        """Its ping-pong is in C."""
+
+        state = c4py.NativeState("ref other, uint32_t ping[2], int finished")
+
+        @c4py.native(f"{kernels()}:meet", "ref other")
+        def meet(self, other):
+            """Whom to play with."""
+
+        @c4py.native(f"{kernels()}:ping", "int left")
+        def ping(self, left):
+            """Once to and once fro."""
+
+        def start(self, hops, done):
+            self.done = done
+            self.thisProxy[self.thisIndex].ping(hops)
+
+        def finished(self):
+            self.done()
+
+
 class Hopper(Chare):
     """A small chare that moves to and fro."""
 
@@ -212,6 +235,11 @@ def main(args):
         lambda done: first.ping(2 * n, done),
         mpi4py_like=lambda: round_trip(1),
     )
+    if np is not None:
+        native = Group(NativePeer)
+        for i in range(2):
+            native[i].meet(native[1 - i], awaitable=True).get()
+        measure("native_pingpong", peers, n, lambda done: native[0].start(2 * n, done))
     measure("remote_flood", peers, 10 * n, lambda done: first.flood(10 * n, done), yard_reps=n)
     measure("remote_call", peers, n, lambda done: first.calls(n, done))
     measure("remote_error", peers, n, lambda done: first.failing_calls(n, done))
