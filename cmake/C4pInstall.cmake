@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# What is installed of the C library, and how others find it: CMake package c4pyrt, pkg-config c4pyrt and c4pyrt-mpi.
+# What is installed of the C library, and how others find it: CMake package c4pyrt, pkg-config c4pyrt, c4pyrt-mpi and c4pyrt-python.
 include(CMakePackageConfigHelpers)
 
 install(
@@ -45,7 +45,11 @@ foreach(folder IN LISTS MPI_C_INCLUDE_DIRS)
     string(APPEND C4P_PC_MPI_CFLAGS " -I${folder}")
 endforeach()
 string(REPLACE ";" " " C4P_PC_MPI_LIBS "${MPI_C_LIBRARIES}")
-foreach(package c4pyrt c4pyrt-mpi)
+set(packages c4pyrt c4pyrt-mpi)
+if(TARGET c4pyembed)
+    list(APPEND packages c4pyrt-python)
+endif()
+foreach(package IN LISTS packages)
     configure_file(
         "${PROJECT_SOURCE_DIR}/cmake/${package}.pc.in" "${PROJECT_BINARY_DIR}/${package}.pc" @ONLY)
     install(

@@ -361,10 +361,8 @@ c4pe_future_forget(c4pe_future_t *f)
     Py_XDECREF(key);
 }
 
-/* The object for a future's number: itself on its own rank, otherwise something that values can be
- * sent to. */
-static PyObject *
-future_from_id(c4pe_state_t *st, c4p_future_t id)
+PyObject *
+c4pe_future_from_id(c4pe_state_t *st, c4p_future_t id)
 {
     if (c4p_future_rank(id) == st->rank) {
         PyObject *key = PyLong_FromUnsignedLongLong(id);
@@ -419,7 +417,7 @@ decode_future(c4pe_state_t *st, c4pe_reader_t *r)
     c4p_future_t id;
     if (c4pe_read(r, &id, sizeof(id)) < 0)
         return NULL;
-    return id ? future_from_id(st, id) : decode_stored(st, r);
+    return id ? c4pe_future_from_id(st, id) : decode_stored(st, r);
 }
 
 PyObject *
@@ -464,7 +462,7 @@ module_future_load(PyObject *module, PyObject *arg)
     c4p_future_t id = PyLong_AsUnsignedLongLong(arg);
     if (!st || (id == (c4p_future_t)-1 && PyErr_Occurred()))
         return NULL;
-    return future_from_id(st, id);
+    return c4pe_future_from_id(st, id);
 }
 
 /* For __reduce__ of references to stored objects. */

@@ -25,6 +25,9 @@ PyObject *c4pe_future_new(c4pe_state_t *st, uint64_t num_values, int how);
 bool c4pe_future_check(c4pe_state_t *st, PyObject *op);
 /* Its number, for somebody who will send a value. */
 c4p_future_t c4pe_future_id(PyObject *future);
+/* The object for a future's number: itself on its own rank, otherwise something that values can be
+ * sent to. New reference; NULL with an exception. */
+PyObject *c4pe_future_from_id(c4pe_state_t *st, c4p_future_t id);
 /* Wait for the value(s); as Future.get(). New reference; NULL with an exception (that of the value,
  * too). */
 PyObject *c4pe_future_get(c4pe_state_t *st, PyObject *future);

@@ -42,6 +42,21 @@ c4pe_interp_say(const char *fmt, ...)
     va_end(ap);
 }
 
+/* The same to whom the program says. */
+static void
+tell(const c4pe_program_t *program, const char *fmt, ...)
+{
+    char line[2 * PATH_MAX];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(line, sizeof(line), fmt, ap);
+    va_end(ap);
+    if (program->say != NULL)
+        program->say(program->say_ctx, line);
+    else
+        c4pe_interp_say("%s", line);
+}
+
 /* ---- paths --------------------------------------------------------------------------------------- */
 
 static bool
@@ -53,8 +68,12 @@ exists(const char *path)
 
 /* The folder of the launcher itself, without '/' at the end. */
 static bool
-own_folder(char *buf, size_t size)
+own_folder(const c4pe_program_t *program, char *buf, size_t size)
 {
+    if (program->home != NULL) {
+        snprintf(buf, size, "%s", program->home);
+        return true;
+    }
     ssize_t n = readlink("/proc/self/exe", buf, size - 1);
     if (n <= 0)
         return false;
@@ -68,11 +87,12 @@ own_folder(char *buf, size_t size)
 
 /* Where the package is: beside the launcher in a build tree, or installed. */
 static bool
-package_folder(char *buf, size_t size)
+package_folder(const c4pe_program_t *program, char *buf, size_t size)
 {
-    static const char *const places[] = {C4PE_BUILD_PYTHON_DIR, C4PE_INSTALL_PYTHON_DIR};
+    static const char *const places[] = {C4PE_BUILD_PYTHON_DIR, C4PE_INSTALL_PYTHON_DIR,
+                                         C4PE_INSTALL_PYTHON_DIR_FROM_LIB};
     char bin[PATH_MAX], probe[2 * PATH_MAX];
-    if (!own_folder(bin, sizeof(bin)))
+    if (!own_folder(program, bin, sizeof(bin)))
         return false;
     for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
         snprintf(probe, sizeof(probe), "%s/%s/c4py/__init__.py", bin, places[i]);
@@ -112,22 +132,22 @@ venv_version(const char *root, int *major, int *minor)
 /* The python of an active virtual environment that fits; false if none is active or it does not
  * fit, which is said. */
 static bool
-python_of_venv(char *buf, size_t size)
+python_of_venv(const c4pe_program_t *program, char *buf, size_t size)
 {
     const char *root = getenv("VIRTUAL_ENV");
     int major = 0, minor = 0;
     if (root == NULL || *root == '\0')
         return false;
     if (!venv_version(root, &major, &minor)) {
-        c4pe_interp_say("the environment %s has no pyvenv.cfg that names a version; running %s",
-                        root, C4PE_PYTHON_EXECUTABLE);
+        tell(program, "the environment %s has no pyvenv.cfg that names a version; running %s", root,
+             C4PE_PYTHON_EXECUTABLE);
         return false;
     }
     if (major != PY_MAJOR_VERSION || minor != PY_MINOR_VERSION) {
-        c4pe_interp_say("the active environment %s is of Python %d.%d, this launcher is of Python "
-                        "%d.%d (%s): its packages are not used",
-                        root, major, minor, PY_MAJOR_VERSION, PY_MINOR_VERSION,
-                        C4PE_PYTHON_EXECUTABLE);
+        tell(program,
+             "the active environment %s is of Python %d.%d, this launcher is of Python "
+             "%d.%d (%s): its packages are not used",
+             root, major, minor, PY_MAJOR_VERSION, PY_MINOR_VERSION, C4PE_PYTHON_EXECUTABLE);
         return false;
     }
     snprintf(buf, size, "%s/bin/python", root);
@@ -137,7 +157,7 @@ python_of_venv(char *buf, size_t size)
 /* A conda environment can be used only by a launcher that was built for it: it has a libpython of
  * its own. */
 static void
-mention_conda(void)
+mention_conda(const c4pe_program_t *program)
 {
     const char *root = getenv("CONDA_PREFIX");
     const char *base = getenv("CONDA_DEFAULT_ENV");
@@ -145,26 +165,27 @@ mention_conda(void)
         return;
     if (base != NULL && strcmp(base, "base") == 0)
         return; /* always active on many machines */
-    c4pe_interp_say("the active conda environment %s is not used: this launcher was built for %s; "
-                    "build it inside that environment",
-                    root, C4PE_PYTHON_EXECUTABLE);
+    tell(program,
+         "the active conda environment %s is not used: this launcher was built for %s; "
+         "build it inside that environment",
+         root, C4PE_PYTHON_EXECUTABLE);
 }
 
 /* The executable that Python shall take for its own: it decides which packages are found. */
 static void
-choose_python(char *buf, size_t size)
+choose_python(const c4pe_program_t *program, char *buf, size_t size)
 {
     const char *asked = getenv("C4PY_PYTHON");
     if (asked != NULL && *asked != '\0') {
         snprintf(buf, size, "%s", asked);
         if (exists(buf))
             return;
-        c4pe_interp_say("C4PY_PYTHON names %s, which does not exist; running %s", asked,
-                        C4PE_PYTHON_EXECUTABLE);
-    } else if (python_of_venv(buf, size)) {
+        tell(program, "C4PY_PYTHON names %s, which does not exist; running %s", asked,
+             C4PE_PYTHON_EXECUTABLE);
+    } else if (python_of_venv(program, buf, size)) {
         return;
     } else {
-        mention_conda();
+        mention_conda(program);
     }
     snprintf(buf, size, "%s", C4PE_PYTHON_EXECUTABLE);
 }
@@ -174,7 +195,8 @@ choose_python(char *buf, size_t size)
 static PyStatus
 set_argv(PyConfig *config, const c4pe_program_t *program)
 {
-    const char *name = program->command      ? "-c"
+    const char *name = program->hosted       ? program->name
+                       : program->command    ? "-c"
                        : program->module     ? "-m"
                        : program->script     ? program->script
                        : program->from_stdin ? "-"
@@ -216,13 +238,32 @@ configure(PyConfig *config, const c4pe_program_t *program, const char *python)
     return status;
 }
 
+/* A guest leaves the locale of the process alone: its texts are UTF-8. */
+static PyStatus
+preinitialize(const c4pe_program_t *program)
+{
+    PyPreConfig config;
+    if (!program->hosted)
+        return PyStatus_Ok();
+    PyPreConfig_InitPythonConfig(&config);
+    config.parse_argv = 0;
+    config.configure_locale = 0;
+    config.utf8_mode = 1;
+    return Py_PreInitialize(&config);
+}
+
 static PyStatus
 initialize(const c4pe_program_t *program, const char *python)
 {
     PyConfig config;
+    PyStatus status = preinitialize(program);
+    if (PyStatus_Exception(status))
+        return status;
     PyConfig_InitPythonConfig(&config);
     config.parse_argv = 0;
-    PyStatus status = configure(&config, program, python);
+    config.install_signal_handlers = !program->hosted;
+    config.configure_c_stdio = !program->hosted;
+    status = configure(&config, program, python);
     if (!PyStatus_Exception(status))
         status = Py_InitializeFromConfig(&config);
     PyConfig_Clear(&config);
@@ -232,11 +273,11 @@ initialize(const c4pe_program_t *program, const char *python)
 /* ---- what must be there -------------------------------------------------------------------------- */
 
 static int
-add_package_path(void)
+add_package_path(const c4pe_program_t *program)
 {
     char folder[PATH_MAX];
     PyObject *path = PySys_GetObject("path"); /* borrowed */
-    if (!package_folder(folder, sizeof(folder)))
+    if (!package_folder(program, folder, sizeof(folder)))
         return 0; /* python finds it in site-packages, or says that it does not */
     PyObject *item = PyUnicode_DecodeFSDefault(folder);
     int result = item && path ? PyList_Insert(path, 0, item) : -1;
@@ -257,7 +298,7 @@ preload_module(void)
 }
 
 static int
-check_greenlet(const char *python)
+check_greenlet(const c4pe_program_t *program, const char *python)
 {
     PyObject *module = PyImport_ImportModule("greenlet");
     if (module != NULL) {
@@ -265,10 +306,11 @@ check_greenlet(const char *python)
         return 0;
     }
     PyErr_Clear();
-    c4pe_interp_say("the Python at %s (%d.%d) has no package 'greenlet', which coroutines need: "
-                    "install it there (pip install greenlet, or "
-                    "apt-get install python3-greenlet for the system's Python)",
-                    python, PY_MAJOR_VERSION, PY_MINOR_VERSION);
+    tell(program,
+         "the Python at %s (%d.%d) has no package 'greenlet', which coroutines need: "
+         "install it there (pip install greenlet, or "
+         "apt-get install python3-greenlet for the system's Python)",
+         python, PY_MAJOR_VERSION, PY_MINOR_VERSION);
     return 2;
 }
 
@@ -276,27 +318,28 @@ int
 c4pe_interp_start(const c4pe_program_t *program)
 {
     char python[PATH_MAX];
-    choose_python(python, sizeof(python));
+    choose_python(program, python, sizeof(python));
     if (PyImport_AppendInittab("c4py._c4py", PyInit__c4py) < 0) {
-        c4pe_interp_say("out of memory");
+        tell(program, "out of memory");
         return 71;
     }
     PyStatus status = initialize(program, python);
     if (PyStatus_Exception(status)) {
-        c4pe_interp_say("Python cannot start with %s: %s", python,
-                        status.err_msg ? status.err_msg : "unknown cause");
+        tell(program, "Python cannot start with %s: %s", python,
+             status.err_msg ? status.err_msg : "unknown cause");
         return 2;
     }
-    if (add_package_path() < 0) {
+    if (add_package_path(program) < 0) {
         PyErr_Print();
         return 70;
     }
-    int missing = check_greenlet(python);
+    int missing = check_greenlet(program, python);
     if (missing != 0)
         return missing;
     if (preload_module() < 0)
         return 70;
-    c4pe_signals_install();
+    if (!program->hosted)
+        c4pe_signals_install();
     return 0;
 }
 

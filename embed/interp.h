@@ -14,12 +14,18 @@ typedef struct c4pe_program {
     bool from_stdin;     /* - */
     int argc;            /* arguments of the program, without its name */
     char **argv;
+    /* Python inside somebody else's program: it runs nothing, and leaves signals alone. */
+    bool hosted;
+    const char *name; /* hosted: sys.argv[0] */
+    const char *home; /* the folder of the launcher or library; NULL: that of the running program */
+    void (*say)(void *ctx, const char *line); /* gets what there is to say; NULL: as
+                                                 c4pe_interp_say() */
+    void *say_ctx;
 } c4pe_program_t;
 
 /*
  * Start the interpreter that the launcher was built for, in the active virtual environment if there
- * is one, with the package importable. 0; otherwise an exit status, and one line on standard error
- * has said why.
+ * is one, with the package importable. 0; otherwise an exit status, and one line has said why.
  */
 int c4pe_interp_start(const c4pe_program_t *program);
 /* Run the program as python would; its exit status. Ends the interpreter. */

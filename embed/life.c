@@ -240,6 +240,7 @@ attach(c4pe_state_t *st)
 static PyObject *
 cannot_start(c4pe_state_t *st, c4p_status_t status)
 {
+    st->refused = status;
     if (status == C4P_ERR_STATE || status == C4P_ERR_ARG)
         return c4pe_raise_status(st, status, "the runtime cannot start");
     PyObject *code = PyLong_FromLong(c4p_exit_status(status));
@@ -247,6 +248,30 @@ cannot_start(c4pe_state_t *st, c4p_status_t status)
         PyErr_SetObject(PyExc_SystemExit, code);
     Py_XDECREF(code);
     return NULL;
+}
+
+/* st->rt is there, fresh. */
+static int
+settle_in(c4pe_state_t *st)
+{
+    st->rank = c4p_rank(st->rt);
+    st->num_ranks = c4p_num_ranks(st->rt);
+    st->thread = PyThreadState_Get();
+    c4pe_signals_attach(st->rank, st->num_ranks);
+    c4pe_process_print_by_lines();
+    if (c4pe_process_watch_forks(st->module) < 0)
+        return -1;
+    return attach(st);
+}
+
+static int
+check_fresh(c4pe_state_t *st)
+{
+    if (st->rt == NULL && !st->finished)
+        return 0;
+    c4pe_raise(st, st->rt ? "the runtime is up already"
+                          : "the runtime has ended and cannot start again");
+    return -1;
 }
 
 PyObject *
@@ -259,26 +284,31 @@ c4pe_life_init(PyObject *module, PyObject *args, PyObject *kwargs)
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$zzzp:init", (char **)names, &log, &stall,
                                      &idle, &quiet))
         return NULL;
-    if (st->rt != NULL || st->finished)
-        return c4pe_raise(st, st->rt ? "the runtime is up already"
-                                     : "the runtime has ended and cannot start again");
     c4p_opts_t opts = C4P_OPTS_INIT;
-    if (fill_options(&opts, log, stall, idle) < 0)
+    if (check_fresh(st) < 0 || fill_options(&opts, log, stall, idle) < 0)
         return NULL;
     c4p_status_t status = c4p_init(&opts, &st->rt);
     if (status != C4P_OK) {
         st->rt = NULL;
         return cannot_start(st, status);
     }
-    st->rank = c4p_rank(st->rt);
-    st->num_ranks = c4p_num_ranks(st->rt);
-    st->thread = PyThreadState_Get();
-    c4pe_signals_attach(st->rank, st->num_ranks);
-    c4pe_process_print_by_lines();
-    if (c4pe_process_watch_forks(module) < 0)
+    if (settle_in(st) < 0)
         return NULL;
-    if (attach(st) < 0)
+    Py_RETURN_NONE;
+}
+
+PyObject *
+c4pe_life_adopt(PyObject *module, PyObject *capsule)
+{
+    c4pe_state_t *st = c4pe_state_of_module(module);
+    c4p_rt_t *rt = PyCapsule_GetPointer(capsule, "c4p_rt_t");
+    if (rt == NULL || check_fresh(st) < 0)
         return NULL;
+    st->rt = rt;
+    if (settle_in(st) < 0) {
+        st->rt = NULL;
+        return NULL;
+    }
     Py_RETURN_NONE;
 }
 
@@ -319,22 +349,41 @@ start_main(c4pe_state_t *st, PyObject *main, PyObject *snapshot)
     return st->exiting ? 0 : send_snapshot(st, snapshot);
 }
 
-PyObject *
-c4pe_life_run(PyObject *module, PyObject *args)
+/* The part of c4pe_life_run() before the scheduler; NULL with an exception. */
+static c4pe_state_t *
+begin_run(PyObject *module, PyObject *args)
 {
     c4pe_state_t *st = c4pe_state_of_module(module);
     PyObject *main, *snapshot, *receive;
-    int code = 0;
     if (!PyArg_ParseTuple(args, "OOO:run", &main, &snapshot, &receive))
         return NULL;
-    if (!st->started || st->running)
-        return c4pe_raise(st,
-                          st->running ? "run() was called before" : "run() needs start() first");
+    if (!st->started || st->running) {
+        c4pe_raise(st, st->running ? "run() was called before" : "run() needs start() first");
+        return NULL;
+    }
     st->running = true;
     Py_XSETREF(st->on_snapshot, Py_NewRef(receive));
     take_early_snapshot(st);
     if (st->rank == 0 && main != Py_None && start_main(st, main, snapshot) < 0)
         c4pe_err_uncaught(st, NULL, NULL, NULL);
+    return st;
+}
+
+PyObject *
+c4pe_life_begin(PyObject *module, PyObject *args)
+{
+    if (begin_run(module, args) == NULL)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+PyObject *
+c4pe_life_run(PyObject *module, PyObject *args)
+{
+    c4pe_state_t *st = begin_run(module, args);
+    int code = 0;
+    if (st == NULL)
+        return NULL;
     c4p_status_t status = c4p_run(st->rt, &code);
     st->exiting = true;
     c4pe_drop_shared(st);

@@ -8,7 +8,9 @@
 
 /* Functions of the module; see _c4py.pyi. */
 PyObject *c4pe_life_init(PyObject *module, PyObject *args, PyObject *kwargs);
+PyObject *c4pe_life_adopt(PyObject *module, PyObject *capsule);
 PyObject *c4pe_life_start(PyObject *module, PyObject *ignored);
+PyObject *c4pe_life_begin(PyObject *module, PyObject *args);
 PyObject *c4pe_life_run(PyObject *module, PyObject *args);
 PyObject *c4pe_life_finish(PyObject *module, PyObject *ignored);
 PyObject *c4pe_life_exit(PyObject *module, PyObject *args);

@@ -20,6 +20,7 @@
 #include "reducer.h"
 #include "section.h"
 #include "signals.h"
+#include "typed.h"
 #include "when.h"
 
 static struct PyModuleDef module_def;
@@ -520,6 +521,8 @@ static PyMethodDef module_methods[] = {
     {"_after_fork", c4pe_process_after_fork, METH_NOARGS, NULL},
     {"init", FN(c4pe_life_init), VARKW, NULL},
     {"start", c4pe_life_start, METH_NOARGS, NULL},
+    {"_adopt", c4pe_life_adopt, METH_O, NULL},
+    {"_begin", c4pe_life_begin, METH_VARARGS, NULL},
     {"run", c4pe_life_run, METH_VARARGS, NULL},
     {"restart", c4pe_checkpoint_restart, METH_VARARGS, NULL},
     {"checkpoint", c4pe_checkpoint_ask, METH_O, NULL},
@@ -588,6 +591,8 @@ static PyMethodDef module_methods[] = {
     {"listen_outside", c4pe_outside_listen, METH_VARARGS, NULL},
     {"post", c4pe_timer_post, METH_VARARGS, NULL},
     {"spawn", c4pe_timer_spawn, METH_VARARGS, NULL},
+    {"typed_call", c4pe_typed_call, METH_VARARGS, NULL},
+    {"typed_at", c4pe_typed_at, METH_VARARGS, NULL},
     {"settings", module_settings, METH_NOARGS, NULL},
     {"build_info", module_build_info, METH_NOARGS, NULL},
     {"lb_use", module_lb_use, METH_O, NULL},

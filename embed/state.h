@@ -219,13 +219,14 @@ struct c4pe_state {
     PyObject *module; /* borrowed */
     bool started;
     bool running;
-    bool exiting;       /* charm.exit() was called or decided: no user code is entered any more */
-    bool by_reference;  /* options.local_msg_optim */
-    bool auto_flush;    /* options.auto_flush_wait_queues */
-    bool forked;        /* this is a child process: no runtime, and no way back into it */
-    bool finished;      /* the runtime has ended and cannot start again */
-    bool making;        /* a chare is being made: its __new__ may run */
-    uint32_t num_exits; /* how often the program called exit() */
+    bool exiting;         /* charm.exit() was called or decided: no user code is entered any more */
+    bool by_reference;    /* options.local_msg_optim */
+    bool auto_flush;      /* options.auto_flush_wait_queues */
+    bool forked;          /* this is a child process: no runtime, and no way back into it */
+    bool finished;        /* the runtime has ended and cannot start again */
+    c4p_status_t refused; /* why c4p_start() failed */
+    bool making;          /* a chare is being made: its __new__ may run */
+    uint32_t num_exits;   /* how often the program called exit() */
     uint32_t copies; /* how often what is being packed will be read: normally once, a broadcast to a
                         group once per rank; 0: nobody knows */
     uint32_t packing;    /* not 0 while the codec has called pickle */

@@ -104,6 +104,32 @@ def run(
     pickles) sent to the other ranks. Other ranks pass None for both; before chare code runs there, ``receive(obj)`` is called with it.
     """
 
+def _adopt(runtime: Any, /) -> None:
+    """In place of init(): use the runtime of a host, a capsule of the name "c4p_rt_t"."""
+
+def _begin(
+    main: Callable[[], Any] | None,
+    snapshot: Callable[[], Any] | None,
+    receive: Callable[[Any], None],
+    /,
+) -> None:
+    """As run(), for a host that calls the scheduler itself: returns at once. The same arguments on all ranks will do."""
+
+def typed_call(
+    who: str,
+    type: int,
+    entry: int,
+    at: tuple[int, int, int, bool],
+    args: tuple[Any, ...],
+    future: Future | None,
+    /,
+) -> Any:
+    """Call a typed entry method in C; returns the future. at: collection, key, whether it is one element. Each of args is
+    ``(number or text, None)`` or ``(array, elements, bytes of one)``. who: for messages."""
+
+def typed_at(coll: int, index: Any, /) -> tuple[int, int]:
+    """The key of an element of a collection that this rank has heard of."""
+
 def finish() -> None:
     """Free the runtime and end MPI. Collective. After it rank() is -1 again."""
 

@@ -337,14 +337,7 @@ class Charm:
         # The shell deals with stalls itself: what is typed in wrongly must not end the session.
         _c4py.init(quiet=bool(self.options.quiet), stall="off" if interactive else None)
         self._tell_flags()
-        key = os.environ.get("C4PY_CHECKPOINT_KEY") or self.options.checkpoint_key
-        if key:
-            _c4py.checkpoint_key(key)
-        for name in ("local_msg_optim", "auto_flush_wait_queues"):
-            _c4py.set_option(name, bool(getattr(self.options, name)))
-        _c4py.set_option("pickle_protocol", int(self.options.pickle_protocol))
-        if self.options.profiling:
-            _profile.start()
+        self._tell_options()
         add_classes(prepared)
         _c4py.start()
         self._choose_balancer()
@@ -360,6 +353,39 @@ class Charm:
         else:
             code = _c4py.run(None, None, self._receive)
         _leave(code)
+
+    def _start_hosted(self, modules: Sequence[Any], runtime: Any) -> None:
+        """Start inside a host's program, on the runtime that it made; see ``_host``."""
+        check_removed()
+        self.options._check()
+        found: list[type] = [CharmRemote, PoolAgent, CcsAgent]
+        for module in modules:
+            found.extend(classes_of_module(module, (Group, Array)))
+        prepared = prepare_classes(found)
+        self._schedule = _checkpoint.Schedule()
+        self._begun = True
+        _c4py._adopt(runtime)
+        self._tell_options()
+        add_classes(prepared)
+        _c4py.start()
+        self._choose_balancer()
+        _c4py._begin(self._make_services, self._snapshot, self._receive)
+
+    def _make_services(self) -> None:
+        """On rank 0: the groups behind ``charm.thisProxy`` and ``charm.pool``."""
+        self.thisProxy = _c4py.group_new(CharmRemote, (), False)
+        self._agents = _c4py.group_new(PoolAgent, (), False)
+        _pool._attach(self._agents, 0, _c4py.num_ranks())
+
+    def _tell_options(self) -> None:
+        key = os.environ.get("C4PY_CHECKPOINT_KEY") or self.options.checkpoint_key
+        if key:
+            _c4py.checkpoint_key(key)
+        for name in ("local_msg_optim", "auto_flush_wait_queues"):
+            _c4py.set_option(name, bool(getattr(self.options, name)))
+        _c4py.set_option("pickle_protocol", int(self.options.pickle_protocol))
+        if self.options.profiling:
+            _profile.start()
 
     def _parse_command_line(self) -> list[str]:
         self._flags = _cli.parse(sys.argv)
@@ -408,9 +434,7 @@ class Charm:
         """What rank 0 runs as its first coroutine."""
 
         def begin() -> Any:
-            self.thisProxy = _c4py.group_new(CharmRemote, (), False)
-            self._agents = _c4py.group_new(PoolAgent, (), False)
-            _pool._attach(self._agents, 0, _c4py.num_ranks())
+            self._make_services()
             if ccs.address is not None:
                 ccs.attach(_c4py.group_new(CcsAgent, (), False))
             if isinstance(entry, type):
@@ -934,7 +958,14 @@ def _module_classes(modules: Sequence[str]) -> list[type]:
 
 def _leave(code: int) -> NoReturn:
     """The program has ended: do what Python does at the end, close the runtime, and end the process."""
-    status = int(code) & 0xFF
+    status = tidy_up(int(code) & 0xFF)
+    ccs.close()
+    _c4py.finish()
+    os._exit(status)
+
+
+def tidy_up(status: int) -> int:
+    """What Python does at the end: threads, atexit handlers, buffers. The exit status, which a handler may change."""
     try:
         threading._shutdown()  # type: ignore[attr-defined]
         atexit._run_exitfuncs()
@@ -948,9 +979,7 @@ def _leave(code: int) -> NoReturn:
             stream.flush()
         except (OSError, ValueError, AttributeError):
             pass
-    ccs.close()
-    _c4py.finish()
-    os._exit(status)
+    return status
 
 
 def _say_if_never_started() -> None:

@@ -33,17 +33,20 @@ def main():
     parser.add_argument("--mpi-include", action="append", default=[])
     args = parser.parse_args()
 
-    public = [args.build_include, os.path.join(common.ROOT, "runtime/include")]
+    public = [
+        args.build_include,
+        *(os.path.join(common.ROOT, part, "include") for part in ("runtime", "embed")),
+    ]
     flags = [f"-I{folder}" for folder in public]
     mpi = [f"-isystem{folder}" for folder in args.mpi_include]
     internal = [*flags, *mpi, f"-I{os.path.join(common.ROOT, 'runtime')}"]
     problems, checked = [], 0
 
     for path in common.tree_files(".h", ".h.in"):
-        if not path.startswith("runtime/"):
+        if not path.startswith(("runtime/", "embed/include/")):
             continue
-        if path.startswith("runtime/include/"):
-            name = path[len("runtime/include/") :].removesuffix(".in")
+        if "/include/" in path:
+            name = path.partition("/include/")[2].removesuffix(".in")
             # Only c4p/mpi.h may need MPI's folder.
             extra = [*flags, *mpi] if name == "c4p/mpi.h" else flags
             runs = [[args.cc, *C_FLAGS, "-xc", *extra]]

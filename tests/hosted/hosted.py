@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Python side of hosted_test.c."""
+
+import numpy as np
+
+from c4py import Chare, Future, Reducer, charm, coro
+
+
+class Broken(Exception):
+    pass
+
+
+class Mirror(Chare):
+    def __init__(self, name="mirror"):
+        self.name = name
+        self.kept = None
+        self.marks = 0
+
+    def echo(self, value):
+        return value
+
+    def type_of(self, value):
+        return type(value).__name__
+
+    def describe(self, u):
+        return str(u.dtype), u.ndim, float(u.sum()), u.__array_interface__["data"][0]
+
+    def fill(self, u, value):
+        u[...] = value
+
+    def open_up(self, u):
+        u.flags.writeable = True
+
+    def keep(self, u):
+        self.kept = u[1:]
+
+    def first_kept(self):
+        return float(self.kept[0])
+
+    def forget(self):
+        self.kept = None
+
+    def told(self):
+        return self.name
+
+    def mark(self):
+        self.marks += 1
+
+    def marked(self):
+        return self.marks
+
+    def large(self):
+        return np.arange(12, dtype=np.int32).reshape(3, 4)[:, 1:3]
+
+    def things(self):
+        return [1, (2.5, "three"), None], {"a": 1}, 2**70, np.float32(1.5), np.int16(-3)
+
+    def breaks(self, text):
+        raise Broken(text)
+
+    def stops(self):
+        charm.exit(7)
+
+    @coro
+    def total(self, value):
+        return self.allreduce(value, Reducer.sum).get()
+
+    @coro
+    def waits_for_ever(self):
+        return Future().get()
+
+    @coro
+    def asks_the_host(self, host):
+        question = Future()
+        host.send(question)
+        return question.get() + 1
+
+    @coro
+    def drive(self, cells):
+        """Calls chares in C: this rank's, and all."""
+        mine = cells[charm.myPe()]
+        mine.add(0.5, 2, np.arange(4.0), "first")
+        mine.add(2, 1, np.array([[10.0], [20.0]]), "gr\u00fc\u00df")
+        cells.add(1.0, 0, np.array([]), "all", awaitable=True).get()
+        return mine.get(100, ret=True).get(), mine.nothing(ret=True).get()
+
+    @coro
+    def fails(self, cell):
+        cell.refuse(ret=True).get()
+
+    def mistakes(self, cell):
+        x = np.arange(4.0)
+        wrong = [
+            lambda: cell.add(0.5, 2, x),
+            lambda: cell.add(0.5, 3, x, "why"),
+            lambda: cell.add(0.5, -1, x, "why"),
+            lambda: cell.add(0.5, 2, x.astype(np.float32), "why"),
+            lambda: cell.add(0.5, 2, x.reshape(2, 2).T, "why"),
+            lambda: cell.add("half", 2, x, "why"),
+            lambda: cell.add(0.5, 2.0, x, "why"),
+            lambda: cell.add(0.5, 2, x, "w\0y"),
+            lambda: cell.get(2**40),
+            lambda: cell.jump(),
+            lambda: cell[0],
+        ]
+        return [self.what(call) for call in wrong]
+
+    def what(self, call):
+        try:
+            call()
+        except Exception as error:
+            return f"{type(error).__name__}: {error}"
+        return "nothing was raised"
