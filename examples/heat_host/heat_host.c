@@ -13,6 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifndef HEAT_HOST_FOLDER
+#define HEAT_HOST_FOLDER "." /* where watch.py is */
+#endif
+
 /* ---- the solver: nothing here knows of chares ----------------------------------------------------- */
 
 typedef struct heat {

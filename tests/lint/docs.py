@@ -2,7 +2,7 @@
 """What pages say about code: snippets are parts of the files that they name, or compile by themselves; tables have every setting and
 every exit status, links lead somewhere, settings of Open MPI are the same everywhere.
 
-docs.py --cc gcc --build-include build/include
+docs.py --cc gcc --build-include build/include --mpi-include DIR…
 """
 
 import argparse
@@ -30,10 +30,12 @@ def squeezed(text):
 
 
 class Compiler:
-    def __init__(self, cc, build_include):
-        include = [build_include, os.path.join(common.ROOT, "runtime/include")]
+    def __init__(self, cc, build_include, mpi_include):
+        folders = ("runtime/include", "embed/include")
+        include = [build_include, *(os.path.join(common.ROOT, folder) for folder in folders)]
         self.command = [cc, "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-xc"]
         self.command += [f"-I{folder}" for folder in include]
+        self.command += [f"-isystem{folder}" for folder in mpi_include]
 
     def c(self, code):
         """What the compiler says about a file, or, of what includes nothing, statements."""
@@ -104,8 +106,9 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--cc", required=True)
     parser.add_argument("--build-include", required=True)
+    parser.add_argument("--mpi-include", action="append", default=[])
     args = parser.parse_args()
-    compiler = Compiler(args.cc, args.build_include)
+    compiler = Compiler(args.cc, args.build_include, args.mpi_include)
     problems, checked = [], 0
     for path in common.tree_files(".md", ".slurm", ".lsf", ".pbs"):
         problems += check_keepalive(path, common.read(path))

@@ -76,7 +76,7 @@ C4P_API c4p_status_t c4p_python_init(c4p_rt_t *rt, const c4p_python_opts_t *opts
 /**
  * Import a module ("analysis", "package.module"). Its chare classes are registered by
  * c4p_python_start(), so all ranks import the same. The module's code runs now; charm.start() is
- * not for it. Before c4p_python_start().
+ * not for it. Before c4p_python_start(). Returns C4P_OK or as above.
  */
 C4P_API c4p_status_t c4p_python_import(c4p_python_t *py, const char *module);
 
@@ -330,15 +330,15 @@ C4P_API c4p_status_t c4p_python_item(c4p_python_t *py, const c4p_pyval_t *tuple,
  * block, constructors on this rank have run when it returns. Returns also C4P_ERR_USER for a class
  * that does not exist, C4P_ERR_RANGE. */
 
-/** One chare per rank; its index is the rank. */
+/** One chare per rank; its index is the rank. Returns as above. */
 C4P_API c4p_status_t c4p_python_group_new(c4p_python_t *py, const char *cls,
                                           const c4p_pyval_t *args, size_t num_args,
                                           c4p_proxy_t *group_out);
-/** A dense array of 1 to C4P_MAX_DIMS dimensions. */
+/** A dense array of 1 to C4P_MAX_DIMS dimensions. Returns as above. */
 C4P_API c4p_status_t c4p_python_array_new(c4p_python_t *py, const char *cls, int ndims,
                                           const int64_t *dims, const c4p_pyval_t *args,
                                           size_t num_args, c4p_proxy_t *array_out);
-/** A single chare, on `rank` (-1: round robin). */
+/** A single chare, on `rank` (-1: round robin). Returns as above. */
 C4P_API c4p_status_t c4p_python_chare_new(c4p_python_t *py, const char *cls, int rank,
                                           const c4p_pyval_t *args, size_t num_args,
                                           c4p_proxy_t *chare_out);
@@ -362,8 +362,8 @@ C4P_API c4p_status_t c4p_python_call(c4p_python_t *py, const c4p_proxy_t *to, co
                                      const c4p_pyval_t *args, size_t num_args, c4p_future_t reply);
 
 /** In the function of a future (c4p_future_fn_t): what Python sent or returned. The value is to be
- * released. With is_error it is an exception: C4P_ERR_USER, and c4p_python_error() says which; or
- * the runtime's own status, such as C4P_ERR_DEAD. msg may be NULL: NONE. */
+ * released. Returns, with is_error, C4P_ERR_USER for an exception, and c4p_python_error() says
+ * which; or the runtime's own status, such as C4P_ERR_DEAD. msg may be NULL: NONE. */
 C4P_API c4p_status_t c4p_python_value(c4p_python_t *py, c4p_msg_t *msg, bool is_error,
                                       c4p_pyval_t *value_out);
 
@@ -409,7 +409,8 @@ C4P_API c4p_status_t c4p_python_entry_add(c4p_python_t *py, c4p_type_t type, con
 C4P_API c4p_status_t c4p_python_send(c4p_python_t *py, c4p_future_t future,
                                      const c4p_pyval_t *value);
 
-/** The same with an error, any status but C4P_OK: who waits gets a Charm4PyError with this text. */
+/** The same with an error, any status but C4P_OK: who waits gets a Charm4PyError with this text.
+ * Returns as c4p_python_send(). */
 C4P_API c4p_status_t c4p_python_send_error(c4p_python_t *py, c4p_future_t future,
                                            c4p_status_t error, const char *text);
 
@@ -419,7 +420,7 @@ C4P_API c4p_status_t c4p_python_send_error(c4p_python_t *py, c4p_future_t future
 C4P_API c4p_status_t c4p_python_reply(c4p_python_t *py, const c4p_reply_t *reply,
                                       const c4p_pyval_t *value);
 
-/** The same with an error, as c4p_python_send_error(). */
+/** The same with an error, as c4p_python_send_error(). Returns as c4p_python_reply(). */
 C4P_API c4p_status_t c4p_python_reply_error(c4p_python_t *py, const c4p_reply_t *reply,
                                             c4p_status_t error, const char *text);
 

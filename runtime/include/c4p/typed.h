@@ -58,7 +58,8 @@ C4P_API c4p_status_t c4p_entry_add_typed(c4p_rt_t *rt, c4p_type_t type, const ch
                                          c4p_typed_t *typed_out);
 
 /** The typed entry method of this name of whatever `to` refers to: of a collection that this rank
- * has heard of, see c4p_coll_info(). C4P_ERR_NOT_FOUND, also for an entry method that is not typed.
+ * has heard of, see c4p_coll_info(). Returns C4P_ERR_NOT_FOUND also for an entry method that is not
+ * typed.
  */
 C4P_API c4p_status_t c4p_typed_find(const c4p_rt_t *rt, c4p_ref_t to, const char *name,
                                     c4p_typed_t *typed_out);
@@ -135,34 +136,37 @@ C4P_API c4p_status_t c4p_send_args(c4p_rt_t *rt, c4p_ref_t to, c4p_typed_t typed
 
 /* ---- for languages whose programs have methods in C ------------------------------------------- */
 
+/** What a parameter is. */
 typedef enum c4p_param_sort {
     C4P_PARAM_NUMBER, /**< by value; the others by pointer */
     C4P_PARAM_ARRAY,  /**< of numbers */
-    C4P_PARAM_TEXT,
-    C4P_PARAM_REF,   /**< references: one, or an array of them */
-    C4P_PARAM_STRUCT /**< likewise */
+    C4P_PARAM_TEXT,   /**< of UTF-8, ends with NUL */
+    C4P_PARAM_REF,    /**< references: one, or an array of them */
+    C4P_PARAM_STRUCT  /**< likewise */
 } c4p_param_sort_t;
 
 /** One parameter of a signature. */
 typedef struct c4p_param {
-    char name[32];
-    c4p_param_sort_t sort;
-    c4p_arg_kind_t kind; /**< of a number, or of the numbers in an array; else C4P_ARG_POINTER */
-    c4p_arg_of_t of;     /**< likewise; else C4P_ARG_OF_ANY */
-    size_t size;         /**< bytes of one element */
-    uint64_t count;      /**< elements: this, times the values */
-    uint32_t num_factors;
-    uint8_t factors[4]; /**< of the parameters with these numbers */
+    char name[32];         /**< as in the signature */
+    c4p_param_sort_t sort; /**< decides what the others mean */
+    c4p_arg_kind_t kind;   /**< of a number, or of the numbers in an array; else C4P_ARG_POINTER */
+    c4p_arg_of_t of;       /**< likewise; else C4P_ARG_OF_ANY */
+    size_t size;           /**< bytes of one element */
+    uint64_t count;        /**< elements: this, times the values */
+    uint32_t num_factors;  /**< how many values */
+    uint8_t factors[4];    /**< of the parameters with these numbers */
 } c4p_param_t;
 
-/** What a signature says; `params` has room for C4P_MAX_PARAMS. C4P_ERR_ARG for one that is not
- * valid: *why_out is a static text, *at_out the character where, from 0. Any thread, any time. */
+/** What a signature says; `params` has room for C4P_MAX_PARAMS. Returns C4P_ERR_ARG for one that is
+ * not valid: *why_out is a static text, *at_out the character where, from 0. Any thread, any time.
+ */
 C4P_API c4p_status_t c4p_signature_read(const char *signature, c4p_param_t *params,
                                         uint32_t *num_out, const char **why_out, size_t *at_out);
 
 /**
  * As c4p_entry_add_typed(), where the objects of the type are not what the method takes: `around`
- * is the entry method, with ctx, and calls the method by c4p_typed_run(), or does not.
+ * is the entry method, with ctx, and calls the method by c4p_typed_run(), or does not. Returns the
+ * same statuses.
  */
 C4P_API c4p_status_t c4p_entry_add_typed_around(c4p_rt_t *rt, c4p_type_t type, const char *name,
                                                 const char *signature, c4p_any_fn_t fn,
