@@ -428,14 +428,20 @@ c4p_python_reply_error(c4p_python_t *py, const c4p_reply_t *reply, c4p_status_t 
 
 /* ---- chares in C --------------------------------------------------------------------------------- */
 
-/* Whether a word of the signature is "ref". */
+/* What is no signature is refused where it is registered. */
 static bool
-has_ref(const char *signature)
+python_can_pass(const char *signature)
 {
-    for (const char *at = strstr(signature, "ref "); at != NULL; at = strstr(at + 1, "ref "))
-        if (at == signature || at[-1] == ',' || at[-1] == ' ')
-            return true;
-    return false;
+    c4p_param_t params[C4P_MAX_PARAMS];
+    uint32_t num;
+    const char *why;
+    size_t at;
+    if (c4p_signature_read(signature, params, &num, &why, &at) != C4P_OK)
+        return true;
+    for (uint32_t k = 0; k < num; k++)
+        if (params[k].sort == C4P_PARAM_REF || params[k].sort == C4P_PARAM_STRUCT)
+            return false;
+    return true;
 }
 
 c4p_status_t
@@ -446,7 +452,7 @@ c4p_python_entry_add(c4p_python_t *py, c4p_type_t type, const char *name, const 
         return C4P_ERR_ARG;
     if (py->started)
         return C4P_ERR_STATE;
-    if (strchr(signature, '{') != NULL || has_ref(signature))
+    if (!python_can_pass(signature))
         return C4P_ERR_TYPE;
     c4p_typed_t typed;
     c4p_status_t status = c4p_entry_add_typed(py->rt, type, name, signature, fn, &typed);

@@ -564,7 +564,7 @@ static PyMethodDef module_methods[] = {
     {"in_coroutine", module_in_coroutine, METH_NOARGS, NULL},
     {"wait_kind", module_wait_kind, METH_NOARGS, NULL},
     {"class_add", module_class_add, METH_VARARGS, NULL},
-    {"native_signature", c4pe_native_signature, METH_O, NULL},
+    {"signature_read", c4pe_signature_read, METH_O, NULL},
     {"native_state", c4pe_native_state, METH_O, NULL},
     {"class_registered", module_class_registered, METH_O, NULL},
     {"group_new", module_group_new, METH_VARARGS, NULL},

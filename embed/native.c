@@ -459,8 +459,22 @@ dtype_name(const c4p_param_t *param)
     return PyUnicode_FromFormat("%c%zd", kind, (Py_ssize_t)param->size);
 }
 
+static PyObject *
+factors_tuple(const c4p_param_t *param)
+{
+    PyObject *tuple = PyTuple_New(param->num_factors);
+    for (uint32_t f = 0; tuple != NULL && f < param->num_factors; f++) {
+        PyObject *factor = PyLong_FromLong(param->factors[f]);
+        if (factor == NULL)
+            Py_CLEAR(tuple);
+        else
+            PyTuple_SET_ITEM(tuple, f, factor);
+    }
+    return tuple;
+}
+
 PyObject *
-c4pe_native_signature(PyObject *Py_UNUSED(module), PyObject *text)
+c4pe_signature_read(PyObject *Py_UNUSED(module), PyObject *text)
 {
     static const char *const sorts[] = {"number", "array", "text", "ref", "struct"};
     c4p_param_t params[C4P_MAX_PARAMS];
@@ -470,9 +484,9 @@ c4pe_native_signature(PyObject *Py_UNUSED(module), PyObject *text)
         return NULL;
     PyObject *list = PyList_New(num);
     for (uint32_t k = 0; list != NULL && k < num; k++) {
-        PyObject *item = Py_BuildValue("(ssNKO)", params[k].name, sorts[params[k].sort],
-                                       dtype_name(&params[k]), (unsigned long long)params[k].count,
-                                       params[k].num_factors ? Py_False : Py_True);
+        PyObject *item =
+            Py_BuildValue("(ssNKN)", params[k].name, sorts[params[k].sort], dtype_name(&params[k]),
+                          (unsigned long long)params[k].count, factors_tuple(&params[k]));
         if (item == NULL)
             Py_CLEAR(list);
         else

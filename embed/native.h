@@ -40,7 +40,7 @@ int c4pe_native_set_state(c4pe_chare_t *chare, const void *packed, size_t len);
 PyObject *c4pe_native_record(const c4pe_class_t *cls, const void *packed, size_t len);
 
 /* Functions of the module, see _c4py.pyi. */
-PyObject *c4pe_native_signature(PyObject *module, PyObject *text);
+PyObject *c4pe_signature_read(PyObject *module, PyObject *text);
 PyObject *c4pe_native_state(PyObject *module, PyObject *chare);
 
 #endif

@@ -175,13 +175,10 @@ raise_unfit(c4pe_state_t *st, c4p_status_t status, const char *who)
 static void
 name_argument(const char *who, Py_ssize_t i)
 {
-    PyObject *type, *value, *tb;
-    PyErr_Fetch(&type, &value, &tb);
-    PyErr_NormalizeException(&type, &value, &tb);
-    PyErr_Format(type, "%s, argument %zd: %S", who, i + 1, value ? value : Py_None);
-    Py_XDECREF(type);
-    Py_XDECREF(value);
-    Py_XDECREF(tb);
+    PyObject *exc = c4pe_err_take();
+    if (exc != NULL)
+        PyErr_Format((PyObject *)Py_TYPE(exc), "%s, argument %zd: %S", who, i + 1, exc);
+    Py_XDECREF(exc);
 }
 
 PyObject *

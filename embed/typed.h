@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* typed.h: calls from Python to typed entry methods in C (c4p/typed.h). What a signature says is
- * read by the package (c4py/_typed.py). Main thread with the interpreter lock held. */
+/* typed.h: calls from Python to typed entry methods in C (c4p/typed.h). What Python may
+ * call is known to the package (c4py/_typed.py). Main thread with the interpreter lock held. */
 #ifndef C4PE_TYPED_H
 #define C4PE_TYPED_H
 

@@ -270,9 +270,9 @@ def class_add(
     ``native_state``: its name, what makes that of an object, an array without dimensions, and its size in bytes.
     """
 
-def native_signature(text: str) -> list[tuple[str, str, str, int, bool]]:
-    """(name, sort, dtype of an element, number of elements, whether that is all of the length) of each parameter. Sorts are number,
-    array, text, ref, struct. ValueError for a signature that is not valid."""
+def signature_read(text: str) -> list[tuple[str, str, str, int, tuple[int, ...]]]:
+    """(name, sort, dtype of an element, number of elements, of which parameters the values multiply that) of each parameter. Sorts are
+    number, array, text, ref, struct. ValueError for a signature that is not valid."""
 
 def native_state(chare: Chare) -> Any:
     """The native state of a chare: an array without dimensions. TypeError if it has none."""

@@ -39,7 +39,7 @@ class NativeState:
         if np is None:
             raise Charm4PyError("NativeState needs numpy, which cannot be imported")
         if isinstance(layout, str):
-            fields = [_field(*param) for param in _c4py.native_signature(layout)]
+            fields = [_field(*param) for param in _c4py.signature_read(layout)]
             self.dtype = np.dtype(fields, align=True)
         else:
             self.dtype = np.dtype(layout)
@@ -65,13 +65,15 @@ class NativeState:
         )
 
 
-def _field(name: str, sort: str, dtype: str, count: int, fixed: bool) -> tuple[Any, ...]:
+def _field(
+    name: str, sort: str, dtype: str, count: int, factors: tuple[int, ...]
+) -> tuple[Any, ...]:
     """A field of a dtype for a parameter of a signature."""
     if sort in ("text", "struct"):
         raise ValueError(
             f"'{name}': a native state with a {sort} is declared by a dtype of numpy's"
         )
-    if not fixed:
+    if factors:
         raise ValueError(f"'{name}': lengths in a native state are numbers")
     if sort == "ref":
         return (name, "u8", (count, 3) if count > 1 else (3,))
@@ -107,9 +109,9 @@ def native(function: Any, signature: str) -> Callable[[_F], _F]:
     arguments. Raises TypeError or ValueError for what does not fit; what is wrong with a library
     is said when the class is registered, by Charm4PyError.
     """
-    params = [param[0] for param in _c4py.native_signature(signature)]
-    for name, sort, _, count, fixed in _c4py.native_signature(signature):
-        if sort == "ref" and (count != 1 or not fixed):
+    params = [param[0] for param in _c4py.signature_read(signature)]
+    for name, sort, _, count, factors in _c4py.signature_read(signature):
+        if sort == "ref" and (count != 1 or factors):
             raise ValueError(f"native: '{name}': Python has no arrays of references to give")
     if isinstance(function, str):
         if not all(function.rpartition(":")[::2]):

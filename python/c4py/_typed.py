@@ -5,34 +5,23 @@ from __future__ import annotations
 
 import math
 import operator
-import re
-import struct
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from . import _c4py
 
-_PARAMETER = re.compile(r"(\w+)\s+(\w+)\s*(?:\[([^\]]*)\])?")
-#: The types of a signature, as `struct` writes them.
-_LETTERS = {
-    "bool": "?", "char": "b", "int": "i", "unsigned": "I", "long": "l", "size_t": "N",
-    "int8_t": "=b", "int16_t": "=h", "int32_t": "=i", "int64_t": "=q",
-    "uint8_t": "=B", "uint16_t": "=H", "uint32_t": "=I", "uint64_t": "=Q", "float": "f", "double": "d",
-}  # fmt: skip
-
 
 class _Parameter(NamedTuple):
-    """name: as in the signature. length: numbers and names whose product it is; None: no array. size: bytes of an element."""
+    """num: elements of an array, times the values of the parameters with these numbers; None: no array. size: bytes of an element."""
 
-    name: str
-    length: tuple[int | str, ...] | None
+    num: int | None
+    factors: tuple[int, ...]
     size: int
 
 
 class _Entry(NamedTuple):
     number: int
     who: str
-    signature: str
     parameters: tuple[_Parameter, ...]
 
 
@@ -42,17 +31,11 @@ _entries: dict[int, dict[str, _Entry]] = {}
 
 def expose(type_: int, type_name: str, entry: int, name: str, signature: str) -> None:
     """Let Python call an entry method, whose signature is valid and has no structs and references."""
-    parameters = []
-    for kind, parameter, length in _PARAMETER.findall(signature):
-        factors = [part.strip() for part in length.split("*")] if length else None
-        parameters.append(
-            _Parameter(
-                parameter,
-                tuple(int(f) if f.isdigit() else f for f in factors) if factors else None,
-                struct.calcsize(_LETTERS[kind]) if kind in _LETTERS else 0,
-            )
-        )
-    made = _Entry(entry, f"{type_name}.{name}({signature})", signature, tuple(parameters))
+    parameters = tuple(
+        _Parameter(count if sort == "array" else None, factors, int(dtype[1:]))
+        for _, sort, dtype, count, factors in _c4py.signature_read(signature)
+    )
+    made = _Entry(entry, f"{type_name}.{name}({signature})", parameters)
     _entries.setdefault(type_, {})[name] = made
 
 
@@ -117,15 +100,14 @@ def _arguments(entry: _Entry, args: tuple[Any, ...]) -> tuple[Any, ...]:
         raise TypeError(
             f"{entry.who} takes {len(entry.parameters)} arguments, {len(args)} were given"
         )
-    values = {parameter.name: arg for parameter, arg in zip(entry.parameters, args)}
     return tuple(
-        (arg, None) if p.length is None else (arg, _elements(p.length, values), p.size)
+        (arg, None) if p.num is None else (arg, _elements(p.num, p.factors, args), p.size)
         for p, arg in zip(entry.parameters, args)
     )
 
 
-def _elements(length: tuple[int | str, ...], values: dict[str, Any]) -> int:
-    return math.prod(f if isinstance(f, int) else operator.index(values[f]) for f in length)
+def _elements(count: int, factors: tuple[int, ...], args: tuple[Any, ...]) -> int:
+    return math.prod((operator.index(args[f]) for f in factors), start=count)
 
 
 __all__ = ["HostChare", "expose", "parts"]
