@@ -17,6 +17,7 @@
 #include "outside.h"
 #include "process.h"
 #include "profile.h"
+#include "reduce_native.h"
 #include "reducer.h"
 #include "section.h"
 #include "signals.h"
@@ -380,6 +381,12 @@ module_reducer_add(PyObject *module, PyObject *args, PyObject *kwargs)
 }
 
 static PyObject *
+module_reducer_add_native(PyObject *module, PyObject *args)
+{
+    return c4pe_reducer_add_native(c4pe_state_of_module(module), args);
+}
+
+static PyObject *
 module_contribute(PyObject *module, PyObject *args)
 {
     c4pe_state_t *st = c4pe_state_of_module(module);
@@ -584,6 +591,7 @@ static PyMethodDef module_methods[] = {
     {"reducer_builtin", module_reducer_builtin, METH_O, NULL},
     {"reducer_tuple", module_reducer_tuple, METH_O, NULL},
     {"reducer_add", FN(module_reducer_add), VARKW, NULL},
+    {"reducer_add_native", module_reducer_add_native, METH_VARARGS, NULL},
     {"contribute", module_contribute, METH_VARARGS, NULL},
     {"detect_quiescence", module_detect_quiescence, METH_O, NULL},
     {"call_later", c4pe_timer_call_later, METH_VARARGS, NULL},
@@ -710,6 +718,7 @@ static const size_t owned_objects[] = {
     AT(s_remote_stacktrace),
     AT(empty_tuple),
     AT(reducers),
+    AT(native_reducers),
     AT(on_snapshot),
     AT(asked),
     AT(timers),

@@ -7,6 +7,7 @@
 #include "future.h"
 #include "reduce_data.h"
 #include "profile.h"
+#include "reduce_native.h"
 #include "reduce_part.h"
 #include "section.h"
 
@@ -263,8 +264,27 @@ give_tuple(contribution_t *c)
 }
 
 static int
+give_native(const contribution_t *c)
+{
+    c4pe_typed_t typed;
+    PyObject *array =
+        c4pe_reduce_native_get(c->chare->state, c->reducer, c->data, (PyObject *)c->chare, &typed);
+    if (array == NULL)
+        return -1;
+    c4p_reduce_t how = {.op = C4P_OP_CUSTOM,
+                        .custom = c->reducer->number,
+                        .meta = typed.meta,
+                        .meta_len = (uint64_t)typed.meta_len};
+    int result = give(c, &how, typed.data, typed.len);
+    Py_DECREF(array);
+    return result;
+}
+
+static int
 give_custom(contribution_t *c)
 {
+    if (c->reducer->fold != NULL)
+        return give_native(c);
     if (c->reducer->pre == NULL)
         return give_named(c);
     PyObject *data = PyObject_CallFunctionObjArgs(c->reducer->pre, c->data, c->chare, NULL);
@@ -547,7 +567,8 @@ c4pe_reduce_decode(c4pe_state_t *st, c4p_msg_t *msg, bool *empty_out)
     case C4P_OP_GATHER:
         return gathered_result(st, msg);
     case C4P_OP_CUSTOM:
-        return named_result(st, &result);
+        return result.custom == st->custom_reducer ? named_result(st, &result)
+                                                   : c4pe_reduce_native_result(st, &result);
     case C4P_OP_TUPLE:
         return c4pe_parts_result(st, &result);
     default:
@@ -562,7 +583,7 @@ c4pe_reduce_attach(c4pe_state_t *st)
 {
     c4p_status_t status = c4p_reducer_add(st->rt, "python", combine, st, &st->custom_reducer);
     if (status == C4P_OK)
-        return 0;
+        return c4pe_reduce_native_attach(st);
     c4pe_raise_status(st, status, "reductions in Python");
     return -1;
 }

@@ -45,8 +45,8 @@ from_bool(bool value, c4pe_typed_t *out)
 
 /* ---- lists --------------------------------------------------------------------------------------- */
 
-static void
-set_shape(c4pe_typed_t *out, int ndim, const Py_ssize_t *shape)
+void
+c4pe_typed_set_shape(c4pe_typed_t *out, int ndim, const Py_ssize_t *shape)
 {
     memset(out->meta, 0, META_HEAD);
     out->meta[0] = (char)ndim;
@@ -101,7 +101,7 @@ from_items(PyObject *const *items, Py_ssize_t n, c4pe_typed_t *out)
     out->data = out->owned;
     int result = fill_items(out, type, items, n);
     if (n > 1)
-        set_shape(out, 1, &n);
+        c4pe_typed_set_shape(out, 1, &n);
     return result;
 }
 
@@ -193,7 +193,7 @@ from_view(c4pe_typed_t *out)
         out->data = out->owned;
     }
     if (view->len != view->itemsize)
-        set_shape(out, view->ndim, view->shape);
+        c4pe_typed_set_shape(out, view->ndim, view->shape);
     return 1;
 }
 
@@ -236,7 +236,7 @@ from_ndarray(const c4pe_npy_t *npy, PyObject *data, c4pe_typed_t *out)
     out->data = a->data;
     out->len = (size_t)len;
     if (len != size)
-        set_shape(out, a->nd, a->dims);
+        c4pe_typed_set_shape(out, a->nd, a->dims);
     return 1;
 }
 
@@ -421,15 +421,14 @@ plain_array_result(const c4p_result_t *result)
     return list;
 }
 
-/* The number of dimensions, or -1 if meta does not describe that many items. */
-static int
-read_shape(const c4p_result_t *result, Py_ssize_t *shape)
+int
+c4pe_typed_shape(const c4p_result_t *result, size_t size, Py_ssize_t *shape)
 {
     const unsigned char *meta = result->meta;
     int ndim = result->meta_len >= META_HEAD ? meta[0] : -1;
     if (ndim < 0 || ndim > MAX_NDIM || result->meta_len != (uint64_t)(META_HEAD + 8 * ndim))
         return -1;
-    uint64_t items = result->len / c4p_dtype_size(result->dtype), product = 1;
+    uint64_t items = result->len / size, product = 1;
     for (int i = 0; i < ndim; i++) {
         int64_t n;
         memcpy(&n, meta + META_HEAD + 8 * i, sizeof(n));
@@ -450,7 +449,7 @@ c4pe_typed_result(c4pe_state_t *st, const c4p_result_t *result)
     if (result->meta_len == 0)
         return scalar_result(result->dtype, result->data);
     Py_ssize_t shape[MAX_NDIM];
-    int ndim = read_shape(result, shape);
+    int ndim = c4pe_typed_shape(result, size, shape);
     if (ndim < 0)
         return c4pe_raise(st, "members of one reduction contributed arrays of different shapes");
     c4pe_npy_t *npy = &st->codec->npy;

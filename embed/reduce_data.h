@@ -36,6 +36,11 @@ int c4pe_typed_get(c4pe_state_t *st, PyObject *data, c4pe_typed_t *out);
 void c4pe_typed_release(c4pe_typed_t *typed);
 /* Replace the items by booleans (for the logical operations). -1 with MemoryError. */
 int c4pe_typed_to_bool(c4pe_typed_t *typed);
+/* Note the shape of an array; 0 dimensions: of a scalar. */
+void c4pe_typed_set_shape(c4pe_typed_t *typed, int ndim, const Py_ssize_t *shape);
+/* The shape that a result of elements of `size` bytes has (C4PE_NPY_MAX_DIMS numbers): its number
+ * of dimensions, or -1 if what is noted is not that of so many elements. */
+int c4pe_typed_shape(const c4p_result_t *result, size_t size, Py_ssize_t *shape);
 /* The result: a Python scalar, or a numpy array of the shape in meta (array.array without numpy).
  */
 PyObject *c4pe_typed_result(c4pe_state_t *st, const c4p_result_t *result);

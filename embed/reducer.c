@@ -17,6 +17,8 @@ c4pe_reducer_traverse(PyObject *op, visitproc visit, void *arg)
     Py_VISIT(self->pre);
     Py_VISIT(self->post);
     Py_VISIT(self->parts);
+    Py_VISIT(self->keep);
+    Py_VISIT(self->dtype);
     return 0;
 }
 
@@ -29,6 +31,8 @@ reducer_clear(PyObject *op)
     Py_CLEAR(self->pre);
     Py_CLEAR(self->post);
     Py_CLEAR(self->parts);
+    Py_CLEAR(self->keep);
+    Py_CLEAR(self->dtype);
     return 0;
 }
 
@@ -98,11 +102,12 @@ optional(PyObject *obj)
     return obj == NULL || obj == Py_None ? NULL : Py_NewRef(obj);
 }
 
-/* A reducer object, remembered by name. */
-static PyObject *
-reducer_new(c4pe_state_t *st, const char *name, c4p_op_t op, PyObject *func, PyObject *pre,
-            PyObject *post)
+PyObject *
+c4pe_reducer_new(c4pe_state_t *st, const char *name, c4p_op_t op, PyObject *func, PyObject *pre,
+                 PyObject *post)
 {
+    if (PyDict_GetItemString(st->reducers, name) != NULL)
+        return c4pe_raise(st, "there is already a reducer named '%s'", name);
     c4pe_reducer_t *self = (c4pe_reducer_t *)st->reducer_type->tp_alloc(st->reducer_type, 0);
     if (self == NULL)
         return NULL;
@@ -146,7 +151,7 @@ c4pe_reducer_builtin(c4pe_state_t *st, PyObject *name)
         return Py_NewRef(there);
     for (size_t i = 0; i < Py_ARRAY_LENGTH(builtins) && !PyErr_Occurred(); i++)
         if (PyUnicode_Check(name) && PyUnicode_CompareWithASCIIString(name, builtins[i].name) == 0)
-            return reducer_new(st, builtins[i].name, builtins[i].op, NULL, NULL, NULL);
+            return c4pe_reducer_new(st, builtins[i].name, builtins[i].op, NULL, NULL, NULL);
     return PyErr_Occurred() ? NULL : c4pe_raise(st, "there is no reducer named %R", name);
 }
 
@@ -162,9 +167,7 @@ c4pe_reducer_add(c4pe_state_t *st, PyObject *args, PyObject *kwargs)
     if (!PyCallable_Check(func))
         return PyErr_Format(PyExc_TypeError, "a reducer must be callable, not %s",
                             Py_TYPE(func)->tp_name);
-    if (PyDict_GetItemString(st->reducers, name) != NULL)
-        return c4pe_raise(st, "there is already a reducer named '%s'", name);
-    return reducer_new(st, name, C4P_OP_CUSTOM, func, pre, post);
+    return c4pe_reducer_new(st, name, C4P_OP_CUSTOM, func, pre, post);
 }
 
 static int
@@ -227,7 +230,8 @@ c4pe_reduce_exec(PyObject *module, c4pe_state_t *st)
 {
     st->reducer_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &reducer_spec, NULL);
     st->reducers = PyDict_New();
-    if (st->reducer_type == NULL || st->reducers == NULL)
+    st->native_reducers = PyList_New(0);
+    if (st->reducer_type == NULL || st->reducers == NULL || st->native_reducers == NULL)
         return -1;
     return PyModule_AddType(module, st->reducer_type);
 }

@@ -261,9 +261,10 @@ struct c4pe_state {
     struct c4pe_colltab *colls;
     c4pe_coll_t *last_coll; /* the one found last */
     bool making_main;
-    PyObject *reducers;      /* dict name -> reducer object */
-    uint32_t custom_reducer; /* the one runtime reducer behind all that are written in Python */
-    c4p_map_t python_map;    /* the one runtime map behind all ArrayMaps */
+    PyObject *reducers;        /* dict name -> reducer object */
+    PyObject *native_reducers; /* list of those in C */
+    uint32_t custom_reducer;   /* the one runtime reducer behind all that are written in Python */
+    c4p_map_t python_map;      /* the one runtime map behind all ArrayMaps */
     c4p_handler_t handler_snapshot;
     c4p_handler_t handler_checkpoint;
     PyObject *asked;      /* list of the futures, by number, that wait for checkpoints; NULL none */

@@ -447,6 +447,20 @@ def reducer_add(
 ) -> Op:
     """A reducer in Python, known by its name: add it on every rank, in any order."""
 
+def reducer_add_native(
+    name: str,
+    address: int,
+    keep: Any,
+    dtype: Any,
+    itemsize: int,
+    func: Callable[[list[Any]], Any],
+    pre: Callable[..., Any],
+    post: Callable[[Any], Any],
+) -> Op:
+    """A reducer that is a C function at that address, which ``keep`` owns, for arrays of a dtype: add it on every rank, in the same
+    order, before ``start``. pre makes such an array of a contribution, post the result of an array without dimensions; func combines
+    a list of arrays, for reductions of tuples. Charm4PyError once the runtime has started."""
+
 def contribute(
     data: Any, reducer: Op | None, target: _Callback, chare: Chare, section: Proxy | None = None
 ) -> None: ...

@@ -38,11 +38,7 @@ class NativeState:
         np = numpy()
         if np is None:
             raise Charm4PyError("NativeState needs numpy, which cannot be imported")
-        if isinstance(layout, str):
-            fields = [_field(*param) for param in _c4py.signature_read(layout)]
-            self.dtype = np.dtype(fields, align=True)
-        else:
-            self.dtype = np.dtype(layout)
+        self.dtype = _dtype(np, layout)
         if self.dtype.names is None or self.dtype.itemsize == 0:
             raise ValueError(
                 f"NativeState takes a signature or a dtype with named fields, not {layout!r}"
@@ -63,6 +59,13 @@ class NativeState:
         raise AttributeError(
             f"{self.name} is native memory and stays; assign to what is in it: self.{self.name}['name'] = …"
         )
+
+
+def _dtype(np: Any, layout: Any) -> Any:
+    """Of a signature, the record that C makes of it; else what numpy takes for a dtype."""
+    if isinstance(layout, str):
+        return np.dtype([_field(*param) for param in _c4py.signature_read(layout)], align=True)
+    return np.dtype(layout)
 
 
 def _field(
@@ -117,7 +120,7 @@ def native(function: Any, signature: str) -> Callable[[_F], _F]:
         if not all(function.rpartition(":")[::2]):
             raise ValueError(f"native: 'LIBRARY:FUNCTION' is wanted, not {function!r}")
     else:
-        _check_count(function, signature, len(params))
+        _check_count(function, f'by the signature, "{signature}", it', *_FIRST, *params)
         address_of(function)
 
     def decorate(func: _F) -> _F:
@@ -182,15 +185,15 @@ def address_of(function: Any) -> int:
     return address
 
 
-def _check_count(function: Any, signature: str, num: int) -> None:
-    """What a numba cfunc or a ctypes function knows of its parameters must fit the signature."""
+def _check_count(function: Any, must: str, *params: str) -> None:
+    """What a numba cfunc or a ctypes function knows of its parameters must fit. must: begins what is said."""
     known = getattr(getattr(function, "_sig", None), "args", None)  # numba
     if known is None:
         known = getattr(function, "argtypes", None)
-    if known is not None and len(known) != num + len(_FIRST):
+    if known is not None and len(known) != len(params):
         raise TypeError(
-            f'native: {function!r} takes {len(known)} parameters; by the signature, "{signature}", it must take '
-            f"{num + len(_FIRST)}: {', '.join(_FIRST)}, and {num} more"
+            f"native: {function!r} takes {len(known)} parameters; {must} must take {len(params)}: "
+            f"{', '.join(params)}"
         )
 
 
@@ -215,3 +218,76 @@ def _load(function: str, file: str, who: str) -> Any:
         return loaded[name]
     except AttributeError:
         raise Charm4PyError(f"{who}: {path} has no function '{name}'") from None
+
+
+# ---- reducers --------------------------------------------------------------------------------------
+
+
+def add_reducer(name: str, function: Any, layout: Any, file: str) -> Any:
+    """See Reducers.addNative(). file: the library lies beside it."""
+    np = numpy()
+    if np is None:
+        raise Charm4PyError(f"the native reducer '{name}' needs numpy, which cannot be imported")
+    dtype = _dtype(np, layout)
+    if dtype.hasobject or dtype.itemsize == 0:
+        raise TypeError(
+            f"addNative: '{name}' takes elements of plain memory, which {dtype} has not"
+        )
+    if isinstance(function, str):
+        function = _load(function, file, f"reducer {name}")
+    else:
+        _check_count(function, "a reducer", "into", "from", "the number of elements")
+    address = address_of(function)
+    fold = functools.partial(_fold, np, address)
+    take = functools.partial(_contribution, np, name, dtype)
+    return _c4py.reducer_add_native(
+        name, address, function, dtype, dtype.itemsize, fold, take, _finished
+    )
+
+
+def _contribution(np: Any, name: str, dtype: Any, data: Any, chare: Any = None) -> Any:
+    """The contribution as an array of that dtype in C's order. Raises TypeError, ValueError."""
+    try:
+        array = np.asarray(data, dtype if isinstance(data, (tuple, list)) and dtype.names else None)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"the reducer {name} takes elements of {dtype}: {error}") from None
+    if array.dtype != dtype:
+        array = _converted(np, name, dtype, array)
+    if array.size == 0:
+        raise ValueError(f"the reducer {name} cannot combine arrays without elements")
+    return np.require(array, requirements="CA")
+
+
+def _converted(np: Any, name: str, dtype: Any, array: Any) -> Any:
+    """Numbers become those of the reducer's, if that keeps what they are."""
+    plain = not array.dtype.names and not dtype.names
+    if not plain or not np.can_cast(array.dtype, dtype, "same_kind"):
+        raise TypeError(f"the reducer {name} combines elements of {dtype}, not of {array.dtype}")
+    made = array.astype(dtype)
+    if dtype.kind in "iu" and not np.array_equal(made, array):
+        raise ValueError(f"the reducer {name} combines elements of {dtype}: {array} does not fit")
+    return made
+
+
+def _finished(array: Any) -> Any:
+    """A record for a record, a number for a number."""
+    return array if array.ndim else array[()] if array.dtype.names else array.item()
+
+
+def _fold(np: Any, address: int, values: list[Any]) -> Any:
+    """Combine arrays: for reductions of tuples, which are made in Python."""
+    import ctypes
+
+    call = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)(address)
+    first, *rest = map(np.asarray, values)
+    into = first.copy()
+    for value in rest:
+        if value.shape != into.shape:
+            raise TypeError(
+                f"members of one reduction contributed arrays of the shapes {into.shape} and {value.shape}"
+            )
+        call(into.ctypes.data, value.ctypes.data, into.size)
+    return into
+
+
+__all__ = ["NATIVE_MARK", "NativeState", "add_reducer", "entry_spec", "native", "state_of"]

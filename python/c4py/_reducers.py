@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 import operator
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -79,6 +80,28 @@ class Reducers:
         if hasattr(self, name):
             raise Charm4PyError(f"addReducer: there is a reducer called '{name}' already")
         setattr(self, name, _c4py.reducer_add(name, func, pre, post))
+
+    def addNative(self, name: str, function: Any, layout: Any) -> None:
+        """Add a reducer that is a C function, afterwards known as ``Reducer.<name>``.
+
+        function: as for ``c4py.native``; ``void merge(T *into, const T *from, size_t n)`` combines n
+        elements with those in ``into``. T is what ``layout`` says: a dtype of numpy's, as
+        ``np.float64``, or a signature, as ``"double lowest, int64_t where"``, for a struct.
+        Contributions are arrays of that dtype and of one shape, single records or numbers; the
+        result is what was contributed. Methods in C contribute by ``c4p_reducer_find()``.
+
+        Must be called on every rank, before ``charm.start()`` and in the same order. Raises
+        Charm4PyError for a name that is taken, without numpy, and for a library or function that is
+        not there; TypeError or ValueError for what cannot be laid out or called.
+        """
+        from ._native import add_reducer
+
+        if not isinstance(name, str) or not name.isidentifier():
+            raise TypeError(f"addNative: {name!r} is no name of an attribute")
+        if hasattr(self, name):
+            raise Charm4PyError(f"addNative: there is a reducer called '{name}' already")
+        file = sys._getframe(1).f_code.co_filename
+        setattr(self, name, add_reducer(name, function, layout, file))
 
     def tuple(self, *reducers: Any) -> Any:
         """A reducer of tuples with as many values as reducers are given; the result is such a tuple, too.

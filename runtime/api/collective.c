@@ -118,6 +118,16 @@ c4p_reducer_add(c4p_rt_t *rt, const char *name, c4p_combine_fn_t fn, void *ctx,
 }
 
 c4p_status_t
+c4p_reducer_find(const c4p_rt_t *rt, const char *name, uint32_t *custom_out)
+{
+    if (!rt || !name || !custom_out)
+        return C4P_ERR_ARG;
+    return c4pi_registry_find_named(rt->registry, C4PI_REDUCERS, name, custom_out)
+               ? C4P_OK
+               : C4P_ERR_NOT_FOUND;
+}
+
+c4p_status_t
 c4p_detect_quiescence(c4p_rt_t *rt, const c4p_target_t *target)
 {
     if (!rt || !target)

@@ -141,14 +141,28 @@ c4pi_registry_type(const c4pi_registry_t *registry, c4p_type_t type)
     return type >= 1 && type <= registry->num_types ? registry->types[type - 1] : NULL;
 }
 
+bool
+c4pi_registry_find_named(const c4pi_registry_t *registry, c4pi_named_sort_t sort, const char *name,
+                         uint32_t *number_out)
+{
+    const struct named_table *table = &registry->named[sort];
+    for (uint32_t i = 0; i < table->count; i++) {
+        if (strcmp(table->items[i].name, name) != 0)
+            continue;
+        *number_out = i + 1;
+        return true;
+    }
+    return false;
+}
+
 c4p_status_t
 c4pi_registry_add_named(c4pi_registry_t *registry, c4pi_named_sort_t sort,
                         const c4pi_named_t *named, uint32_t *number_out)
 {
     struct named_table *table = &registry->named[sort];
-    for (uint32_t i = 0; i < table->count; i++)
-        if (strcmp(table->items[i].name, named->name) == 0)
-            return C4P_ERR_EXISTS;
+    uint32_t number;
+    if (c4pi_registry_find_named(registry, sort, named->name, &number))
+        return C4P_ERR_EXISTS;
     c4pi_named_t *items =
         c4pi_make_room(registry->port, table->items, table->count, 1, &table->cap, sizeof *items);
     if (!items)

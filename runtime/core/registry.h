@@ -68,6 +68,8 @@ c4pi_type_t *c4pi_registry_type(const c4pi_registry_t *registry, c4p_type_t type
 /* Numbers start at 1. `named` is copied, name included. */
 c4p_status_t c4pi_registry_add_named(c4pi_registry_t *registry, c4pi_named_sort_t sort,
                                      const c4pi_named_t *named, uint32_t *number_out);
+bool c4pi_registry_find_named(const c4pi_registry_t *registry, c4pi_named_sort_t sort,
+                              const char *name, uint32_t *number_out);
 const c4pi_named_t *c4pi_registry_named(const c4pi_registry_t *registry, c4pi_named_sort_t sort,
                                         uint32_t number); /* NULL:
                                                              unknown

@@ -59,6 +59,16 @@ die_nomem(c4pi_coll_t *coll)
     c4pi_die(coll->rt, C4P_ERR_NOMEM, "no memory for a reduction over %s", c4pi_coll_label(coll));
 }
 
+/* Contributions cannot be combined; a reducer of the program's has said why. */
+static C4P_NORETURN void
+die_combining(c4pi_coll_t *coll, c4p_status_t st)
+{
+    if (st == C4P_ERR_NOMEM)
+        die_nomem(coll);
+    c4pi_die(coll->rt, st, "the contributions to a reduction over %s cannot be combined: %s",
+             c4pi_coll_label(coll), c4p_strerror(st));
+}
+
 /* ---- set-up ----------------------------------------------------------------------------------- */
 
 c4p_status_t
@@ -217,9 +227,12 @@ close_rounds(c4pi_coll_t *coll)
         c4p_target_t target = round->target;
         c4p_msg_t *result = NULL;
         bool deliver = round->contributors > 0;
-        if (deliver &&
-            c4pi_accum_finish(round->accum, round->number, round->contributors, &result) != C4P_OK)
-            die_nomem(coll);
+        if (deliver) {
+            c4p_status_t st =
+                c4pi_accum_finish(round->accum, round->number, round->contributors, &result);
+            if (st != C4P_OK)
+                die_combining(coll, st);
+        }
         if (result)
             c4pi_result_set_coll(result, coll->id);
         drop_round(coll, round);
@@ -244,7 +257,10 @@ send_up(c4pi_coll_t *coll, round_t *round)
     c4p_put_u64(&p, round->deaths);
     c4p_put_u64(&p, round->contributors);
     c4p_put_bytes(&p, &round->target, sizeof round->target);
-    if (c4pi_accum_pack(round->accum, &p) != C4P_OK || c4pi_pup_pack_finish(&p, &msg) != C4P_OK)
+    c4p_status_t st = c4pi_accum_pack(round->accum, &p);
+    if (st != C4P_OK)
+        die_combining(coll, st);
+    if (c4pi_pup_pack_finish(&p, &msg) != C4P_OK)
         die_nomem(coll);
     msg->env.kind = C4PI_REDUCE;
     msg->env.coll = coll->id;

@@ -165,6 +165,12 @@ registration_is_checked(void)
     CHECK_EQ(4711, number);
     CHECK_OK(c4p_map_add(rt, "m", map_to_zero, NULL, &number));
     CHECK_OK(c4p_reducer_add(rt, "r", combine, NULL, &number));
+    uint32_t reducer = 0;
+    CHECK_OK(c4p_reducer_find(rt, "r", &reducer));
+    CHECK_EQ(number, reducer);
+    CHECK_STATUS(C4P_ERR_NOT_FOUND, c4p_reducer_find(rt, "q", &reducer));
+    CHECK_STATUS(C4P_ERR_ARG, c4p_reducer_find(rt, NULL, &reducer));
+    CHECK_STATUS(C4P_ERR_ARG, c4p_reducer_find(rt, "r", NULL));
     CHECK_OK(c4p_handler_add(rt, "h", no_handler, NULL, &number));
 
     c4p_hooks_t hooks = {.struct_size = 1};

@@ -223,6 +223,7 @@ chare_rows(void)
     REFUSED(C4P_ERR_ARG, c4p_entry_find(NULL, 0, "e", &entry));
     REFUSED(C4P_ERR_ARG, c4p_map_add(NULL, "m", to_zero, NULL, &number));
     REFUSED(C4P_ERR_ARG, c4p_reducer_add(NULL, "r", combine, NULL, &number));
+    REFUSED(C4P_ERR_ARG, c4p_reducer_find(NULL, "r", &number));
     REFUSED(C4P_ERR_ARG, c4p_handler_add(NULL, "h", handle, NULL, &number));
     REFUSED(C4P_ERR_ARG, c4p_group_new(NULL, 0, NULL, 0, &coll));
     REFUSED(C4P_ERR_ARG, c4p_array_new(NULL, 0, &opts, NULL, &coll));

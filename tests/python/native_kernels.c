@@ -132,3 +132,52 @@ look(c4p_rt_t *rt, const void *state)
 {
     call_python(rt, state ? "saw_something" : "saw_nothing");
 }
+
+/* ---- reducers ------------------------------------------------------------------------------------ */
+
+/* As native_reduce.py declares it. */
+typedef struct span {
+    double lowest, highest;
+    int64_t count;
+} span_t;
+
+KERNEL void merge(span_t *into, const span_t *from, size_t n);
+KERNEL void larger(int32_t *into, const int32_t *from, size_t n);
+KERNEL void give(c4p_rt_t *rt, void *state, int n, const int32_t *values);
+
+KERNEL void
+merge(span_t *into, const span_t *from, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (from[i].lowest < into[i].lowest)
+            into[i].lowest = from[i].lowest;
+        if (from[i].highest > into[i].highest)
+            into[i].highest = from[i].highest;
+        into[i].count += from[i].count;
+    }
+}
+
+/* By absolute value. */
+KERNEL void
+larger(int32_t *into, const int32_t *from, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if ((from[i] < 0 ? -from[i] : from[i]) > (into[i] < 0 ? -into[i] : into[i]))
+            into[i] = from[i];
+}
+
+/* Contribute; the result goes to the method `taken` of the first element. */
+KERNEL void
+give(c4p_rt_t *rt, void *state, int n, const int32_t *values)
+{
+    const c4p_ref_t self = c4p_self(rt);
+    c4p_reduce_t how = {.op = C4P_OP_CUSTOM};
+    c4p_target_t target = {.kind = C4P_TARGET_ELEMENT, .ref = {.coll = self.coll}};
+    c4p_coll_info_t info;
+    (void)state;
+    if (c4p_reducer_find(rt, "larger", &how.custom) != C4P_OK ||
+        c4p_coll_info(rt, self.coll, &info) != C4P_OK ||
+        c4p_entry_find(rt, info.type, "taken", &target.entry) != C4P_OK ||
+        c4p_contribute(rt, self, &how, values, (size_t)n * sizeof *values, &target, NULL) != C4P_OK)
+        c4p_abort(rt, 70, "no contribution");
+}

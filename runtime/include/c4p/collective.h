@@ -180,6 +180,9 @@ typedef c4p_status_t (*c4p_combine_fn_t)(c4p_rt_t *rt, const c4p_blob_t *parts, 
  * in use; C4P_ERR_NOMEM. Cost: O(reducers). */
 C4P_API c4p_status_t c4p_reducer_add(c4p_rt_t *rt, const char *name, c4p_combine_fn_t fn, void *ctx,
                                      uint32_t *custom_out);
+/** The number of the reducer of this name. Returns: C4P_OK; C4P_ERR_NOT_FOUND. Cost: O(reducers).
+ */
+C4P_API c4p_status_t c4p_reducer_find(const c4p_rt_t *rt, const char *name, uint32_t *custom_out);
 
 /* ---- quiescence ------------------------------------------------------------------------------- */
 
