@@ -46,7 +46,25 @@ static PyType_Spec cond_spec = {
     .slots = cond_slots,
 };
 
-/* Fill in what the parser's object says. The class tells which of the three it is. */
+static int
+read_native(c4pe_cond_t *cond, PyObject *parsed)
+{
+    PyObject *spec = PyObject_GetAttrString(parsed, "spec");
+    unsigned long long address = 0;
+    cond->kind = C4PE_COND_NATIVE;
+    if (!spec || !PyArg_ParseTuple(spec, "KIO", &address, &cond->num_params, &cond->func)) {
+        cond->func = NULL;
+        Py_XDECREF(spec);
+        return -1;
+    }
+    Py_INCREF(cond->func);
+    Py_DECREF(spec);
+    uintptr_t code = (uintptr_t)address;
+    memcpy(&cond->test, &code, sizeof(cond->test));
+    return 0;
+}
+
+/* Fill in what the parser's object says. The class tells which of the four it is. */
 static int
 read_parsed(c4pe_cond_t *cond, PyObject *parsed)
 {
@@ -64,6 +82,8 @@ read_parsed(c4pe_cond_t *cond, PyObject *parsed)
         PyUnicode_InternInPlace(&cond->attr);
         return 0;
     }
+    if (strcmp(Py_TYPE(parsed)->tp_name, "NativeCond") == 0)
+        return read_native(cond, parsed);
     cond->kind = strcmp(Py_TYPE(parsed)->tp_name, "ChareStateCond") == 0 ? C4PE_COND_STATE
                                                                          : C4PE_COND_STATE_MSG;
     cond->func = PyObject_GetAttrString(parsed, "cond_func");

@@ -10,6 +10,7 @@ typedef enum c4pe_cond_kind {
     C4PE_COND_TAG,       /* self.attr == argument */
     C4PE_COND_STATE,     /* func(self) */
     C4PE_COND_STATE_MSG, /* func(self, args) */
+    C4PE_COND_NATIVE,    /* test(rt, native state, the first arguments), of a native method */
 } c4pe_cond_kind_t;
 
 typedef struct c4pe_cond {
@@ -17,8 +18,10 @@ typedef struct c4pe_cond {
     c4pe_cond_kind_t kind;
     PyObject *attr; /* TAG: interned */
     Py_ssize_t arg; /* TAG */
-    PyObject *func;
+    PyObject *func; /* NATIVE: what owns the function */
     PyObject *text;
+    c4p_any_fn_t test;   /* NATIVE */
+    uint32_t num_params; /* NATIVE */
 } c4pe_cond_t;
 
 /* Is it true now? args are the arguments of the call, complete; NULL for self.wait(). 1, 0, -1 with

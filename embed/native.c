@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "cond.h"
 #include "npy.h"
 #include "profile.h"
 
@@ -59,6 +60,13 @@ c4pe_native_free(c4pe_native_t *native)
 
 /* ---- running ------------------------------------------------------------------------------------- */
 
+static inline void *
+state_of(const c4pe_chare_t *chare)
+{
+    const c4pe_ndarray_t *state = (const c4pe_ndarray_t *)chare->native;
+    return state ? state->data : NULL;
+}
+
 static void
 run(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
 {
@@ -67,10 +75,50 @@ run(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
     c4pe_state_t *st = entry->state;
     if (st->exiting)
         return;
-    const c4pe_ndarray_t *state = (const c4pe_ndarray_t *)chare->native;
     st->last_entry = entry;
-    c4p_typed_run(rt, entry->native->typed, state ? state->data : NULL, msg);
+    c4p_typed_run(rt, entry->native->typed, state_of(chare), msg);
     c4pe_after_entry(chare);
+}
+
+bool
+c4pe_native_may_run(const c4pe_chare_t *chare, const c4pe_entry_t *entry, c4p_msg_t *msg)
+{
+    const c4pe_cond_t *cond = (const c4pe_cond_t *)entry->cond;
+    return c4p_typed_test(entry->state->rt, entry->native->typed, cond->test, cond->num_params,
+                          state_of(chare), msg);
+}
+
+/* Of methods with a condition. */
+static void
+run_if(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
+{
+    c4pe_entry_t *entry = ctx;
+    c4p_reply_t reply;
+    if (entry->state->exiting)
+        return;
+    if (c4pe_native_may_run(object, entry, msg)) {
+        run(rt, object, msg, ctx);
+        return;
+    }
+    c4p_reply_take(rt, msg, &reply);
+    if (c4pe_when_push_native(object, entry, msg, &reply) < 0)
+        c4pe_invoke_done(entry->state, object, entry, &reply, NULL);
+}
+
+void
+c4pe_native_resume(c4pe_chare_t *chare, c4pe_entry_t *entry, c4p_msg_t *msg,
+                   const c4p_reply_t *reply)
+{
+    c4pe_state_t *st = entry->state;
+    c4pe_charged_t before = {0};
+    if (entry->stats != NULL)
+        before = c4pe_profile_charge(st, entry->stats, &entry->stats->run);
+    st->last_entry = entry;
+    c4p_typed_run(st->rt, entry->native->typed, state_of(chare), msg);
+    if (entry->stats != NULL)
+        c4pe_profile_leave(st, before);
+    if (reply->kind != C4P_REPLY_NONE && !st->exiting)
+        c4p_reply_send(st->rt, reply, NULL, false);
 }
 
 static void
@@ -80,7 +128,7 @@ run_profiled(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
     c4pe_charged_t before = c4pe_profile_charge(entry->state, entry->stats, &entry->stats->run);
     entry->stats->calls++;
     c4pe_profile_received(entry->state, msg);
-    run(rt, object, msg, ctx);
+    (entry->cond ? run_if : run)(rt, object, msg, ctx);
     c4pe_profile_leave(entry->state, before);
 }
 
@@ -88,9 +136,12 @@ c4p_status_t
 c4pe_native_announce(c4pe_entry_t *entry, const char *name)
 {
     c4pe_native_t *native = entry->native;
-    c4p_status_t status = c4p_entry_add_typed_around(
-        entry->state->rt, entry->cls->id, name, native->signature, native->fn,
-        entry->state->profile ? run_profiled : run, entry, &native->typed);
+    c4p_status_t status = c4p_entry_add_typed_around(entry->state->rt, entry->cls->id, name,
+                                                     native->signature, native->fn,
+                                                     entry->state->profile ? run_profiled
+                                                     : entry->cond         ? run_if
+                                                                           : run,
+                                                     entry, &native->typed);
     entry->id = native->typed.entry;
     return status;
 }

@@ -22,6 +22,11 @@ c4pe_native_t *c4pe_native_new(PyObject *spec);
 void c4pe_native_free(c4pe_native_t *native); /* may be NULL */
 /* Tell the runtime of a native entry method. */
 c4p_status_t c4pe_native_announce(c4pe_entry_t *entry, const char *name);
+/* Is the condition of entry->cond true now, for the call whose arguments these are? */
+bool c4pe_native_may_run(const c4pe_chare_t *chare, const c4pe_entry_t *entry, c4p_msg_t *msg);
+/* Run a call that has waited for its condition, and answer it. */
+void c4pe_native_resume(c4pe_chare_t *chare, c4pe_entry_t *entry, c4p_msg_t *msg,
+                        const c4p_reply_t *reply);
 
 /* The arguments of a call as a message, which is the caller's. -1 with an exception that names the
  * method and the parameter. */

@@ -5,6 +5,7 @@
 #include "cond.h"
 #include "coro_int.h"
 #include "future.h"
+#include "native.h"
 
 struct c4pe_whens {
     PyTypeObject *cond_type, *wait_type;
@@ -36,6 +37,7 @@ typedef struct item {
     c4pe_entry_t *entry;     /* a call; NULL: a coroutine */
     PyObject *args, *kwargs; /* as they came */
     PyObject *full;          /* with defaults */
+    c4p_msg_t *msg;          /* of a call of a native method, in place of these */
     c4p_reply_t reply;
     double since;
     wait_obj_t *wait; /* strong */
@@ -119,9 +121,12 @@ item_unlink(struct c4pe_waitq *q, item_t *item)
         item->wait->queued = false;
 }
 
+/* A chare may outlive the runtime, whose memory messages are. */
 static void
-item_free(item_t *item)
+item_free(const c4pe_state_t *st, item_t *item)
 {
+    if (st->rt)
+        c4p_msg_free(item->msg);
     Py_XDECREF(item->args);
     Py_XDECREF(item->kwargs);
     Py_XDECREF(item->full);
@@ -148,6 +153,21 @@ c4pe_when_push(c4pe_chare_t *chare, c4pe_entry_t *entry, PyObject *args, PyObjec
     return 0;
 }
 
+int
+c4pe_when_push_native(c4pe_chare_t *chare, c4pe_entry_t *entry, c4p_msg_t *msg,
+                      const c4p_reply_t *reply)
+{
+    item_t *item = item_add(chare);
+    if (!item)
+        return -1;
+    c4p_msg_keep(msg);
+    item->entry = entry;
+    item->msg = msg;
+    item->reply = *reply;
+    chare->state->whens->num_calls++;
+    return 0;
+}
+
 void
 c4pe_when_drop_queue(c4pe_chare_t *chare)
 {
@@ -155,7 +175,7 @@ c4pe_when_drop_queue(c4pe_chare_t *chare)
     while (q && q->head) {
         item_t *item = q->head;
         item_unlink(q, item);
-        item_free(item);
+        item_free(chare->state, item);
     }
     if (q)
         queue_free(q);
@@ -201,6 +221,8 @@ test_tag_again(round_t *round, const c4pe_cond_t *cond, PyObject *chare, PyObjec
 static int
 test_item(round_t *round, c4pe_chare_t *chare, item_t *item)
 {
+    if (item->msg)
+        return c4pe_native_may_run(chare, item->entry, item->msg);
     const c4pe_cond_t *cond =
         item->wait ? item->wait->cond : (const c4pe_cond_t *)item->entry->cond;
     if (cond->kind == C4PE_COND_TAG && item->full)
@@ -224,12 +246,14 @@ run_item(c4pe_chare_t *chare, item_t *item, int result)
         PyErr_Clear(); /* the coroutine evaluates it again and gets the exception */
         while ((coro = c4pe_waiters_pop(&item->wait->waiters)))
             c4pe_coro_wake(coro);
+    } else if (item->msg) {
+        c4pe_native_resume(chare, item->entry, item->msg, &item->reply);
     } else if (result < 0) {
         c4pe_invoke_done(st, chare, item->entry, &item->reply, NULL);
     } else {
         st->invoke(chare, item->entry, item->args, item->kwargs, &item->reply);
     }
-    item_free(item);
+    item_free(chare->state, item);
 }
 
 /* Let the oldest that can go on do so; false if none can. */
@@ -445,14 +469,33 @@ c4pe_when_pack(c4pe_chare_t *chare)
         if (item->wait)
             continue; /* a coroutine: the chare cannot move at all */
         (void)c4p_reply_detach(chare->state->rt, &item->reply); /* of an awaited broadcast */
-        PyObject *call = Py_BuildValue("(OOOy#)", item->entry->name, item->args,
-                                       item->kwargs ? item->kwargs : Py_None,
-                                       (const char *)&item->reply, (Py_ssize_t)sizeof(item->reply));
+        PyObject *args = item->msg ? PyBytes_FromStringAndSize(c4p_msg_data(item->msg),
+                                                               (Py_ssize_t)c4p_msg_len(item->msg))
+                                   : Py_NewRef(item->args);
+        PyObject *call =
+            Py_BuildValue("(ONOy#)", item->entry->name, args, item->kwargs ? item->kwargs : Py_None,
+                          (const char *)&item->reply, (Py_ssize_t)sizeof(item->reply));
         if (!call || PyList_Append(list, call) < 0)
             Py_CLEAR(list);
         Py_XDECREF(call);
     }
     return list;
+}
+
+static int
+unpack_native(c4pe_chare_t *chare, c4pe_entry_t *entry, PyObject *bytes, const c4p_reply_t *reply)
+{
+    c4p_msg_t *msg;
+    const size_t len = (size_t)PyBytes_GET_SIZE(bytes);
+    c4p_status_t status = c4p_msg_new(chare->state->rt, len, &msg);
+    if (status != C4P_OK) {
+        c4pe_raise_status(chare->state, status, "a waiting call");
+        return -1;
+    }
+    memcpy(c4p_msg_data(msg), PyBytes_AS_STRING(bytes), len);
+    int result = c4pe_when_push_native(chare, entry, msg, reply);
+    c4p_msg_free(msg);
+    return result;
 }
 
 static int
@@ -462,14 +505,17 @@ unpack_call(c4pe_chare_t *chare, PyObject *call)
     const char *reply_bytes;
     Py_ssize_t len;
     c4p_reply_t reply;
-    if (!PyArg_ParseTuple(call, "UO!Oy#", &name, &PyTuple_Type, &args, &kwargs, &reply_bytes, &len))
+    if (!PyArg_ParseTuple(call, "UOOy#", &name, &args, &kwargs, &reply_bytes, &len))
         return -1;
     c4pe_entry_t *entry = c4pe_class_entry(chare->coll->cls, name);
-    if (!entry || len != (Py_ssize_t)sizeof(reply)) {
+    if (!entry || len != (Py_ssize_t)sizeof(reply) ||
+        !(entry->native ? PyBytes_Check(args) : PyTuple_Check(args))) {
         c4pe_raise(chare->state, "a waiting call of %U arrived damaged", name);
         return -1;
     }
     memcpy(&reply, reply_bytes, sizeof(reply));
+    if (entry->native)
+        return unpack_native(chare, entry, args, &reply);
     return c4pe_when_push(chare, entry, args, kwargs == Py_None ? NULL : kwargs, &reply);
 }
 

@@ -28,6 +28,10 @@ c4pe_when_test(c4pe_chare_t *chare, const c4pe_entry_t *entry, PyObject *args, P
 int c4pe_when_push(c4pe_chare_t *chare, c4pe_entry_t *entry, PyObject *args, PyObject *kwargs,
                    const c4p_reply_t *reply);
 
+/* The same for a call of a native method, whose arguments are in the message, which is kept. */
+int c4pe_when_push_native(c4pe_chare_t *chare, c4pe_entry_t *entry, c4p_msg_t *msg,
+                          const c4p_reply_t *reply);
+
 /* Look again at everything that waits in the chare. Calls c4pe_invoke() for calls and wakes
  * coroutines. Cheap when chare->waitq is NULL; called inside itself it only asks the outer one for
  * another round. */

@@ -8,9 +8,9 @@ enum { CELLS = 1000, LEFT = 0, RIGHT = 1 };
 /* In native.py: STRIP. */
 typedef struct strip {
     double t[CELLS], next[CELLS];
-    double ends[2][2]; /* of the neighbours, by step % 2: one may be a step ahead */
-    int have[2];
-    int step, steps;
+    double ends[2];  /* of the neighbours */
+    int have;        /* of how many */
+    int step, steps; /* step is -1 before the start */
     c4p_ref_t left, right;
 } strip_t;
 
@@ -45,46 +45,48 @@ call_python(c4p_rt_t *rt, const char *name)
 }
 
 static void
-one_step(strip_t *strip, const double ends[2])
+one_step(strip_t *strip)
 {
     for (int i = 0; i < CELLS; i++) {
-        const double left = i > 0 ? strip->t[i - 1] : ends[LEFT];
-        const double right = i < CELLS - 1 ? strip->t[i + 1] : ends[RIGHT];
+        const double left = i > 0 ? strip->t[i - 1] : strip->ends[LEFT];
+        const double right = i < CELLS - 1 ? strip->t[i + 1] : strip->ends[RIGHT];
         strip->next[i] = 0.5 * strip->t[i] + 0.25 * (left + right);
     }
     for (int i = 0; i < CELLS; i++)
         strip->t[i] = strip->next[i];
 }
 
-static void
-go_on(c4p_rt_t *rt, strip_t *strip)
-{
-    while (strip->step < strip->steps && strip->have[strip->step % 2] == 2) {
-        strip->have[strip->step % 2] = 0;
-        one_step(strip, strip->ends[strip->step % 2]);
-        if (++strip->step == strip->steps)
-            call_python(rt, "finished");
-        else
-            send_ends(rt, strip);
-    }
-}
-
 /* "int steps, ref left, ref right" */
 void
 start(c4p_rt_t *rt, strip_t *strip, int steps, const c4p_ref_t *left, const c4p_ref_t *right)
 {
+    strip->step = 0;
     strip->steps = steps;
     strip->left = *left;
     strip->right = *right;
     send_ends(rt, strip);
-    go_on(rt, strip); /* those of the neighbours may have come first */
+}
+
+/* "int step": the condition of edge(). A neighbour may be a step ahead, or have started before. */
+bool
+is_now(c4p_rt_t *rt, const strip_t *strip, int step)
+{
+    (void)rt;
+    return step == strip->step;
 }
 
 /* "int step, int side, double value" */
 void
 edge(c4p_rt_t *rt, strip_t *strip, int step, int side, double value)
 {
-    strip->ends[step % 2][side] = value;
-    strip->have[step % 2]++;
-    go_on(rt, strip);
+    (void)step;
+    strip->ends[side] = value;
+    if (++strip->have < 2)
+        return;
+    strip->have = 0;
+    one_step(strip);
+    if (++strip->step == strip->steps)
+        call_python(rt, "finished");
+    else
+        send_ends(rt, strip);
 }

@@ -9,10 +9,10 @@ import sys
 import numpy as np
 
 import c4py
-from c4py import Array, Chare, Future, Reducer, charm
+from c4py import Array, Chare, Future, Reducer, charm, when
 
 CELLS, STRIPS = 1000, 8
-STRIP = f"""double t[{CELLS}], double next[{CELLS}], double ends[4], int have[2], int step, int steps,
+STRIP = f"""double t[{CELLS}], double next[{CELLS}], double ends[2], int have, int step, int steps,
             ref left, ref right"""
 
 
@@ -22,12 +22,14 @@ class Strip(Chare):
     def __init__(self, done):
         self.done = done
         i = self.thisIndex[0]
+        self.strip["step"] = -1
         self.strip["t"][:] = initial()[i * CELLS : (i + 1) * CELLS]
 
     @c4py.native("libkernels.so:start", "int steps, ref left, ref right")
     def start(self, steps, left, right):
         """Begin; called from Python."""
 
+    @when(c4py.native("libkernels.so:is_now", "int step"))
     @c4py.native("libkernels.so:edge", "int step, int side, double value")
     def edge(self, step, side, value):
         """The end of a neighbour; called from C."""

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from . import _c4py
 from ._c4py import Chare
 from ._errors import Charm4PyError
-from ._native import NATIVE_MARK, entry_spec, state_of
+from ._native import NATIVE_MARK, entry_spec, native, state_of
 from .wait import parse_cond_str
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -109,16 +109,20 @@ def coro_ext(event_notify: bool = False) -> Callable[[_F], _F]:
     return decorate
 
 
-def when(cond_str: str) -> Callable[[_F], _F]:
+def when(cond_str: str | native) -> Callable[[_F], _F]:
     """Run the method only when a condition holds; until then its messages wait, the oldest first.
 
     cond_str: a Python expression of ``self``, of the method's parameters (not of ``*args`` and
     ``**kwargs``) and of globals of the module, for example ``@when('self.step == step')``; it may
     go over several lines. It is looked at again after each method of the chare. An exception in it
-    is one of the call. Raises SyntaxError when it is no expression.
+    is one of the call. Raises SyntaxError when it is no expression. Of a native method it is
+    ``native(function, signature)``: a function in C.
     """
 
     def decorate(func: _F) -> _F:
+        if isinstance(cond_str, native):
+            _mark("when", func, **{WHEN_MARK: cond_str})
+            return func
         inner: Any = func.__func__ if isinstance(func, (staticmethod, classmethod)) else func
         code = getattr(inner, "__code__", None)
         if code is None:
@@ -347,7 +351,12 @@ def _entry_spec(cls: type, name: str, raw: Any) -> tuple[Any, ...]:
     flags = _flags_of(raw)
     cond = getattr(func, WHEN_MARK, None)
     if hasattr(func, NATIVE_MARK):
-        return entry_spec(cls, name, func, cond is None and not is_coroutine(func))
+        return entry_spec(cls, name, func, cond, is_coroutine(func))
+    if isinstance(cond, native):
+        raise Charm4PyError(
+            f"method {name} of class {cls.__name__} is in Python: its condition is an expression, as @when('self.step == step'), "
+            f"not the native {cond!r}"
+        )
     code = getattr(func, "__code__", None)
     if code is None:  # a partial, a C function, an object with __call__: whatever it takes
         return (name, flags, None, (), None, cond)

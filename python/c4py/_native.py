@@ -100,7 +100,7 @@ def state_of(cls: type) -> tuple[str, Any, int] | None:
 # ---- functions -------------------------------------------------------------------------------------
 
 
-def native(function: Any, signature: str) -> Callable[[_F], _F]:
+class native:
     """Make an entry method a C function, which the scheduler calls without the interpreter.
 
     function: ``"libkernels.so:force"``, a function in a library that lies beside the file of the
@@ -111,29 +111,39 @@ def native(function: Any, signature: str) -> Callable[[_F], _F]:
     The method has parameters of the same names; its body never runs. Calls by proxy check their
     arguments. Raises TypeError or ValueError for what does not fit; what is wrong with a library
     is said when the class is registered, by Charm4PyError.
-    """
-    params = [param[0] for param in _c4py.signature_read(signature)]
-    for name, sort, _, count, factors in _c4py.signature_read(signature):
-        if sort == "ref" and (count != 1 or factors):
-            raise ValueError(f"native: '{name}': Python has no arrays of references to give")
-    if isinstance(function, str):
-        if not all(function.rpartition(":")[::2]):
-            raise ValueError(f"native: 'LIBRARY:FUNCTION' is wanted, not {function!r}")
-    else:
-        _check_count(function, f'by the signature, "{signature}", it', *_FIRST, *params)
-        address_of(function)
 
-    def decorate(func: _F) -> _F:
+    Given to ``@when`` of such a method it is a condition:
+    ``bool ready(c4p_rt_t *rt, void *state, parameters...)`` with the method's parameters, or the
+    first of them.
+    """
+
+    def __init__(self, function: Any, signature: str) -> None:
+        self.function = function
+        self.signature = signature
+        self.parameters = _c4py.signature_read(signature)
+        names = [param[0] for param in self.parameters]
+        for name, sort, _, count, factors in self.parameters:
+            if sort == "ref" and (count != 1 or factors):
+                raise ValueError(f"native: '{name}': Python has no arrays of references to give")
+        if isinstance(function, str):
+            if not all(function.rpartition(":")[::2]):
+                raise ValueError(f"native: 'LIBRARY:FUNCTION' is wanted, not {function!r}")
+        else:
+            _check_count(function, f'by the signature, "{signature}", it', *_FIRST, *names)
+            address_of(function)
+
+    def __call__(self, func: _F) -> _F:
         if not isinstance(func, FunctionType):
             raise TypeError(f"@native is for methods, not for {func!r}")
         code = func.__code__
         names = code.co_varnames[: code.co_argcount]
         rest = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS | inspect.CO_COROUTINE
         odd = code.co_kwonlyargcount or code.co_flags & rest or func.__defaults__
-        if list(names[1:]) != params or odd or not names:
+        wanted = ["self", *(param[0] for param in self.parameters)]
+        if list(names[1:]) != wanted[1:] or odd or not names:
             raise TypeError(
                 f"@native: {func.__qualname__} must be declared as its signature says: "
-                f"def {func.__name__}({', '.join(['self', *params])})"
+                f"def {func.__name__}({', '.join(wanted)})"
             )
 
         @functools.wraps(func)
@@ -142,23 +152,48 @@ def native(function: Any, signature: str) -> Callable[[_F], _F]:
                 f"{func.__qualname__}() is native: call it by a proxy, as self.thisProxy[self.thisIndex].{func.__name__}(…)"
             )
 
-        setattr(call, NATIVE_MARK, (function, signature, params, code.co_filename))
+        setattr(call, NATIVE_MARK, (self, code.co_filename))
         return cast(_F, call)
 
-    return decorate
+    def __repr__(self) -> str:
+        name = getattr(self.function, "__name__", self.function)
+        return f"{name}({self.signature})"
+
+    def _load(self, file: str, who: str) -> Any:
+        """The function; a library lies beside that file. Raises Charm4PyError."""
+        return _load(self.function, file, who) if isinstance(self.function, str) else self.function
 
 
-def entry_spec(cls: type, name: str, func: Any, plain: bool) -> tuple[Any, ...]:
-    """What the runtime must know of a native method. plain: nothing else is asked of it."""
-    function, signature, params, file = getattr(func, NATIVE_MARK)
-    if not plain:
-        raise Charm4PyError(
-            f"method {name} of class {cls.__name__} is native: it cannot be a coroutine, nor have a condition"
-        )
-    if isinstance(function, str):
-        function = _load(function, file, f"method {name} of class {cls.__name__}")
-    return (name, 0, tuple(map(sys.intern, params)), (), None, None,
-            (address_of(function), signature, function))  # fmt: skip
+class NativeCond:
+    """A condition of a native method, for the runtime. cond_str: as reports show it."""
+
+    __slots__ = ("cond_str", "spec")
+
+    def __init__(self, cond: native, function: Any) -> None:
+        self.cond_str = repr(cond)
+        self.spec = (address_of(function), len(cond.parameters), function)
+
+
+def entry_spec(cls: type, name: str, func: Any, cond: Any, coroutine: bool) -> tuple[Any, ...]:
+    """What the runtime must know of a native method. cond: what @when was given, or None."""
+    made, file = getattr(func, NATIVE_MARK)
+    who = f"method {name} of class {cls.__name__}"
+    if coroutine:
+        raise Charm4PyError(f"{who} is native: it cannot be a coroutine")
+    if cond is not None:
+        if not isinstance(cond, native):
+            raise Charm4PyError(
+                f"{who} is native: its condition must be, too, as @when(native('LIBRARY:FUNCTION', '{made.signature}'))"
+            )
+        if cond.parameters != made.parameters[: len(cond.parameters)]:
+            raise Charm4PyError(
+                f"{who} takes ({made.signature}): its condition must take the same or the first of them, "
+                f"not ({cond.signature})"
+            )
+        cond = NativeCond(cond, cond._load(file, who))
+    function = made._load(file, who)
+    params = tuple(sys.intern(param[0]) for param in made.parameters)
+    return (name, 0, params, (), None, cond, (address_of(function), made.signature, function))
 
 
 def address_of(function: Any) -> int:

@@ -38,4 +38,15 @@ c4pi_direct_call(c4p_any_fn_t fn, c4p_rt_t *rt, void *object, const c4pi_direct_
         rt, object, i[0], i[1], i[2], i[3], f[0], f[1], f[2], f[3], f[4], f[5], f[6], f[7]);
 }
 
+/* The same of a function that answers. */
+static inline bool
+c4pi_direct_ask(c4p_any_fn_t fn, c4p_rt_t *rt, void *object, const c4pi_direct_t *args)
+{
+    const uint64_t *i = args->integers;
+    const double *f = args->floats;
+    return ((bool (*)(c4p_rt_t *, void *, uint64_t, uint64_t, uint64_t, uint64_t, double, double,
+                      double, double, double, double, double, double))fn)(
+        rt, object, i[0], i[1], i[2], i[3], f[0], f[1], f[2], f[3], f[4], f[5], f[6], f[7]);
+}
+
 #endif

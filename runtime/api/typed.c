@@ -59,54 +59,55 @@ find_tails(const c4pi_signature_t *sig, char *data, size_t len, void **pointers)
     return at == len;
 }
 
+/* What the registers hold when the method is called. */
 static void
-call_direct(typed_t *typed, c4p_rt_t *rt, void *object, char *data, void **pointers)
+fill_registers(const typed_t *typed, char *data, void *const *pointers, c4pi_direct_t *args)
 {
     const c4pi_signature_t *sig = &typed->sig;
-    c4pi_direct_t args = {{0}, {0}};
     uint32_t integers = 0, floats = 0;
     for (uint32_t k = 0; k < sig->num_params; k++) {
         const c4pi_param_t *param = &sig->params[k];
         switch (typed->travels[k]) {
         case AS_WORD:
-            memcpy(&args.integers[integers++], data + param->offset, sizeof(uint64_t));
+            memcpy(&args->integers[integers++], data + param->offset, sizeof(uint64_t));
             break;
         case AS_DOUBLE:
-            memcpy(&args.floats[floats++], data + param->offset, sizeof(double));
+            memcpy(&args->floats[floats++], data + param->offset, sizeof(double));
             break;
         case AS_FLOAT:
-            memcpy(&args.floats[floats++], data + param->offset, sizeof(float));
+            memcpy(&args->floats[floats++], data + param->offset, sizeof(float));
             break;
         case AS_INTEGER:
-            args.integers[integers++] = (uint64_t)c4pi_signature_value(param, data);
+            args->integers[integers++] = (uint64_t)c4pi_signature_value(param, data);
             break;
         case AS_POINTER:
-            args.integers[integers++] = (uintptr_t)pointers[k];
+            args->integers[integers++] = (uintptr_t)pointers[k];
             break;
         }
     }
-    c4pi_direct_call(typed->fn, rt, object, &args);
 }
 
+/* What libffi takes: where each argument lies. `values` has room for two more. */
 static void
-call_by_ffi(typed_t *typed, c4p_rt_t *rt, void *object, char *data, void **pointers)
+fill_values(const typed_t *typed, c4p_rt_t **rt, void **object, char *data, void **pointers,
+            void **values)
 {
     const c4pi_signature_t *sig = &typed->sig;
-    void *values[C4P_MAX_PARAMS + 2] = {&rt, &object};
+    values[0] = (void *)rt;
+    values[1] = (void *)object;
     for (uint32_t k = 0; k < sig->num_params; k++)
         values[k + 2] = sig->params[k].sort == C4PI_PARAM_SCALAR
                             ? (void *)(data + sig->params[k].offset)
-                            : &pointers[k];
-    ffi_call(&typed->cif, typed->fn, NULL, values);
+                            : (void *)&pointers[k];
 }
 
+/* Where what the parameters point to lies in the message; any other message ends the job. */
 static void
-run_method(c4p_rt_t *rt, typed_t *typed, void *object, c4p_msg_t *msg)
+find_pointers(c4p_rt_t *rt, const typed_t *typed, c4p_msg_t *msg, void **pointers)
 {
     const c4pi_signature_t *sig = &typed->sig;
     char *data = c4p_msg_data(msg);
     const size_t len = c4p_msg_len(msg);
-    void *pointers[C4P_MAX_PARAMS];
     if (sig->num_tails ? len < sig->fixed || !find_tails(sig, data, len, pointers)
                        : len != sig->fixed)
         c4pi_die(rt, C4P_ERR_DATA,
@@ -116,7 +117,35 @@ run_method(c4p_rt_t *rt, typed_t *typed, void *object, c4p_msg_t *msg)
     for (uint32_t k = 0; k < sig->num_params; k++)
         if (sig->params[k].sort == C4PI_PARAM_FIXED)
             pointers[k] = data + sig->params[k].offset;
-    (typed->direct ? call_direct : call_by_ffi)(typed, rt, object, data, pointers);
+}
+
+static void
+run_method(c4p_rt_t *rt, typed_t *typed, void *object, c4p_msg_t *msg)
+{
+    void *pointers[C4P_MAX_PARAMS], *values[C4P_MAX_PARAMS + 2];
+    find_pointers(rt, typed, msg, pointers);
+    if (typed->direct) {
+        c4pi_direct_t args = {{0}, {0}};
+        fill_registers(typed, c4p_msg_data(msg), pointers, &args);
+        c4pi_direct_call(typed->fn, rt, object, &args);
+    } else {
+        fill_values(typed, &rt, &object, c4p_msg_data(msg), pointers, values);
+        ffi_call(&typed->cif, typed->fn, NULL, values);
+    }
+}
+
+/* A function that answers, and may have fewer parameters. */
+static bool
+ask_by_ffi(c4p_rt_t *rt, typed_t *typed, c4p_any_fn_t test, uint32_t num_params, void **values)
+{
+    ffi_cif cif;
+    ffi_arg answer = 0;
+    if (ffi_prep_cif(&cif, FFI_DEFAULT_ABI, num_params + 2, &ffi_type_uint8, typed->types) !=
+        FFI_OK)
+        c4pi_die(rt, C4P_ERR_INTERNAL, "%s(%s): libffi cannot call a condition", typed->who,
+                 typed->text);
+    ffi_call(&cif, test, &answer, values);
+    return (uint8_t)answer != 0;
 }
 
 /* The entry methods that the scheduler calls. */
@@ -282,6 +311,27 @@ c4p_typed_run(c4p_rt_t *rt, c4p_typed_t which, void *object, c4p_msg_t *msg)
         c4pi_die(rt, C4P_ERR_NOT_FOUND, "c4p_typed_run(): entry method %u of type %u is not typed",
                  (unsigned)which.entry, (unsigned)which.type);
     run_method(rt, typed, object, msg);
+}
+
+bool
+c4p_typed_test(c4p_rt_t *rt, c4p_typed_t which, c4p_any_fn_t test, uint32_t num_params,
+               void *object, c4p_msg_t *msg)
+{
+    void *pointers[C4P_MAX_PARAMS], *values[C4P_MAX_PARAMS + 2];
+    typed_t *typed = find_typed(rt, which);
+    if (!typed || num_params > typed->sig.num_params)
+        c4pi_die(rt, C4P_ERR_NOT_FOUND,
+                 "c4p_typed_test(): entry method %u of type %u is not typed, or has fewer than %u "
+                 "parameters",
+                 (unsigned)which.entry, (unsigned)which.type, (unsigned)num_params);
+    find_pointers(rt, typed, msg, pointers);
+    if (typed->direct) {
+        c4pi_direct_t args = {{0}, {0}};
+        fill_registers(typed, c4p_msg_data(msg), pointers, &args);
+        return c4pi_direct_ask(test, rt, object, &args);
+    }
+    fill_values(typed, &rt, &object, c4p_msg_data(msg), pointers, values);
+    return ask_by_ffi(rt, typed, test, num_params, values);
 }
 
 static c4p_param_t

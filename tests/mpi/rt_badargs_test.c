@@ -279,6 +279,7 @@ message_rows(void)
     REFUSED(C4P_ERR_ARG, c4p_typed_find(NULL, no_ref, "t", &typed));
     REFUSED(C4P_ERR_ARG, c4p_signature_read(NULL, NULL, NULL, NULL, NULL));
     TAKES_VALID_ONES(c4p_typed_run);
+    TAKES_VALID_ONES(c4p_typed_test);
     REFUSED(C4P_ERR_ARG, c4p_msg_args(NULL, typed, NULL, 0, &msg));
     REFUSED(C4P_ERR_ARG, c4p_send_args(NULL, no_ref, typed, NULL, 0));
     REFUSED(C4P_ERR_ARG, c4p_future_new(NULL, 1, rts_on_value, NULL, &future));

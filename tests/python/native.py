@@ -433,7 +433,10 @@ def registrations():
     refused("libnowhere.so does not exist; the loader says: ", f=native("libnowhere.so:f", "")(method("")))  # fmt: skip
     refused(f"{LIBRARY} has no function 'nothing'", f=native(f"{LIBRARY}:nothing", "")(method("")))
     refused("method f of class Defined is native: it cannot be a coroutine", f=coro(native(f"{LIBRARY}:add", "")(method(""))))  # fmt: skip
-    refused("nor have a condition", f=native(f"{LIBRARY}:add", "")(when("True")(method(""))))
+    refused(
+        "is native: its condition must be, too",
+        f=native(f"{LIBRARY}:add", "")(when("True")(method(""))),
+    )
     refused("class Defined has several native states, a and b", a=c4py.NativeState("int n"), b=c4py.NativeState("int n"))  # fmt: skip
     # Beside the file of the program.
     here = os.path.abspath(f"rank{charm.myPe()}")

@@ -181,3 +181,82 @@ give(c4p_rt_t *rt, void *state, int n, const int32_t *values)
         c4p_contribute(rt, self, &how, values, (size_t)n * sizeof *values, &target, NULL) != C4P_OK)
         c4p_abort(rt, 70, "no contribution");
 }
+
+/* ---- conditions ---------------------------------------------------------------------------------- */
+
+/* As native_when.py declares it. */
+typedef struct taker {
+    int step, num;
+    int steps[64];
+    double values[64];
+} taker_t;
+
+KERNEL bool is_next(c4p_rt_t *rt, const taker_t *taker, int step);
+KERNEL bool is_open(c4p_rt_t *rt, const taker_t *taker);
+KERNEL bool sums_up(c4p_rt_t *rt, const taker_t *taker, int a, int b, int c, int d, int e, int n,
+                    const double *x);
+KERNEL void take(c4p_rt_t *rt, taker_t *taker, int step, int n, const double *x);
+KERNEL void take_open(c4p_rt_t *rt, taker_t *taker, const char *text);
+KERNEL void
+take_many(c4p_rt_t *rt, taker_t *taker, int a, int b, int c, int d, int e, int n, const double *x);
+KERNEL void set_step(c4p_rt_t *rt, taker_t *taker, int step);
+
+KERNEL bool
+is_next(c4p_rt_t *rt, const taker_t *taker, int step)
+{
+    (void)rt;
+    return step == taker->step;
+}
+
+KERNEL bool
+is_open(c4p_rt_t *rt, const taker_t *taker)
+{
+    (void)rt;
+    return taker->step < 0;
+}
+
+KERNEL bool
+sums_up(c4p_rt_t *rt, const taker_t *taker, int a, int b, int c, int d, int e, int n,
+        const double *x)
+{
+    (void)rt;
+    return n > 0 && a + b + c + d + e + (int)x[n - 1] == taker->step;
+}
+
+static void
+note_taken(taker_t *taker, int step, double value)
+{
+    if (taker->num < 64) {
+        taker->steps[taker->num] = step;
+        taker->values[taker->num++] = value;
+    }
+}
+
+KERNEL void
+take(c4p_rt_t *rt, taker_t *taker, int step, int n, const double *x)
+{
+    (void)rt;
+    note_taken(taker, step, n > 0 ? x[n - 1] : 0);
+    taker->step++;
+}
+
+KERNEL void
+take_open(c4p_rt_t *rt, taker_t *taker, const char *text)
+{
+    (void)rt;
+    note_taken(taker, (int)strlen(text), text[0]);
+}
+
+KERNEL void
+take_many(c4p_rt_t *rt, taker_t *taker, int a, int b, int c, int d, int e, int n, const double *x)
+{
+    (void)rt;
+    note_taken(taker, 10000 * a + 1000 * b + 100 * c + 10 * d + e, x[n - 1]);
+}
+
+KERNEL void
+set_step(c4p_rt_t *rt, taker_t *taker, int step)
+{
+    (void)rt;
+    taker->step = step;
+}

@@ -175,6 +175,12 @@ C4P_API c4p_status_t c4p_entry_add_typed_around(c4p_rt_t *rt, c4p_type_t type, c
 /** Call the method with this object, which may be NULL, and the arguments in a message that was
  * made for `typed`; any other message ends the job with a report. */
 C4P_API void c4p_typed_run(c4p_rt_t *rt, c4p_typed_t typed, void *object, c4p_msg_t *msg);
+/** Ask whether the method may run: what `test` returns, which is called as the method would be,
+ * with the first `num_params` arguments: bool test(c4p_rt_t *rt, void *object, parameters...). A
+ * message that was not made for `typed`, and more parameters than the method has, end the job with
+ * a report. */
+C4P_API bool c4p_typed_test(c4p_rt_t *rt, c4p_typed_t typed, c4p_any_fn_t test, uint32_t num_params,
+                            void *object, c4p_msg_t *msg);
 
 #ifdef __cplusplus
 } /* extern "C" */
