@@ -478,11 +478,15 @@ arrived(mpi_comm_t *c, uint32_t slot, const MPI_Status *status, int *did)
     return C4P_OK;
 }
 
+/* The first message after a pause runs before another one is looked for: that takes as long as a
+ * look at the network, and somebody may wait for the answer. */
 static c4p_status_t
 ring_poll(mpi_comm_t *c, int max, int *did)
 {
     if (max > MAX_PER_POLL)
         max = MAX_PER_POLL;
+    if (max > 1 && c->paused)
+        max = 1;
     int got = 0;
     for (; got < max; got++) {
         uint32_t slot = c->ring_head;
@@ -501,6 +505,7 @@ ring_poll(mpi_comm_t *c, int max, int *did)
         if (st != C4P_OK)
             return st;
     }
+    c->paused = got == 0;
     if (got == 0 || 2 * c->ring_unposted >= c->ring_size)
         return c4pi_mpi_ring_repost(c);
     return C4P_OK;

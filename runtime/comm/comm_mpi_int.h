@@ -42,6 +42,7 @@ typedef struct mpi_comm {
     int keyval;    /* of the attribute of MPI_COMM_SELF through which that is noticed */
 
     uint32_t ring_size, ring_head, ring_unposted; /* unposted slots stand just before the head */
+    bool paused;                                  /* the last look found no message */
     MPI_Request *ring_req;
     c4p_msg_t **ring_msg; /* NULL: taken; a fresh one when posted again */
     size_t slot_bytes;

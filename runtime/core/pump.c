@@ -8,6 +8,7 @@ enum {
     POLL_BATCH = 16,  /* messages taken from the network at once */
     RUN_BATCH = 16,   /* messages run between two polls */
     CLOCK_EVERY = 64, /* busy turns between two looks at the clock */
+    SPIN_POLLS = 8,   /* looks at the network between two at the clock, while nothing happens */
 };
 static const uint64_t spin_ns = 1000000, yield_ns = 1000000000, max_sleep_ns = 1000000,
                       tick_ns = 10000000;
@@ -33,10 +34,11 @@ c4pi_pump_deliver(void *ctx, c4p_msg_t *msg)
     fn(rt, msg);
 }
 
-uint32_t
-c4pi_pump_turn(c4p_rt_t *rt, uint32_t max_msgs, uint32_t *ran_out)
+/* did: how many messages have just come. */
+static uint32_t
+turn(c4p_rt_t *rt, uint32_t did, uint32_t max_msgs, uint32_t *ran_out)
 {
-    uint32_t did = (uint32_t)c4pi_flow_poll(rt->flow, POLL_BATCH), ran = 0;
+    uint32_t ran = 0;
     if (c4pi_timers_next(rt) != UINT64_MAX && !rt->frozen)
         did += c4pi_timers_fire(rt);
     c4pi_flow_set_busy(rt->flow, did != 0 || c4pi_queue_count(&rt->queue) != 0);
@@ -59,6 +61,24 @@ c4pi_pump_turn(c4p_rt_t *rt, uint32_t max_msgs, uint32_t *ran_out)
         c4pi_flow_flush(rt->flow);
     *ran_out = ran;
     return did + ran;
+}
+
+uint32_t
+c4pi_pump_turn(c4p_rt_t *rt, uint32_t max_msgs, uint32_t *ran_out)
+{
+    return turn(rt, (uint32_t)c4pi_flow_poll(rt->flow, POLL_BATCH), max_msgs, ran_out);
+}
+
+/* The same when nothing was there to be done the last time: what comes now is seen at once, rather
+ * than after a look at the clock and at all that happens rarely. */
+static uint32_t
+idle_turn(c4p_rt_t *rt, uint32_t max_msgs, uint32_t *ran_out)
+{
+    const int polls = c4pi_flow_comm(rt->flow)->oversubscribed ? 1 : SPIN_POLLS;
+    int did = 0;
+    for (int k = 0; k < polls && did == 0; k++)
+        did = c4pi_flow_poll(rt->flow, POLL_BATCH);
+    return turn(rt, (uint32_t)did, max_msgs, ran_out);
 }
 
 static void
@@ -117,7 +137,8 @@ c4pi_pump_run(c4p_rt_t *rt, uint64_t max_msgs)
     bool busy = true;
     rt->last_work_ns = c4pi_now_ns(rt->port);
     while (left && !rt->stop && rt->phase != C4PI_PHASE_ENDED) {
-        uint32_t ran, did = c4pi_pump_turn(rt, left < RUN_BATCH ? (uint32_t)left : RUN_BATCH, &ran);
+        const uint32_t most = left < RUN_BATCH ? (uint32_t)left : RUN_BATCH;
+        uint32_t ran, did = (busy ? c4pi_pump_turn : idle_turn)(rt, most, &ran);
         left -= ran;
         if (did) {
             /* The runtime's own rounds (quiescence, stall) are no reason to stay awake. */
