@@ -13,10 +13,11 @@
 #include "api/direct.h"
 #include "core/registry.h"
 #include "core/rt.h"
+#include "msg/msg.h"
 #include "msg/signature.h"
 
 /* How an argument gets into its register. */
-typedef enum travel { AS_WORD, AS_INTEGER, AS_DOUBLE, AS_FLOAT, AS_POINTER } travel_t;
+typedef enum travel { AS_WORD, AS_INT, AS_INTEGER, AS_DOUBLE, AS_FLOAT, AS_POINTER } travel_t;
 
 /* The context of a typed entry method; behind it the text of its signature. */
 typedef struct typed {
@@ -27,7 +28,8 @@ typedef struct typed {
     c4pi_signature_t sig;
     bool direct; /* see direct.h */
     uint8_t travels[C4P_MAX_PARAMS];
-    bool padded; /* there are bytes between arguments */
+    bool padded;       /* there are bytes between arguments */
+    bool has_pointers; /* some parameters are */
     ffi_cif cif;
     ffi_type *types[C4P_MAX_PARAMS + 2];
     char text[];
@@ -60,16 +62,21 @@ find_tails(const c4pi_signature_t *sig, char *data, size_t len, void **pointers)
 }
 
 /* What the registers hold when the method is called. */
-static void
+static inline __attribute__((always_inline)) void
 fill_registers(const typed_t *typed, char *data, void *const *pointers, c4pi_direct_t *args)
 {
     const c4pi_signature_t *sig = &typed->sig;
     uint32_t integers = 0, floats = 0;
     for (uint32_t k = 0; k < sig->num_params; k++) {
         const c4pi_param_t *param = &sig->params[k];
+        int32_t value;
         switch (typed->travels[k]) {
         case AS_WORD:
             memcpy(&args->integers[integers++], data + param->offset, sizeof(uint64_t));
+            break;
+        case AS_INT:
+            memcpy(&value, data + param->offset, sizeof value);
+            args->integers[integers++] = (uint64_t)(int64_t)value;
             break;
         case AS_DOUBLE:
             memcpy(&args->floats[floats++], data + param->offset, sizeof(double));
@@ -102,19 +109,19 @@ fill_values(const typed_t *typed, c4p_rt_t **rt, void **object, char *data, void
 }
 
 /* Where what the parameters point to lies in the message; any other message ends the job. */
-static void
+static inline __attribute__((always_inline)) void
 find_pointers(c4p_rt_t *rt, const typed_t *typed, c4p_msg_t *msg, void **pointers)
 {
     const c4pi_signature_t *sig = &typed->sig;
-    char *data = c4p_msg_data(msg);
-    const size_t len = c4p_msg_len(msg);
+    char *data = c4pi_msg_payload(msg);
+    const size_t len = c4pi_msg_inline_len(msg);
     if (sig->num_tails ? len < sig->fixed || !find_tails(sig, data, len, pointers)
                        : len != sig->fixed)
         c4pi_die(rt, C4P_ERR_DATA,
                  "%s(%s) was sent a message of %zu bytes that does not hold such arguments: use "
                  "c4p_send_typed()",
                  typed->who, typed->text, len);
-    for (uint32_t k = 0; k < sig->num_params; k++)
+    for (uint32_t k = 0; typed->has_pointers && k < sig->num_params; k++)
         if (sig->params[k].sort == C4PI_PARAM_FIXED)
             pointers[k] = data + sig->params[k].offset;
 }
@@ -126,10 +133,10 @@ run_method(c4p_rt_t *rt, typed_t *typed, void *object, c4p_msg_t *msg)
     find_pointers(rt, typed, msg, pointers);
     if (typed->direct) {
         c4pi_direct_t args = {{0}, {0}};
-        fill_registers(typed, c4p_msg_data(msg), pointers, &args);
+        fill_registers(typed, c4pi_msg_payload(msg), pointers, &args);
         c4pi_direct_call(typed->fn, rt, object, &args);
     } else {
-        fill_values(typed, &rt, &object, c4p_msg_data(msg), pointers, values);
+        fill_values(typed, &rt, &object, c4pi_msg_payload(msg), pointers, values);
         ffi_call(&typed->cif, typed->fn, NULL, values);
     }
 }
@@ -192,6 +199,8 @@ travel_of(const c4pi_param_t *param)
         return AS_POINTER;
     if (c4pi_scalar(param->of)->kind == C4P_ARG_FLOATING)
         return param->size == sizeof(float) ? AS_FLOAT : AS_DOUBLE;
+    if (param->size == sizeof(int32_t) && c4pi_scalar(param->of)->kind == C4P_ARG_SIGNED)
+        return AS_INT;
     return param->size == sizeof(uint64_t) ? AS_WORD : AS_INTEGER;
 }
 
@@ -206,6 +215,7 @@ prepare_call(typed_t *typed)
         typed->travels[k] = (uint8_t)travel;
         floats += travel == AS_FLOAT || travel == AS_DOUBLE;
         filled += travel == AS_POINTER ? 0 : param->size;
+        typed->has_pointers |= travel == AS_POINTER;
     }
     typed->direct =
         C4PI_DIRECT_CALLS && floats <= C4PI_DIRECT_FLOATS && num - floats <= C4PI_DIRECT_INTEGERS;
@@ -327,10 +337,10 @@ c4p_typed_test(c4p_rt_t *rt, c4p_typed_t which, c4p_any_fn_t test, uint32_t num_
     find_pointers(rt, typed, msg, pointers);
     if (typed->direct) {
         c4pi_direct_t args = {{0}, {0}};
-        fill_registers(typed, c4p_msg_data(msg), pointers, &args);
+        fill_registers(typed, c4pi_msg_payload(msg), pointers, &args);
         return c4pi_direct_ask(test, rt, object, &args);
     }
-    fill_values(typed, &rt, &object, c4p_msg_data(msg), pointers, values);
+    fill_values(typed, &rt, &object, c4pi_msg_payload(msg), pointers, values);
     return ask_by_ffi(rt, typed, test, num_params, values);
 }
 
