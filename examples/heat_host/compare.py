@@ -15,12 +15,13 @@ import subprocess
 import sys
 
 LINE = re.compile(
-    r" on (\d+) ranks: ([\d.]+) ms a step, dt [\d.e-]+, fingerprint ([0-9a-f]{16})$", re.M
+    r" on (\d+) ranks: ([\d.]+) ms a step, ([\d.]+) ms a look, dt [\d.e-]+, fingerprint ([0-9a-f]{16})$",
+    re.M,
 )
 
 
 def run(args, ranks, every):
-    """(milliseconds per step, fingerprint) of one run."""
+    """(milliseconds per step, per look, fingerprint) of one run."""
     command = [args.mpiexec, "-n", str(ranks), args.program, "--size", *map(str, args.size),
                "--steps", str(args.steps), "--every", str(every)]  # fmt: skip
     env = dict(os.environ, OMPI_MCA_rmaps_base_oversubscribe="1")
@@ -30,7 +31,7 @@ def run(args, ranks, every):
     found = LINE.search(done.stdout)
     if done.returncode or not found or int(found.group(1)) != ranks:
         sys.exit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}")
-    return float(found.group(2)), found.group(3)
+    return float(found.group(2)), float(found.group(3)), found.group(4)
 
 
 def main():
@@ -47,15 +48,18 @@ def main():
     args = parser.parse_args()
     prints = set()
     for ranks in args.ranks:
-        alone, watched = [], []
+        alone, watched, looks = [], [], []
         for _ in range(args.times):
             for times, every in ((alone, 0), (watched, args.every)):
-                time, fingerprint = run(args, ranks, every)
+                time, look, fingerprint = run(args, ranks, every)
                 times.append(time)
+                looks += [look] if every else []
                 prints.add(fingerprint)
         ratio = statistics.median(b / a for a, b in zip(alone, watched))
+        look = statistics.median(looks)
         print(f"{ranks} ranks: {statistics.median(alone):.4f} ms a step alone, {statistics.median(watched):.4f} ms "
-              f"with a look every {args.every} steps: {100 * (ratio - 1):+.2f} %", flush=True)  # fmt: skip
+              f"with a look every {args.every} steps: {100 * (ratio - 1):+.2f} %; a look takes {look:.2f} ms, "
+              f"{100 * look / args.every / statistics.median(watched):.2f} % of the time", flush=True)  # fmt: skip
     if len(prints) > 1:
         sys.exit(f"the results differ: {', '.join(sorted(prints))}")
     print(f"all {2 * args.times * len(args.ranks)} results are equal, bit for bit: {prints.pop()}")
