@@ -92,6 +92,7 @@ enum {
     C4PE_CODE_FUTURE = 2,
     C4PE_CODE_GIVE = 3,
     C4PE_CODE_CHANNEL = 4,
+    C4PE_CODE_HOSTCHARE = 5,
     C4PE_NUM_CODES = 16
 };
 

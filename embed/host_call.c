@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* host_call.c: c4p/python.h: chares of Python made and called from C. */
+#include "args.h"
 #include "codec.h"
 #include "future.h"
 #include "host.h"
+#include "typed.h"
 
 /* ---- proxies ------------------------------------------------------------------------------------- */
 
@@ -436,12 +438,8 @@ python_can_pass(const char *signature)
     uint32_t num;
     const char *why;
     size_t at;
-    if (c4p_signature_read(signature, params, &num, &why, &at) != C4P_OK)
-        return true;
-    for (uint32_t k = 0; k < num; k++)
-        if (params[k].sort == C4P_PARAM_REF || params[k].sort == C4P_PARAM_STRUCT)
-            return false;
-    return true;
+    return c4p_signature_read(signature, params, &num, &why, &at) != C4P_OK ||
+           c4pe_args_possible(params, num);
 }
 
 c4p_status_t
@@ -458,12 +456,8 @@ c4p_python_entry_add(c4p_python_t *py, c4p_type_t type, const char *name, const 
     c4p_status_t status = c4p_entry_add_typed(py->rt, type, name, signature, fn, &typed);
     if (status != C4P_OK)
         return status;
-    PyObject *done =
-        PyObject_CallMethod(py->package, "expose", "IsIss", (unsigned)typed.type,
-                            c4p_type_name(py->rt, type), (unsigned)typed.entry, name, signature);
-    if (done == NULL)
+    if (c4pe_typed_expose(py->st, typed, c4p_type_name(py->rt, type), name, signature) < 0)
         return c4pe_host_failed(py);
-    Py_DECREF(done);
     *typed_out = typed;
     return C4P_OK;
 }

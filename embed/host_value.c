@@ -3,6 +3,7 @@
 #include "codec_int.h"
 #include "future.h"
 #include "host.h"
+#include "typed.h"
 
 /* ---- arrays -------------------------------------------------------------------------------------- */
 
@@ -136,16 +137,6 @@ proxy_object(c4p_python_t *py, const c4p_proxy_t *proxy)
     return c4pe_proxy_from_wire(py->st, &wire);
 }
 
-/* A HostChare of the package's. */
-static PyObject *
-chare_object(c4p_python_t *py, const c4p_proxy_t *proxy)
-{
-    return PyObject_CallMethod(
-        py->package, "HostChare", "I(KKKO)", (unsigned)proxy->type,
-        (unsigned long long)proxy->ref.coll, (unsigned long long)proxy->ref.key.w[0],
-        (unsigned long long)proxy->ref.key.w[1], proxy->flags ? Py_True : Py_False);
-}
-
 PyObject *
 c4pe_host_object(c4p_python_t *py, const c4p_pyval_t *value)
 {
@@ -167,7 +158,8 @@ c4pe_host_object(c4p_python_t *py, const c4p_pyval_t *value)
     case C4P_PY_PROXY:
         return proxy_object(py, &value->v.proxy);
     case C4P_PY_CHARE:
-        return chare_object(py, &value->v.proxy);
+        return c4pe_hostchare_new(py->st, value->v.proxy.type, value->v.proxy.ref,
+                                  value->v.proxy.flags != 0);
     case C4P_PY_FUTURE:
         return c4pe_future_from_id(py->st, value->v.future);
     default:
@@ -322,24 +314,15 @@ read_text(PyObject *object, c4p_pyval_t *value)
     return true;
 }
 
-/* 1 if it is a chare in C, 0 if not, -1 with an exception. */
-static int
+static bool
 read_chare(c4p_python_t *py, PyObject *object, c4p_pyval_t *value)
 {
-    unsigned long long coll, key0, key1;
-    unsigned type;
-    int element, found = 0;
-    PyObject *parts = PyObject_CallMethod(py->package, "parts", "O", object);
-    if (parts == NULL)
-        return -1;
-    if (parts != Py_None)
-        found = PyArg_ParseTuple(parts, "I(KKKp)", &type, &coll, &key0, &key1, &element) ? 1 : -1;
-    Py_DECREF(parts);
-    if (found <= 0)
-        return found;
-    *value = c4p_py_chare(type, (c4p_ref_t){.coll = coll, .key = {{key0, key1}}});
-    value->v.proxy.flags = (uint16_t)element;
-    return 1;
+    if (!c4pe_hostchare_check(py->st, object))
+        return false;
+    const c4pe_hostchare_t *chare = (c4pe_hostchare_t *)object;
+    *value = c4p_py_chare(chare->type, chare->ref);
+    value->v.proxy.flags = chare->element;
+    return true;
 }
 
 /* What is neither number nor text nor proxy nor list. `*object` is what the value will hold. */
@@ -347,10 +330,9 @@ static int
 read_object(c4p_python_t *py, PyObject **object, c4p_pyval_t *value)
 {
     if (read_text(*object, value) || read_future(py, *object, value) ||
-        read_array(py, *object, value))
+        read_array(py, *object, value) || read_chare(py, *object, value))
         return 0;
-    const int chare = read_chare(py, *object, value);
-    return chare != 0 ? chare : read_other(object, value);
+    return read_other(object, value);
 }
 
 /* numpy's scalars become Python's. */

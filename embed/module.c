@@ -599,8 +599,7 @@ static PyMethodDef module_methods[] = {
     {"listen_outside", c4pe_outside_listen, METH_VARARGS, NULL},
     {"post", c4pe_timer_post, METH_VARARGS, NULL},
     {"spawn", c4pe_timer_spawn, METH_VARARGS, NULL},
-    {"typed_call", c4pe_typed_call, METH_VARARGS, NULL},
-    {"typed_at", c4pe_typed_at, METH_VARARGS, NULL},
+    {"_load_host_chare", c4pe_typed_load, METH_O, NULL},
     {"settings", module_settings, METH_NOARGS, NULL},
     {"build_info", module_build_info, METH_NOARGS, NULL},
     {"lb_use", module_lb_use, METH_O, NULL},
@@ -676,7 +675,10 @@ module_exec(PyObject *module)
     if (c4pe_reduce_exec(module, st) < 0 || c4pe_coroutine_exec(module, st) < 0 ||
         c4pe_future_exec(module, st) < 0)
         return -1;
-    return c4pe_channel_exec(module, st) < 0 || c4pe_when_exec(module, st) < 0 ? -1 : 0;
+    return c4pe_channel_exec(module, st) < 0 || c4pe_when_exec(module, st) < 0 ||
+                   c4pe_typed_exec(module, st) < 0
+               ? -1
+               : 0;
 }
 
 /* The Python objects that the state owns. */
@@ -693,6 +695,8 @@ static const size_t owned_objects[] = {
     AT(descr_type),
     AT(bound_type),
     AT(reducer_type),
+    AT(hostchare_type),
+    AT(hostmethod_type),
     AT(future_type),
     AT(collective_future_type),
     AT(local_future_type),
@@ -790,6 +794,7 @@ module_free(void *module)
     c4pe_codec_free(st);
     c4pe_colls_free(st);
     c4pe_classes_free(st);
+    c4pe_typed_free(st);
     c4pe_profile_free(st);
 }
 

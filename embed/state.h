@@ -236,7 +236,7 @@ struct c4pe_state {
     /* types */
     PyTypeObject *chare_type, *proxy_type, *group_proxy_type, *array_proxy_type, *main_proxy_type,
         *section_proxy_type, *group_section_type, *array_section_type;
-    PyTypeObject *descr_type, *bound_type, *reducer_type;
+    PyTypeObject *descr_type, *bound_type, *reducer_type, *hostchare_type, *hostmethod_type;
     PyTypeObject *future_type, *collective_future_type, *local_future_type, *channel_type;
 
     /* what the package gave through bind() */
@@ -298,6 +298,7 @@ struct c4pe_state {
     struct c4pe_futures *futures;
     struct c4pe_chans *chans;
     struct c4pe_whens *whens;
+    struct c4pe_methods *methods; /* of chares in C, typed.c */
     struct c4pe_profile *profile; /* NULL: profiling is off */
     /* c4pe_invoke(), or its double that counts; of a bound method the same. */
     void (*invoke)(c4pe_chare_t *chare, c4pe_entry_t *entry, PyObject *args, PyObject *kwargs,

@@ -115,21 +115,6 @@ def _begin(
 ) -> None:
     """As run(), for a host that calls the scheduler itself: returns at once. The same arguments on all ranks will do."""
 
-def typed_call(
-    who: str,
-    type: int,
-    entry: int,
-    at: tuple[int, int, int, bool],
-    args: tuple[Any, ...],
-    future: Future | None,
-    /,
-) -> Any:
-    """Call a typed entry method in C; returns the future. at: collection, key, whether it is one element. Each of args is
-    ``(number or text, None)`` or ``(array, elements, bytes of one)``. who: for messages."""
-
-def typed_at(coll: int, index: Any, /) -> tuple[int, int]:
-    """The key of an element of a collection that this rank has heard of."""
-
 def finish() -> None:
     """Free the runtime and end MPI. Collective. After it rank() is -1 again."""
 
@@ -403,6 +388,13 @@ class BoundEntry:
     __qualname__: str
     __self__: Proxy
     def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+
+@final
+class HostChare:
+    """A chare in C, or all those of a collection: made by the host, and given to methods. See ``c4p/python.h``."""
+
+    def __getattr__(self, name: str) -> Callable[..., Any]: ...
+    def __getitem__(self, index: Any, /) -> HostChare: ...
 
 def proxy_class(proxy: Proxy) -> type[Chare]:
     """The chare class behind a proxy."""

@@ -11,7 +11,6 @@ from . import _runtime
 from ._chare import class_name, registered
 from ._errors import Charm4PyError, format_exception
 from ._runtime import charm, say_nothing_at_exit, tidy_up
-from ._typed import HostChare, expose, parts
 
 _modules: list[Any] = []
 
@@ -73,13 +72,10 @@ def leave() -> None:
 
 
 __all__ = [
-    "HostChare",
     "class_of",
     "describe",
-    "expose",
     "leave",
     "load",
-    "parts",
     "prepare",
     "start",
 ]

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Python side of hosted_test.c."""
 
+import pickle
+
 import numpy as np
 
 from c4py import Chare, Future, Reducer, charm, coro
@@ -84,6 +86,21 @@ class Mirror(Chare):
         cells.add(1.0, 0, np.array([]), "all", awaitable=True).get()
         return mine.get(100, ret=True).get(), mine.nothing(ret=True).get()
 
+    def meets(self, cells):
+        """Gives a chare in C structs and references, by position and by keyword."""
+        parts = np.zeros(2, np.dtype([("id", "i4"), ("at", "f8", 2)], align=True))
+        parts["id"], parts["at"] = [1, 2], [[0.5, 1.5], [2.5, 3.5]]
+        after = (charm.myPe() + 1) % charm.numPes()
+        mine = cells[charm.myPe()]
+        mine.meet(2, parts, self.thisProxy[after])
+        mine.meet(other=cells[after], n=1, parts=parts[1:].tobytes())
+
+    def survives(self, cells):
+        """Is a HostChare the same after pickling, and a good key?"""
+        one = cells[0]
+        again = pickle.loads(pickle.dumps([cells, one]))
+        return again == [cells, one] and one != cells and {one: 5}[again[1]] == 5
+
     @coro
     def fails(self, cell):
         cell.refuse(ret=True).get()
@@ -100,6 +117,11 @@ class Mirror(Chare):
             lambda: cell.add(0.5, 2.0, x, "why"),
             lambda: cell.add(0.5, 2, x, "w\0y"),
             lambda: cell.get(2**40),
+            lambda: cell.get(1, base=2),
+            lambda: cell.get(top=2),
+            lambda: cell.meet(1, x, cell),
+            lambda: cell.meet(0, b"", self.thisProxy),
+            lambda: cell.meet(0, b"", cell, ret=True),
             lambda: cell.jump(),
             lambda: cell[0],
         ]

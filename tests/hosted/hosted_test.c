@@ -628,10 +628,16 @@ a_coroutine_waits_for_the_host(void)
 /* What a rank's Sum has got. */
 typedef struct sum {
     c4p_python_t *py;
-    int64_t calls;
+    int64_t calls, ids;
     double total;
     char why[16];
+    c4p_ref_t met[2];
 } sum_t;
+
+typedef struct part {
+    int id;
+    double at[2];
+} part_t;
 
 static c4p_status_t
 sum_construct(c4p_rt_t *rt, c4p_ref_t self, c4p_msg_t *args, void *ctx, void **object_out)
@@ -672,6 +678,18 @@ sum_refuse(c4p_rt_t *rt, void *object)
 }
 
 static void
+sum_meet(c4p_rt_t *rt, void *object, int n, const part_t *parts, const c4p_ref_t *other)
+{
+    sum_t *sum = object;
+    (void)rt;
+    sum->met[sum->calls++ % 2] = *other;
+    for (int i = 0; i < n; i++) {
+        sum->ids = 10 * sum->ids + parts[i].id;
+        sum->total += parts[i].at[0] + parts[i].at[1];
+    }
+}
+
+static void
 sum_nothing(c4p_rt_t *rt, void *object)
 {
     (void)rt, (void)object;
@@ -700,10 +718,12 @@ open_sums(host_t *host, sum_t *sum, c4p_type_t *type_out)
         c4p_python_entry_add(host->py, *type_out, "refuse", "", (c4p_any_fn_t)sum_refuse, &typed));
     CHECK_OK(c4p_python_entry_add(host->py, *type_out, "nothing", "", (c4p_any_fn_t)sum_nothing,
                                   &typed));
-    CHECK_STATUS(C4P_ERR_TYPE,
-                 c4p_python_entry_add(host->py, *type_out, "more", "{int a, double b} pair",
-                                      (c4p_any_fn_t)sum_nothing, &typed));
-    CHECK_STATUS(C4P_ERR_TYPE, c4p_python_entry_add(host->py, *type_out, "more", "int n, ref to",
+    CHECK_OK(c4p_python_entry_add(host->py, *type_out, "meet",
+                                  "int n, {int id, double at[2]} parts[n], ref other",
+                                  (c4p_any_fn_t)sum_meet, &typed));
+    CHECK_STATUS(C4P_ERR_TYPE, c4p_python_entry_add(host->py, *type_out, "more", "int n, ref to[n]",
+                                                    (c4p_any_fn_t)sum_nothing, &typed));
+    CHECK_STATUS(C4P_ERR_TYPE, c4p_python_entry_add(host->py, *type_out, "more", "ref to[3]",
                                                     (c4p_any_fn_t)sum_nothing, &typed));
     start_python(host);
     if (host->rank == 0)
@@ -737,6 +757,34 @@ python_calls_chares_in_c(void)
 }
 
 static void
+structs_and_references_go_to_chares_in_c(void)
+{
+    host_t host = {0};
+    sum_t sum = {0};
+    c4p_type_t type;
+    c4p_pyval_t got;
+    const c4p_coll_t sums = open_sums(&host, &sum, &type);
+    const c4p_pyval_t cells = c4p_py_chares(type, sums);
+    const c4p_ref_t next = member(&host, host.next).ref;
+    ask(&host, "meets", &cells, 1);
+    settle(&host);
+    CHECK_EQ(2, sum.calls);
+    CHECK_EQ(122, sum.ids);  /* 1 and 2, then 2 once more */
+    CHECK_EQ(14, sum.total); /* 0.5+1.5 + 2.5+3.5, then 2.5+3.5 */
+    CHECK(c4p_ref_eq(sum.met[0], next));
+    CHECK(c4p_ref_eq(sum.met[1], (c4p_ref_t){.coll = sums, .key = next.key}));
+    got = ask(&host, "survives", &cells, 1);
+    CHECK(got.kind == C4P_PY_BOOL && got.v.truth);
+    const c4p_proxy_t mirror = member(&host, host.next); /* from rank to rank, and back */
+    const c4p_pyval_t one = c4p_py_chare(type, sum.met[1]);
+    CHECK_OK(c4p_python_ask_all(host.py, &mirror, "echo", &one, 1, &got));
+    CHECK(got.kind == C4P_PY_CHARE && c4p_ref_eq(got.v.proxy.ref, sum.met[1]));
+    CHECK(got.v.proxy.type == type && got.v.proxy.flags == one.v.proxy.flags);
+    c4p_python_release(host.py, &got);
+    close_python(&host);
+}
+
+static void
 statuses_become_exceptions(void)
 {
     host_t host = {0};
@@ -748,22 +796,27 @@ statuses_become_exceptions(void)
     here.ref.coll = sums;
     const c4p_pyval_t cell = c4p_py_chare(type, here.ref);
     const char *const expected[] = {
-        "TypeError: Sum.add(double scale, int n, double x[2*n], str why) takes 4 arguments, 3 were "
-        "given",
-        "argument 3: 6 elements are wanted, and 4 were given",
-        "argument 3: -2 elements are wanted",
-        "TypeError: Sum.add(double scale, int n, double x[2*n], str why), argument 3: an array of "
-        "other elements (format 'f') was given",
-        "argument 3: ndarray is not C-contiguous",
-        "TypeError: Sum.add(double scale, int n, double x[2*n], str why): an argument is of "
-        "another "
-        "type",
-        "TypeError: ",
-        "ValueError: Sum.add(double scale, int n, double x[2*n], str why), argument 4: a text with "
-        "a null character ends there in C",
-        "OverflowError: Sum.get(int base): a number does not fit",
+        "TypeError: Sum.add() takes 4 arguments (double scale, int n, double x[2*n], str why), 3 "
+        "were given",
+        "ValueError: Sum.add(): parameter 'x' has 4 elements; by the signature, \"double scale, "
+        "int "
+        "n, double x[2*n], str why\", it must have 6",
+        "ValueError: Sum.add(): parameter 'n' is a length: it cannot be -1",
+        "TypeError: Sum.add(): parameter 'x' is an array of double, not of float32",
+        "ValueError: Sum.add(): parameter 'x' cannot take this numpy.ndarray: ndarray is not "
+        "C-contiguous",
+        "TypeError: Sum.add(): parameter 'scale' is a double: it cannot be str",
+        "TypeError: Sum.add(): parameter 'n' is a int: it cannot be float",
+        "ValueError: Sum.add(): parameter 'why' has a NUL inside",
+        "ValueError: Sum.get(): parameter 'base' is a int: 1099511627776 does not fit",
+        "TypeError: Sum.get() got multiple values for argument 'base'",
+        "TypeError: Sum.get() got an unexpected keyword argument 'top'",
+        "ValueError: Sum.meet(): parameter 'parts' has 1 elements; by the signature",
+        "TypeError: Sum.meet(): parameter 'other' is a ref: it takes the proxy of one element, not "
+        "<",
+        "NotThreadedError: Sum.meet needs a coroutine",
         "AttributeError: this chare in C has no method 'jump' that Python may call; there are: "
-        "add, get, nothing, refuse",
+        "add, get, meet, nothing, refuse",
         "TypeError: this is one chare in C already",
     };
     CHECK_STATUS(C4P_ERR_USER, c4p_python_ask_all(host.py, &host.mine, "fails", &cell, 1, NULL));
@@ -801,4 +854,5 @@ TEST_CASES(values_of_every_kind_come_back, lists_and_arrays_are_read_in_place,
            exceptions_become_statuses_with_text, an_exception_that_nobody_waits_for_ends_the_job,
            python_may_end_the_job, a_host_may_forget_to_free, bad_arguments_are_answered,
            chares_in_c_and_in_python_share_a_scheduler, python_calls_chares_in_c,
-           statuses_become_exceptions, a_coroutine_waits_for_the_host, what_is_not_answered_is_told)
+           structs_and_references_go_to_chares_in_c, statuses_become_exceptions,
+           a_coroutine_waits_for_the_host, what_is_not_answered_is_told)

@@ -391,10 +391,12 @@ C4P_API c4p_status_t c4p_python_ask_all(c4p_python_t *py, const c4p_proxy_t *to,
 /* ---- chares in C ------------------------------------------------------------------------------ */
 
 /**
- * c4p_entry_add_typed(), which see, for an entry method that Python may call, too. Calls from
- * Python are checked against the signature: as many arguments, numbers that fit, arrays of the
- * right type and of exactly the length that the signature says. Before c4p_python_start(), on all
- * ranks. Returns also C4P_ERR_TYPE for a signature with a struct or a ref, which Python cannot
+ * c4p_entry_add_typed(), which see, for an entry method that Python may call, too, by position or
+ * with the names of the signature. Python gives numbers, texts, contiguous buffers for arrays and
+ * structs, and for a ref the proxy of one element or a C4P_PY_CHARE. A call is checked against the
+ * signature: numbers that fit, arrays of the right type, and of exactly the length that it says; a
+ * mistake raises TypeError or ValueError that name the parameter. Before c4p_python_start(), on all
+ * ranks. Returns also C4P_ERR_TYPE for a signature with an array of refs, which Python cannot
  * pass.
  */
 C4P_API c4p_status_t c4p_python_entry_add(c4p_python_t *py, c4p_type_t type, const char *name,
