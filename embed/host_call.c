@@ -1,146 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* host_call.c: c4p/python.h: chares of Python made and called from C. */
+/* host_call.c: c4p/python.h: chares of Python called from C, and answered. */
 #include "args.h"
 #include "codec.h"
 #include "future.h"
 #include "host.h"
+#include "native.h"
 #include "typed.h"
-
-/* ---- proxies ------------------------------------------------------------------------------------- */
-
-c4p_status_t
-c4p_proxy_at(const c4p_proxy_t *coll, const c4p_index_t *index, c4p_proxy_t *element_out)
-{
-    if (coll == NULL || index == NULL || element_out == NULL)
-        return C4P_ERR_ARG;
-    if (coll->flags & C4PE_PROXY_ELEMENT || index->ndims != coll->ndims ||
-        (coll->kind != C4PE_KIND_GROUP && coll->kind != C4PE_KIND_ARRAY))
-        return C4P_ERR_TYPE;
-    c4p_proxy_t element = *coll;
-    element.flags |= C4PE_PROXY_ELEMENT;
-    const c4p_status_t status = c4p_index_pack(index, &element.ref.key);
-    if (status == C4P_OK)
-        *element_out = element;
-    return status;
-}
-
-/* ---- creating ------------------------------------------------------------------------------------ */
-
-/* What a function of the module that creates has returned, which is taken. */
-static c4p_status_t
-created(c4p_python_t *py, PyObject *proxy, c4p_proxy_t *proxy_out)
-{
-    c4p_pyval_t value;
-    const c4p_status_t status = c4pe_host_value(py, proxy, &value);
-    if (status == C4P_OK)
-        *proxy_out = value.v.proxy;
-    return status;
-}
-
-static c4p_status_t
-check_creation(const c4p_python_t *py, const char *cls, const c4p_pyval_t *args, size_t num_args,
-               const c4p_proxy_t *proxy_out)
-{
-    if (py == NULL || cls == NULL || (args == NULL && num_args > 0) || proxy_out == NULL)
-        return C4P_ERR_ARG;
-    return c4pe_host_check(py);
-}
-
-/* The class and the arguments of a creation. On failure the exception is set. */
-static int
-prepare_creation(c4p_python_t *py, const char *cls, const c4p_pyval_t *args, size_t num_args,
-                 PyObject **cls_out, PyObject **args_out)
-{
-    *cls_out = PyObject_CallMethod(py->package, "class_of", "s", cls);
-    *args_out = *cls_out ? c4pe_host_args(py, args, num_args) : NULL;
-    if (*args_out != NULL)
-        return 0;
-    Py_CLEAR(*cls_out);
-    return -1;
-}
-
-/* Arguments, which were lent, and their class are given back; `proxy` NULL: to no avail. */
-static void
-end_creation(PyObject *cls, PyObject *args, PyObject *proxy)
-{
-    if (proxy == NULL && args != NULL)
-        c4pe_host_disarm(args);
-    Py_XDECREF(cls);
-    Py_XDECREF(args);
-}
-
-c4p_status_t
-c4p_python_group_new(c4p_python_t *py, const char *cls, const c4p_pyval_t *args, size_t num_args,
-                     c4p_proxy_t *group_out)
-{
-    PyObject *type, *list, *proxy = NULL;
-    const c4p_status_t status = check_creation(py, cls, args, num_args, group_out);
-    if (status != C4P_OK)
-        return status;
-    if (prepare_creation(py, cls, args, num_args, &type, &list) == 0) {
-        PyObject *how = Py_BuildValue("(OOO)", type, list, Py_False);
-        proxy = how ? c4pe_group_new(py->st, how) : NULL;
-        Py_XDECREF(how);
-        end_creation(type, list, proxy);
-    }
-    return created(py, proxy, group_out);
-}
-
-static PyObject *
-dims_tuple(int ndims, const int64_t *dims)
-{
-    PyObject *tuple = PyTuple_New(ndims);
-    for (int i = 0; tuple != NULL && i < ndims; i++) {
-        PyObject *dim = PyLong_FromLongLong(dims[i]);
-        if (dim == NULL)
-            Py_CLEAR(tuple);
-        else
-            PyTuple_SET_ITEM(tuple, i, dim);
-    }
-    return tuple;
-}
-
-c4p_status_t
-c4p_python_array_new(c4p_python_t *py, const char *cls, int ndims, const int64_t *dims,
-                     const c4p_pyval_t *args, size_t num_args, c4p_proxy_t *array_out)
-{
-    PyObject *type, *list, *proxy = NULL;
-    const c4p_status_t status = check_creation(py, cls, args, num_args, array_out);
-    if (status != C4P_OK || dims == NULL)
-        return status != C4P_OK ? status : C4P_ERR_ARG;
-    if (ndims < 1 || ndims > C4P_MAX_DIMS)
-        return C4P_ERR_RANGE;
-    if (prepare_creation(py, cls, args, num_args, &type, &list) == 0) {
-        PyObject *shape = dims_tuple(ndims, dims);
-        PyObject *how = shape ? Py_BuildValue("(OOiOOOO)", type, shape, ndims, list, Py_None,
-                                              Py_False, Py_False)
-                              : NULL;
-        proxy = how ? c4pe_array_new(py->st, how) : NULL;
-        Py_XDECREF(how);
-        Py_XDECREF(shape);
-        end_creation(type, list, proxy);
-    }
-    return created(py, proxy, array_out);
-}
-
-c4p_status_t
-c4p_python_chare_new(c4p_python_t *py, const char *cls, int rank, const c4p_pyval_t *args,
-                     size_t num_args, c4p_proxy_t *chare_out)
-{
-    PyObject *type, *list, *proxy = NULL;
-    const c4p_status_t status = check_creation(py, cls, args, num_args, chare_out);
-    if (status != C4P_OK)
-        return status;
-    if (rank < -1 || rank >= py->st->num_ranks)
-        return C4P_ERR_RANGE;
-    if (prepare_creation(py, cls, args, num_args, &type, &list) == 0) {
-        PyObject *how = Py_BuildValue("(OOiO)", type, list, rank, Py_False);
-        proxy = how ? c4pe_chare_new(py->st, how) : NULL;
-        Py_XDECREF(how);
-        end_creation(type, list, proxy);
-    }
-    return created(py, proxy, chare_out);
-}
 
 /* ---- calling ------------------------------------------------------------------------------------- */
 
@@ -174,6 +39,23 @@ message_for_all(c4pe_state_t *st, const c4pe_proxy_t *to, const c4pe_entry_t *en
     return result;
 }
 
+/* For an entry method in C its arguments are as its signature says. */
+static int
+make_message(c4pe_state_t *st, const c4pe_proxy_t *to, const c4pe_entry_t *entry, PyObject *list,
+             c4p_msg_t **msg_out)
+{
+    const bool element = to->flags & C4PE_PROXY_ELEMENT;
+    if (entry->native == NULL)
+        return element ? message_for_element(st, to->ref, entry, list, msg_out)
+                       : message_for_all(st, to, entry, list, msg_out);
+    if (c4pe_native_message(to, entry, PySequence_Fast_ITEMS(list), PyList_GET_SIZE(list),
+                            msg_out) < 0)
+        return -1;
+    if (!element)
+        c4p_msg_set_tag(*msg_out, C4PE_TAG_SHARED | c4pe_section_tag(to));
+    return 0;
+}
+
 /* C4P_ERR_USER: the exception is set. */
 static c4p_status_t
 send_list(c4pe_state_t *st, const c4pe_proxy_t *to, const c4pe_entry_t *entry, PyObject *list,
@@ -181,17 +63,14 @@ send_list(c4pe_state_t *st, const c4pe_proxy_t *to, const c4pe_entry_t *entry, P
 {
     c4p_msg_t *msg;
     c4p_status_t status;
-    if (to->flags & C4PE_PROXY_ELEMENT) {
-        if (message_for_element(st, to->ref, entry, list, &msg) < 0)
-            return C4P_ERR_USER;
+    if (make_message(st, to, entry, list, &msg) < 0)
+        return C4P_ERR_USER;
+    if (to->flags & C4PE_PROXY_ELEMENT)
         status = reply != 0 ? c4p_call(st->rt, to->ref, entry->id, msg, reply)
                             : c4p_send(st->rt, to->ref, entry->id, msg);
-    } else {
-        if (message_for_all(st, to, entry, list, &msg) < 0)
-            return C4P_ERR_USER;
+    else
         status = c4p_bcast(st->rt, to->ref.coll, entry->id, msg,
                            reply != 0 ? C4P_BCAST_DONE : C4P_BCAST_NO_REPLY, reply);
-    }
     if (status != C4P_OK) {
         c4pe_host_disarm(list);
         c4p_msg_free(msg);
@@ -234,6 +113,30 @@ c4p_python_call(c4p_python_t *py, const c4p_proxy_t *to, const char *method,
     Py_XDECREF(list);
     Py_XDECREF(proxy);
     return status;
+}
+
+c4p_status_t
+c4p_python_target(c4p_python_t *py, const c4p_proxy_t *to, const char *method,
+                  c4p_target_t *target_out)
+{
+    if (py == NULL || to == NULL || method == NULL || target_out == NULL)
+        return C4P_ERR_ARG;
+    const c4p_status_t status = c4pe_host_check(py);
+    c4pe_class_t *cls = status == C4P_OK ? c4pe_class_by_id(py->st, to->type) : NULL;
+    if (cls == NULL)
+        return status != C4P_OK ? status : C4P_ERR_TYPE;
+    c4pe_entry_t *entry = find_entry(cls, method);
+    if (entry == NULL || entry->native != NULL)
+        return entry ? C4P_ERR_TYPE : C4P_ERR_NOT_FOUND;
+    const c4p_pyval_t value = c4p_py_proxy(*to);
+    PyObject *proxy = c4pe_host_object(py, &value);
+    PyObject *bound = proxy ? c4pe_bound_new((c4pe_proxy_t *)proxy, entry) : NULL;
+    const int result = bound ? c4pe_callback_target(py->st, bound, target_out) : -1;
+    if (result == 0 && target_out->kind == C4P_TARGET_BROADCAST)
+        target_out->flags |= (uint16_t)c4pe_section_tag((c4pe_proxy_t *)proxy);
+    Py_XDECREF(bound);
+    Py_XDECREF(proxy);
+    return result == 0 ? C4P_OK : c4pe_host_failed(py);
 }
 
 /* ---- answers ------------------------------------------------------------------------------------- */

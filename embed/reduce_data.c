@@ -446,10 +446,11 @@ c4pe_typed_result(c4pe_state_t *st, const c4p_result_t *result)
     size_t size = c4p_dtype_size(result->dtype);
     if (size == 0 || result->len < size || result->len % size != 0)
         return c4pe_raise(st, "the result of a reduction arrived damaged");
-    if (result->meta_len == 0)
+    if (result->meta_len == 0 && result->len == size)
         return scalar_result(result->dtype, result->data);
-    Py_ssize_t shape[MAX_NDIM];
-    int ndim = c4pe_typed_shape(result, size, shape);
+    Py_ssize_t shape[MAX_NDIM] = {(Py_ssize_t)(result->len / size)}; /* contributed by C: in a row
+                                                                      */
+    int ndim = result->meta_len == 0 ? 1 : c4pe_typed_shape(result, size, shape);
     if (ndim < 0)
         return c4pe_raise(st, "members of one reduction contributed arrays of different shapes");
     c4pe_npy_t *npy = &st->codec->npy;

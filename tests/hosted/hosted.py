@@ -1,11 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Python side of hosted_test.c."""
 
+import ctypes
 import pickle
 
 import numpy as np
 
-from c4py import Chare, Future, Reducer, charm, coro
+from c4py import Chare, Future, Reducer, charm, coro, native
+
+taken = []
+
+
+@ctypes.CFUNCTYPE(
+    None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.POINTER(ctypes.c_double)
+)
+def take(runtime, state, n, x):
+    taken.extend(x[:n])
 
 
 class Broken(Exception):
@@ -62,6 +72,27 @@ class Mirror(Chare):
 
     def stops(self):
         charm.exit(7)
+
+    @native(take, "int n, double x[n]")
+    def take(self, n, x): ...
+
+    def all_taken(self):
+        return taken
+
+    def count_into(self, future):
+        self.reduce(future, np.array([1, 10]), Reducer.sum)
+
+    def element_of(self, proxy, i, j):
+        return proxy[i, j]
+
+    def count_section(self, future, section):
+        self.reduce(future, 1, Reducer.sum, section=section)
+
+    def hear(self, value):
+        self.kept = type(value).__name__, np.atleast_1d(value).tolist()
+
+    def heard(self):
+        return repr(self.kept)
 
     @coro
     def total(self, value):

@@ -434,6 +434,58 @@ a_host_may_forget_to_free(void)
 }
 
 static void
+bad_elements_are_answered(host_t *host)
+{
+    const c4p_index_t at = {1, {0}}, flat = {2, {0, 0}}, far = {1, {host->ranks}};
+    const c4p_index_t wide = {6, {INT64_MAX}};
+    c4p_proxy_t array, six, out = {0}, wrong;
+    c4p_target_t target;
+    c4p_pyval_t value = c4p_py_int(5);
+    c4p_python_t *py = host->py;
+    CHECK_OK(c4p_python_array_new(py, "Mirror", 1, NULL, NULL, 0, &array));
+    CHECK_OK(c4p_python_array_new(py, "Mirror", 6, NULL, NULL, 0, &six));
+    CHECK_STATUS(C4P_ERR_ARG, c4p_python_insert(NULL, &array, &at, -1, NULL, 0));
+    CHECK_STATUS(C4P_ERR_ARG, c4p_python_insert(py, NULL, &at, -1, NULL, 0));
+    CHECK_STATUS(C4P_ERR_ARG, c4p_python_insert(py, &array, NULL, -1, NULL, 0));
+    CHECK_STATUS(C4P_ERR_ARG, c4p_python_insert(py, &array, &at, -1, NULL, 1));
+    CHECK_STATUS(C4P_ERR_TYPE, c4p_python_insert(py, &host->group, &at, -1, NULL, 0));
+    CHECK_STATUS(C4P_ERR_TYPE, c4p_python_insert(py, &host->mine, &at, -1, NULL, 0));
+    CHECK_STATUS(C4P_ERR_TYPE, c4p_python_insert(py, &array, &flat, -1, NULL, 0));
+    CHECK_STATUS(C4P_ERR_RANGE, c4p_python_insert(py, &six, &wide, -1, NULL, 0));
+    CHECK_STATUS(C4P_ERR_RANGE, c4p_python_insert(py, &array, &at, host->ranks, NULL, 0));
+    CHECK_STATUS(C4P_ERR_RANGE, c4p_python_insert(py, &array, &at, -2, NULL, 0));
+    value.kind = C4P_PY_OTHER;
+    CHECK_STATUS(C4P_ERR_USER, c4p_python_insert(py, &array, &at, -1, &value, 1));
+
+    CHECK_STATUS(C4P_ERR_ARG, c4p_python_section_new(NULL, &array, &at, 1, &out));
+    CHECK_STATUS(C4P_ERR_ARG, c4p_python_section_new(py, NULL, &at, 1, &out));
+    CHECK_STATUS(C4P_ERR_ARG, c4p_python_section_new(py, &array, NULL, 1, &out));
+    CHECK_STATUS(C4P_ERR_ARG, c4p_python_section_new(py, &array, &at, 0, &out));
+    CHECK_STATUS(C4P_ERR_ARG, c4p_python_section_new(py, &array, &at, 1, NULL));
+    CHECK_STATUS(C4P_ERR_TYPE, c4p_python_section_new(py, &host->mine, &at, 1, &out));
+    CHECK_STATUS(C4P_ERR_TYPE, c4p_python_section_new(py, &array, &flat, 1, &out));
+    CHECK_STATUS(C4P_ERR_RANGE, c4p_python_section_new(py, &host->group, &far, 1, &out));
+    wrong = host->group;
+    wrong.type = 12345;
+    CHECK_STATUS(C4P_ERR_TYPE, c4p_python_section_new(py, &wrong, &at, 1, &out));
+    CHECK_EQ(0, out.ref.coll); /* written on success only */
+
+    CHECK_STATUS(C4P_ERR_ARG, c4p_python_ref(NULL, host->mine.ref, &value));
+    CHECK_STATUS(C4P_ERR_ARG, c4p_python_ref(py, host->mine.ref, NULL));
+    CHECK_STATUS(C4P_ERR_NOT_FOUND, c4p_python_ref(py, (c4p_ref_t){.coll = 12345}, &value));
+    CHECK_OK(c4p_python_section_new(py, &host->group, &at, 1, &out));
+    CHECK_STATUS(C4P_ERR_TYPE, c4p_python_ref(py, out.ref, &value));
+
+    CHECK_STATUS(C4P_ERR_ARG, c4p_python_target(NULL, &host->mine, "mark", &target));
+    CHECK_STATUS(C4P_ERR_ARG, c4p_python_target(py, NULL, "mark", &target));
+    CHECK_STATUS(C4P_ERR_ARG, c4p_python_target(py, &host->mine, NULL, &target));
+    CHECK_STATUS(C4P_ERR_ARG, c4p_python_target(py, &host->mine, "mark", NULL));
+    CHECK_STATUS(C4P_ERR_TYPE, c4p_python_target(py, &wrong, "mark", &target));
+    CHECK_STATUS(C4P_ERR_NOT_FOUND, c4p_python_target(py, &host->mine, "nothing", &target));
+    CHECK_STATUS(C4P_ERR_TYPE, c4p_python_target(py, &host->mine, "take", &target));
+}
+
+static void
 bad_arguments_are_answered(void)
 {
     host_t host = {0};
@@ -458,8 +510,9 @@ bad_arguments_are_answered(void)
     CHECK_STATUS(C4P_ERR_ARG, c4p_python_group_new(host.py, NULL, NULL, 0, &host.group));
     CHECK_STATUS(C4P_ERR_ARG, c4p_python_group_new(host.py, "Mirror", NULL, 1, &host.group));
     CHECK_STATUS(C4P_ERR_ARG, c4p_python_group_new(host.py, "Mirror", NULL, 0, NULL));
-    CHECK_STATUS(C4P_ERR_ARG,
-                 c4p_python_array_new(host.py, "Mirror", 1, NULL, NULL, 0, &host.group));
+    CHECK_STATUS(C4P_ERR_ARG, /* an empty array has nobody to give them to */
+                 c4p_python_array_new(host.py, "Mirror", 1, NULL, &value, 1, &host.group));
+    bad_elements_are_answered(&host);
     CHECK_STATUS(C4P_ERR_RANGE,
                  c4p_python_array_new(host.py, "Mirror", 7, (int64_t[7]){1}, NULL, 0, &host.group));
     CHECK_STATUS(C4P_ERR_ARG, c4p_python_call(NULL, &host.mine, "mark", NULL, 0, 0));
@@ -623,6 +676,151 @@ a_coroutine_waits_for_the_host(void)
     close_python(&host);
 }
 
+/* ---- elements and sections ----------------------------------------------------------------------- */
+
+/* An array of two chares on each rank, {rank, 7} and {rank, -8}, made by rank 0. */
+static void
+insert_tiles(host_t *host, c4p_proxy_t *tiles)
+{
+    char name[32];
+    if (host->rank == 0) {
+        CHECK_OK(c4p_python_array_new(host->py, "Mirror", 2, NULL, NULL, 0, tiles));
+        for (int i = 0; i < 2 * host->ranks; i++) {
+            const c4p_index_t index = {2, {i / 2, i % 2 ? 7 : -8}};
+            const int len = snprintf(name, sizeof name, "tile %d", i);
+            const c4p_pyval_t arg = c4p_py_text(name, (size_t)len);
+            CHECK_OK(c4p_python_insert(host->py, tiles, &index, i / 2, &arg, 1));
+        }
+        CHECK_OK(c4p_done_inserting(host->rt, tiles->ref.coll));
+    }
+    MPI_Bcast(tiles, sizeof *tiles, MPI_BYTE, 0, MPI_COMM_WORLD);
+    settle(host);
+}
+
+/* Of all elements, on all ranks. */
+static int64_t
+count_tiles(host_t *host, const c4p_proxy_t *tiles)
+{
+    inbox_t sum = {.host = host};
+    c4p_future_t future;
+    int64_t found[2] = {0, 0};
+    if (host->rank == 0) {
+        CHECK_OK(c4p_future_new(host->rt, 1, on_value, &sum, &future));
+        const c4p_pyval_t arg = c4p_py_future(future);
+        CHECK_OK(c4p_python_call(host->py, tiles, "count_into", &arg, 1, 0));
+    }
+    settle(host);
+    if (host->rank == 0) {
+        CHECK(sum.values == 1 && sum.status == C4P_OK && sum.value.kind == C4P_PY_ARRAY);
+        CHECK(sum.value.v.array.dtype == C4P_INT64 && sum.value.v.array.dims[0] == 2);
+        memcpy(found, sum.value.v.array.data, sizeof found);
+        CHECK_EQ(10 * found[0], found[1]);
+        c4p_python_release(host->py, &sum.value);
+    }
+    return found[0];
+}
+
+static void
+elements_are_inserted_and_deleted(void)
+{
+    host_t host = {0};
+    c4p_proxy_t tiles, mine, next;
+    c4p_pyval_t got;
+    open_python(&host);
+    start_python(&host);
+    const c4p_index_t index = {2, {host.rank, 7}}, after = {2, {host.next, 7}};
+    const c4p_index_t last = {2, {host.ranks - 1, 7}};
+    char name[32];
+    insert_tiles(&host, &tiles);
+    CHECK_OK(c4p_proxy_at(&tiles, &index, &mine));
+    CHECK_OK(c4p_proxy_at(&tiles, &after, &next));
+    CHECK(c4p_local(host.rt, mine.ref) != NULL); /* where it was put */
+    CHECK_OK(c4p_python_ask_all(host.py, &next, "told", NULL, 0, &got));
+    snprintf(name, sizeof name, "tile %d", 2 * host.next + 1);
+    CHECK_STR_EQ(name, got.v.text.data);
+    c4p_python_release(host.py, &got);
+    const int64_t before = count_tiles(&host, &tiles);
+    CHECK_EQ(host.rank == 0 ? 2 * host.ranks : 0, before);
+    if (host.rank == 0) {
+        CHECK_OK(c4p_proxy_at(&tiles, &last, &next));
+        CHECK_OK(c4p_destroy(host.rt, next.ref));
+    }
+    settle(&host);
+    CHECK((c4p_local(host.rt, mine.ref) == NULL) == (host.rank == host.ranks - 1));
+    const int64_t left = count_tiles(&host, &tiles); /* without it */
+    CHECK_EQ(host.rank == 0 ? 2 * host.ranks - 1 : 0, left);
+    close_python(&host);
+}
+
+static void
+sections_are_made_and_called(void)
+{
+    host_t host = {0};
+    c4p_proxy_t tiles, section, column;
+    c4p_pyval_t got;
+    c4p_index_t indices[8];
+    inbox_t sum = {.host = &host};
+    c4p_future_t future;
+    open_python(&host);
+    start_python(&host);
+    settle(&host);
+    const c4p_index_t ends[] = {{1, {host.ranks - 1}}, {1, {0}}, {1, {host.ranks - 1}}};
+    if (host.rank == 0)
+        CHECK_OK(c4p_python_section_new(host.py, &host.group, ends, 3, &section));
+    CHECK_OK(c4p_python_ask_all(host.py, host.rank == 0 ? &section : NULL, "mark", NULL, 0, NULL));
+    got = ask(&host, "marked", NULL, 0);
+    CHECK_EQ(host.rank == 0 || host.rank == host.ranks - 1, got.v.i);
+
+    insert_tiles(&host, &tiles);
+    if (host.rank == 0) {
+        for (int i = 0; i < host.ranks; i++)
+            indices[i] = (c4p_index_t){2, {i, -8}};
+        CHECK_OK(c4p_python_section_new(host.py, &tiles, indices, (size_t)host.ranks, &column));
+        CHECK_STATUS(C4P_ERR_TYPE, c4p_proxy_at(&column, &indices[0], &section));
+    }
+    MPI_Bcast(&column, sizeof column, MPI_BYTE, 0, MPI_COMM_WORLD); /* plain data */
+    got = echo(&host, c4p_py_proxy(column));
+    CHECK(got.kind == C4P_PY_PROXY && memcmp(&got.v.proxy, &column, sizeof column) == 0);
+    const c4p_index_t corner = {2, {0, -8}};
+    const c4p_pyval_t which[] = {c4p_py_proxy(column), c4p_py_int(0), c4p_py_int(-8)};
+    got = ask(&host, "element_of", which, 3);
+    CHECK_OK(c4p_proxy_at(&tiles, &corner, &section));
+    CHECK(got.kind == C4P_PY_PROXY && memcmp(&got.v.proxy, &section, sizeof section) == 0);
+    if (host.rank == host.ranks - 1) {
+        CHECK_OK(c4p_future_new(host.rt, 1, on_value, &sum, &future));
+        const c4p_pyval_t args[] = {c4p_py_future(future), c4p_py_proxy(column)};
+        CHECK_OK(c4p_python_call(host.py, &column, "count_section", args, 2, 0));
+    }
+    settle(&host);
+    if (host.rank == host.ranks - 1)
+        CHECK(sum.values == 1 && sum.value.kind == C4P_PY_INT && sum.value.v.i == host.ranks);
+    close_python(&host);
+}
+
+static void
+native_methods_are_called_from_c(void)
+{
+    host_t host = {0};
+    const double x[] = {1.5, 2.5};
+    const int64_t dims[] = {2}, wrong[] = {1};
+    open_python(&host);
+    start_python(&host);
+    settle(&host);
+    const c4p_pyval_t args[] = {c4p_py_int(2), c4p_py_view(x, C4P_FLOAT64, 1, dims)};
+    const c4p_pyval_t bad[] = {c4p_py_int(2), c4p_py_view(x, C4P_FLOAT64, 1, wrong)};
+    CHECK_STATUS(C4P_ERR_USER, c4p_python_call(host.py, &host.mine, "take", bad, 2, 0));
+    CHECK_STR_HAS("Mirror.take(): parameter 'x' has 1 elements", c4p_python_error(host.py).message);
+    ask(&host, "take", args, 2);
+    CHECK_OK(
+        c4p_python_ask_all(host.py, host.rank == 0 ? &host.group : NULL, "take", args, 2, NULL));
+    c4p_pyval_t got = ask(&host, "all_taken", NULL, 0), item;
+    CHECK_EQ(4, got.v.count);
+    CHECK_OK(c4p_python_item(host.py, &got, 3, &item));
+    CHECK_EQ(2.5, item.v.f);
+    c4p_python_release(host.py, &got);
+    close_python(&host);
+}
+
 /* ---- chares in C, called by Python ---------------------------------------------------------------- */
 
 /* What a rank's Sum has got. */
@@ -632,6 +830,8 @@ typedef struct sum {
     double total;
     char why[16];
     c4p_ref_t met[2];
+    c4p_typed_t give, give_two;
+    c4p_target_t target; /* of both */
 } sum_t;
 
 typedef struct part {
@@ -690,6 +890,22 @@ sum_meet(c4p_rt_t *rt, void *object, int n, const part_t *parts, const c4p_ref_t
 }
 
 static void
+sum_give(c4p_rt_t *rt, void *object, int64_t number)
+{
+    const sum_t *sum = object;
+    const c4p_reduce_t how = {.op = C4P_OP_SUM, .dtype = C4P_INT64};
+    CHECK_OK(c4p_contribute(rt, c4p_self(rt), &how, &number, sizeof number, &sum->target, NULL));
+}
+
+static void
+sum_give_two(c4p_rt_t *rt, void *object, const double *x)
+{
+    const sum_t *sum = object;
+    const c4p_reduce_t how = {.op = C4P_OP_MAX, .dtype = C4P_FLOAT64};
+    CHECK_OK(c4p_contribute(rt, c4p_self(rt), &how, x, 2 * sizeof *x, &sum->target, NULL));
+}
+
+static void
 sum_nothing(c4p_rt_t *rt, void *object)
 {
     (void)rt, (void)object;
@@ -721,6 +937,10 @@ open_sums(host_t *host, sum_t *sum, c4p_type_t *type_out)
     CHECK_OK(c4p_python_entry_add(host->py, *type_out, "meet",
                                   "int n, {int id, double at[2]} parts[n], ref other",
                                   (c4p_any_fn_t)sum_meet, &typed));
+    CHECK_OK(c4p_entry_add_typed(host->rt, *type_out, "give", "int64_t number",
+                                 (c4p_any_fn_t)sum_give, &sum->give));
+    CHECK_OK(c4p_entry_add_typed(host->rt, *type_out, "give_two", "double x[2]",
+                                 (c4p_any_fn_t)sum_give_two, &sum->give_two));
     CHECK_STATUS(C4P_ERR_TYPE, c4p_python_entry_add(host->py, *type_out, "more", "int n, ref to[n]",
                                                     (c4p_any_fn_t)sum_nothing, &typed));
     CHECK_STATUS(C4P_ERR_TYPE, c4p_python_entry_add(host->py, *type_out, "more", "ref to[3]",
@@ -781,6 +1001,65 @@ structs_and_references_go_to_chares_in_c(void)
     CHECK(got.kind == C4P_PY_CHARE && c4p_ref_eq(got.v.proxy.ref, sum.met[1]));
     CHECK(got.v.proxy.type == type && got.v.proxy.flags == one.v.proxy.flags);
     c4p_python_release(host.py, &got);
+
+    CHECK_OK(c4p_python_ref(host.py, sum.met[0], &got)); /* as they came, to be called and sent */
+    CHECK(got.kind == C4P_PY_PROXY && memcmp(&got.v.proxy, &mirror, sizeof mirror) == 0);
+    CHECK_OK(c4p_python_call(host.py, &got.v.proxy, "mark", NULL, 0, 0));
+    CHECK_OK(c4p_python_ref(host.py, sum.met[1], &got));
+    CHECK(got.kind == C4P_PY_CHARE && got.v.proxy.type == type);
+    CHECK(c4p_ref_eq(got.v.proxy.ref, sum.met[1]) && got.v.proxy.flags == one.v.proxy.flags);
+    settle(&host);
+    got = ask(&host, "marked", NULL, 0);
+    CHECK_EQ(1, got.v.i);
+    close_python(&host);
+}
+
+static void
+check_heard(host_t *host, const char *expected)
+{
+    c4p_pyval_t got = ask(host, "heard", NULL, 0);
+    CHECK_STR_EQ(expected, got.v.text.data);
+    c4p_python_release(host->py, &got);
+}
+
+/* Each rank's Sum is called by its own host, and all ranks give to one target. */
+static void
+chares_in_c_reduce_into_python(void)
+{
+    host_t host = {0};
+    sum_t sum = {0};
+    c4p_type_t type;
+    inbox_t question, answer;
+    c4p_ref_t here;
+    const c4p_coll_t sums = open_sums(&host, &sum, &type);
+    const double two[] = {host.rank == 0 ? 9.5 : -1, host.rank};
+    const c4p_proxy_t first = member(&host, 0);
+    here = host.mine.ref;
+    here.coll = sums;
+    CHECK_OK(c4p_python_target(host.py, &first, "hear", &sum.target));
+    CHECK_OK(c4p_send_typed(host.rt, here, sum.give, (int64_t)host.rank + 1));
+    settle(&host);
+    char expected[64];
+    snprintf(expected, sizeof expected, "('int', [%d])", host.ranks * (host.ranks + 1) / 2);
+    check_heard(&host, host.rank == 0 ? expected : "None");
+
+    CHECK_OK(c4p_python_target(host.py, &host.group, "hear", &sum.target)); /* all of them */
+    CHECK_OK(c4p_send_typed(host.rt, here, sum.give_two, two));
+    settle(&host);
+    snprintf(expected, sizeof expected, "('ndarray', [9.5, %d.0])", host.ranks - 1);
+    check_heard(&host, expected);
+
+    be_asked(&host, &question, &answer); /* rank 0's coroutine gets the sum */
+    sum.target = (c4p_target_t){.kind = C4P_TARGET_FUTURE, .number = question.value.v.future};
+    MPI_Bcast(&sum.target, sizeof sum.target, MPI_BYTE, 0, MPI_COMM_WORLD);
+    CHECK_OK(c4p_send_typed(host.rt, here, sum.give, (int64_t)7));
+    const c4p_pyval_t none = c4p_py_int(0);
+    if (host.rank > 0)
+        CHECK_OK(c4p_python_send(host.py, question.value.v.future, &none));
+    settle(&host);
+    CHECK_EQ(1, answer.values);
+    CHECK_EQ(host.rank == 0 ? 7 * host.ranks + 1 : 1, answer.value.v.i);
+    c4p_python_release(host.py, &question.value);
     close_python(&host);
 }
 
@@ -854,5 +1133,7 @@ TEST_CASES(values_of_every_kind_come_back, lists_and_arrays_are_read_in_place,
            exceptions_become_statuses_with_text, an_exception_that_nobody_waits_for_ends_the_job,
            python_may_end_the_job, a_host_may_forget_to_free, bad_arguments_are_answered,
            chares_in_c_and_in_python_share_a_scheduler, python_calls_chares_in_c,
-           structs_and_references_go_to_chares_in_c, statuses_become_exceptions,
+           structs_and_references_go_to_chares_in_c, chares_in_c_reduce_into_python,
+           elements_are_inserted_and_deleted, sections_are_made_and_called,
+           native_methods_are_called_from_c, statuses_become_exceptions,
            a_coroutine_waits_for_the_host, what_is_not_answered_is_told)

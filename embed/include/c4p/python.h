@@ -334,7 +334,8 @@ C4P_API c4p_status_t c4p_python_item(c4p_python_t *py, const c4p_pyval_t *tuple,
 C4P_API c4p_status_t c4p_python_group_new(c4p_python_t *py, const char *cls,
                                           const c4p_pyval_t *args, size_t num_args,
                                           c4p_proxy_t *group_out);
-/** A dense array of 1 to C4P_MAX_DIMS dimensions. Returns as above. */
+/** An array of 1 to C4P_MAX_DIMS dimensions, with an element at each index below dims. dims NULL:
+ * an empty one, for c4p_python_insert(), and args must be none. Returns as above. */
 C4P_API c4p_status_t c4p_python_array_new(c4p_python_t *py, const char *cls, int ndims,
                                           const int64_t *dims, const c4p_pyval_t *args,
                                           size_t num_args, c4p_proxy_t *array_out);
@@ -343,27 +344,67 @@ C4P_API c4p_status_t c4p_python_chare_new(c4p_python_t *py, const char *cls, int
                                           const c4p_pyval_t *args, size_t num_args,
                                           c4p_proxy_t *chare_out);
 
+/** Insert one element into an array, on `rank`; -1: where its map says. The index must be free.
+ * When the first elements of an empty array have been inserted, c4p_done_inserting(rt,
+ * array.ref.coll) lets its reductions close. c4p_destroy(rt, element.ref) deletes an element.
+ * Context and arguments as above. Returns as above; also C4P_ERR_TYPE for what is no array, or has
+ * another number of dimensions. */
+C4P_API c4p_status_t c4p_python_insert(c4p_python_t *py, const c4p_proxy_t *array,
+                                       const c4p_index_t *index, int rank, const c4p_pyval_t *args,
+                                       size_t num_args);
+
+/** A section: `num` elements of a group or an array, in this order, each once. It serves as a
+ * collection in calls, of which only its members run, and in Python as a section proxy, which
+ * members can reduce over. Any rank; context as above. Elements that do not exist yet keep its
+ * calls waiting. Returns: C4P_OK; C4P_ERR_ARG for NULL or no elements; C4P_ERR_TYPE if `coll` is
+ * neither group nor array, or has another number of dimensions; C4P_ERR_RANGE; C4P_ERR_STATE;
+ * C4P_ERR_NOMEM; C4P_ERR_LIMIT. Cost: O(num), and a message to each member. */
+C4P_API c4p_status_t c4p_python_section_new(c4p_python_t *py, const c4p_proxy_t *coll,
+                                            const c4p_index_t *indices, size_t num,
+                                            c4p_proxy_t *section_out);
+
 /** An element of a group or an array: its rank, or its coordinates. Any thread. Returns
  * C4P_ERR_TYPE if `coll` is an element, or has another number of dimensions; C4P_ERR_RANGE. */
 C4P_API c4p_status_t c4p_proxy_at(const c4p_proxy_t *coll, const c4p_index_t *index,
                                   c4p_proxy_t *element_out);
 
+/**
+ * What a reference to one element is, for calls and as an argument: a PROXY of a Python chare, a
+ * CHARE if it is in C. For references that came to C as such, as a parameter of an entry method or
+ * from c4p_self(); the value holds nothing. After c4p_python_start(). Returns C4P_ERR_NOT_FOUND
+ * while this rank has not heard of the collection; C4P_ERR_TYPE for a section; C4P_ERR_ARG,
+ * C4P_ERR_STATE. Cost: two look-ups.
+ */
+C4P_API c4p_status_t c4p_python_ref(c4p_python_t *py, c4p_ref_t ref, c4p_pyval_t *value_out);
+
 /* ---- calling ---------------------------------------------------------------------------------- */
 
 /**
- * Call a method of one element, or of all elements of a collection (which get copies of what is
- * viewed). Asynchronous, like c4p_call() and c4p_bcast(): the method runs in a scheduler call.
- * `reply`: a future that gets the method's value, which c4p_python_value() reads; of a collection
- * one value without bytes when all have finished. 0: nobody waits. Returns also C4P_ERR_NOT_FOUND
- * for a method that the class lacks, C4P_ERR_TYPE for a proxy that is none, C4P_ERR_USER for
- * arguments that cannot be passed.
+ * Call a method of one element, or of all elements of a collection or section (which get copies of
+ * what is viewed). Asynchronous, like c4p_call() and c4p_bcast(): the method runs in a scheduler
+ * call. `reply`: a future that gets the method's value, which c4p_python_value() reads; of a
+ * collection one value without bytes when all have finished. 0: nobody waits. Returns also
+ * C4P_ERR_NOT_FOUND for a method that the class lacks, C4P_ERR_TYPE for a proxy that is none,
+ * C4P_ERR_USER for arguments that cannot be passed.
  */
 C4P_API c4p_status_t c4p_python_call(c4p_python_t *py, const c4p_proxy_t *to, const char *method,
                                      const c4p_pyval_t *args, size_t num_args, c4p_future_t reply);
 
-/** In the function of a future (c4p_future_fn_t): what Python sent or returned. The value is to be
- * released. Returns, with is_error, C4P_ERR_USER for an exception, and c4p_python_error() says
- * which; or the runtime's own status, such as C4P_ERR_DEAD. msg may be NULL: NONE. */
+/**
+ * A method as a target: of c4p_contribute() by chares in C, so that it gets the result as its
+ * argument, or of c4p_detect_quiescence(). Plain data. A number or several arrive as a number or a
+ * numpy array. (Python's futures are targets, too: of kind C4P_TARGET_FUTURE, with the number
+ * v.future.) The other way round, Python reduces into what c4p_py_future() hands it. Returns
+ * C4P_ERR_ARG, C4P_ERR_STATE, C4P_ERR_NOT_FOUND, C4P_ERR_TYPE as c4p_python_call(); C4P_ERR_TYPE
+ * also for a method in C.
+ */
+C4P_API c4p_status_t c4p_python_target(c4p_python_t *py, const c4p_proxy_t *to, const char *method,
+                                       c4p_target_t *target_out);
+
+/** In the function of a future (c4p_future_fn_t): what Python sent, returned, or reduced into it.
+ * The value is to be released. Returns, with is_error, C4P_ERR_USER for an exception, and
+ * c4p_python_error() says which; or the runtime's own status, such as C4P_ERR_DEAD. msg may be
+ * NULL: NONE. */
 C4P_API c4p_status_t c4p_python_value(c4p_python_t *py, c4p_msg_t *msg, bool is_error,
                                       c4p_pyval_t *value_out);
 
