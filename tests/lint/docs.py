@@ -37,14 +37,17 @@ class Compiler:
         self.command += [f"-I{folder}" for folder in include]
         self.command += [f"-isystem{folder}" for folder in mpi_include]
 
-    def c(self, code):
+    def c(self, code, source):
         """What the compiler says about a file, or, of what includes nothing, statements."""
         if "#include" not in code:
             code = f"{PRELUDE}(void)rt, (void)msg;\n{code}}}\n"
-        done = subprocess.run([*self.command, "-"], input=code, capture_output=True, text=True)
+        beside = f"-I{os.path.join(common.ROOT, os.path.dirname(source or ''))}"
+        done = subprocess.run(
+            [*self.command, beside, "-"], input=code, capture_output=True, text=True
+        )
         return done.stderr
 
-    def python(self, code):
+    def python(self, code, source):
         """What is wrong with a file, or with the body of a function."""
         code = textwrap.dedent(code)
         flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
@@ -68,7 +71,7 @@ def check_snippets(path, text, compiler):
         whole = common.read(source) if source else code
         if squeezed(code) not in squeezed(whole):
             yield f"{path}:{line}: this is not in {source}"
-        wrong = (compiler.c if language == "c" else compiler.python)(whole)
+        wrong = (compiler.c if language == "c" else compiler.python)(whole, source)
         if wrong:
             yield f"{path}:{line}: {source or 'this'} does not compile: {wrong}"
 
