@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 # Documentation of the C interface: pages made of the headers by Doxygen (target docs), and manual pages, which are installed.
-configure_file("${PROJECT_SOURCE_DIR}/docs/Doxyfile.in" "${PROJECT_BINARY_DIR}/docs/Doxyfile" @ONLY)
 if(C4P_IS_TOP)
+    configure_file("${PROJECT_SOURCE_DIR}/docs/Doxyfile.in" "${PROJECT_BINARY_DIR}/docs/Doxyfile" @ONLY)
     add_custom_target(
         docs
         COMMAND doxygen "${PROJECT_BINARY_DIR}/docs/Doxyfile"
         COMMAND "${CMAKE_COMMAND}" -E echo "See ${PROJECT_BINARY_DIR}/docs/html/index.html"
         VERBATIM)
+endif()
+
+if(NOT C4P_INSTALL)
+    return()
 endif()
 
 # c4pyrt(3) has a program in it, which examples/CMakeLists.txt builds and tests.
