@@ -3,7 +3,7 @@
 include(CMakePackageConfigHelpers)
 
 install(
-    TARGETS c4pyrt c4pyrt_mpi
+    TARGETS c4pyrt c4pyrt_mpi c4pyrt_fortran
     EXPORT c4pyrtTargets
     LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT runtime NAMELINK_COMPONENT devel)
 install(
@@ -15,6 +15,10 @@ install(
 install(
     FILES "${PROJECT_BINARY_DIR}/include/c4p/version.h"
     DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/c4p"
+    COMPONENT devel)
+install(
+    FILES "${PROJECT_SOURCE_DIR}/runtime/fortran/c4pyrt.f90"
+    DESTINATION "${CMAKE_INSTALL_DATADIR}/c4pyrt/fortran"
     COMPONENT devel)
 
 set(C4P_CMAKE_DIR "${CMAKE_INSTALL_LIBDIR}/cmake/c4pyrt")
