@@ -35,6 +35,11 @@ typedef struct c4pi_port_ops {
     void (*flush)(c4pi_port_t *port);
     const char *(*getenv)(c4pi_port_t *port, const char *name);
     void (*die)(c4pi_port_t *port, int exit_status); /* end this process at once; does not return */
+    /* Until what was written to standard output and error, if they are pipes, has been read. */
+    void (*wait_for_readers)(c4pi_port_t *port, uint64_t wait_ns);
+    /* From here on exit() ends the process without a call of the functions of atexit(), but waits
+     * up to so long before that somebody else ends it. For libraries that call it. */
+    void (*exit_is_end)(c4pi_port_t *port, uint64_t wait_ns);
     void (*free_port)(c4pi_port_t *port);
     const c4pi_file_ops_t *files;
 } c4pi_port_ops_t;

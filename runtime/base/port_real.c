@@ -9,8 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -274,6 +276,23 @@ real_write_report(c4pi_port_t *base, const char *text, size_t len)
     write_all(&part, 1);
 }
 
+static bool
+is_read(int fd)
+{
+    struct stat about;
+    int unread = 0;
+    return fstat(fd, &about) != 0 || !S_ISFIFO(about.st_mode) ||
+           ioctl(fd, FIONREAD, &unread) != 0 || unread == 0;
+}
+
+static void
+real_wait_for_readers(c4pi_port_t *port, uint64_t wait_ns)
+{
+    const uint64_t pause_ns = 200000, end_ns = real_now_ns(port) + wait_ns;
+    while (!(is_read(STDOUT_FILENO) && is_read(STDERR_FILENO)) && real_now_ns(port) < end_ns)
+        real_sleep_ns(port, pause_ns);
+}
+
 static const char *
 real_getenv(c4pi_port_t *port, const char *name)
 {
@@ -286,6 +305,29 @@ real_die(c4pi_port_t *port, int exit_status)
 {
     (void)port;
     _exit(exit_status);
+}
+
+#ifdef __GLIBC__ /* others have no exit function that is told the status */
+static void
+on_end(int exit_status, void *wait_ns)
+{
+    const uint64_t begin_ns = real_now_ns(NULL), patience_ns = (uintptr_t)wait_ns;
+    for (uint64_t past_ns = 0; past_ns < patience_ns; past_ns = real_now_ns(NULL) - begin_ns)
+        real_sleep_ns(NULL, patience_ns - past_ns);
+    _exit(exit_status);
+}
+#endif
+
+/* The function that is registered last is called first, and does not return. */
+static void
+real_exit_is_end(c4pi_port_t *port, uint64_t wait_ns)
+{
+    (void)port;
+#ifdef __GLIBC__
+    (void)on_exit(on_end, (void *)(uintptr_t)wait_ns);
+#else
+    (void)wait_ns;
+#endif
 }
 
 static void
@@ -307,6 +349,8 @@ static const c4pi_port_ops_t real_ops = {
     .flush = real_flush,
     .getenv = real_getenv,
     .die = real_die,
+    .wait_for_readers = real_wait_for_readers,
+    .exit_is_end = real_exit_is_end,
     .free_port = real_free_port,
     .files = &c4pi_real_files,
 };

@@ -32,14 +32,34 @@ enum {
 };
 static const uint64_t PIECE_BYTES = (uint64_t)1 << 30;
 static const uint64_t MAX_POSTED_BYTES = (uint64_t)256 << 20;
+static const uint64_t WAIT_FOR_LAUNCHER_NS = 2000000000;
 
 /* ---- errors ----------------------------------------------------------------------------------- */
 
+/* Of all ranks of the job MPICH's launcher is told, which ends them; of others, or by another name,
+ * MPICH sends word to each, which then ends by exit() in whatever it does. */
+static MPI_Comm
+whom_to_abort(const mpi_comm_t *c)
+{
+    int in_job = 0;
+    if (c->small == MPI_COMM_NULL)
+        return MPI_COMM_SELF;
+    MPI_Comm_size(MPI_COMM_WORLD, &in_job);
+    return in_job == c->base.num_ranks ? MPI_COMM_WORLD : c->small;
+}
+
+/* MPICH leaves MPI_Abort() by exit(), which would call functions of the host's in the middle of
+ * whatever went wrong, and without waiting for the launcher, which may then see the end of the
+ * process before it reads the number that it was told. And what the launcher has not read of the
+ * last words by then is lost. */
 void
 c4pi_mpi_abort(c4pi_comm_t *comm, int exit_status)
 {
-    MPI_Comm small = ((mpi_comm_t *)comm)->small;
-    MPI_Abort(small == MPI_COMM_NULL ? MPI_COMM_SELF : small, exit_status);
+    MPI_Comm whom = whom_to_abort((mpi_comm_t *)comm);
+    const uint64_t wait_ns = comm->num_ranks > 1 ? WAIT_FOR_LAUNCHER_NS : 0;
+    comm->port->ops->wait_for_readers(comm->port, wait_ns);
+    comm->port->ops->exit_is_end(comm->port, wait_ns);
+    MPI_Abort(whom, exit_status);
 }
 
 /* Every failed MPI call ends up here: the job cannot go on. */

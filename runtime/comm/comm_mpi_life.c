@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* comm_mpi_life.c: start and end of the MPI back end: communicators, who shares the host, sizes
  * that all ranks must agree on; an end that loses nothing and leaves MPI to the host as it was. */
+#define _POSIX_C_SOURCE 200809L
 #include "comm/comm_mpi_int.h"
 
 #include <stdio.h>
@@ -265,6 +266,7 @@ static c4p_status_t
 init_mpi(mpi_comm_t *c, const void *host_comm)
 {
     char library[MPI_MAX_LIBRARY_VERSION_STRING];
+    c4pi_launch_signals_t signals;
     int initialised = 0, finalised = 0, provided = 0;
 
     MPI_Initialized(&initialised);
@@ -282,7 +284,9 @@ init_mpi(mpi_comm_t *c, const void *host_comm)
     c4pi_launch_prepare(c->base.port);
     library_name(library);
     c4pi_launch_warn(c->base.port, library);
+    c4pi_launch_keep_signals(&signals);
     int rc = MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &provided);
+    c4pi_launch_restore_signals(&signals);
     if (rc != MPI_SUCCESS)
         return c4pi_mpi_fail(c, rc, "MPI_Init_thread", -1, 0);
     c->we_initialised = true;
@@ -295,6 +299,36 @@ check_alone(mpi_comm_t *c)
     char library[MPI_MAX_LIBRARY_VERSION_STRING];
     library_name(library);
     return c4pi_launch_check_alone(c->base.port, library);
+}
+
+/* Nobody waits for messages yet. MPI's own waiting would keep the core, with MPICH even from a rank
+ * that it waits for. rc: whether the request was started. */
+static int
+wait_for(mpi_comm_t *c, int rc, MPI_Request *req)
+{
+    for (int done = 0; rc == MPI_SUCCESS && !done;) {
+        rc = MPI_Test(req, &done, MPI_STATUS_IGNORE);
+        if (!done)
+            c->base.port->ops->yield(c->base.port);
+    }
+    return rc;
+}
+
+static int
+combine(mpi_comm_t *c, const void *mine, void *all, int count, MPI_Datatype type, MPI_Op op,
+        MPI_Comm comm)
+{
+    MPI_Request req;
+    int rc = MPI_Iallreduce(mine, all, count, type, op, comm, &req);
+    return wait_for(c, rc, &req);
+}
+
+static int
+gather(mpi_comm_t *c, const void *mine, void *all, int count, MPI_Datatype type, MPI_Comm comm)
+{
+    MPI_Request req;
+    int rc = MPI_Iallgather(mine, count, type, all, count, type, comm, &req);
+    return wait_for(c, rc, &req);
 }
 
 static c4p_status_t
@@ -315,11 +349,11 @@ share_pools(mpi_comm_t *c, MPI_Comm host, c4pi_shared_id_t *ids)
     c4pi_shared_id_t mine = {.bytes = 0};
     if (c->shared)
         c4pi_shared_id(c->shared, &mine);
-    int rc = MPI_Allgather(&mine, sizeof mine, MPI_BYTE, ids, sizeof mine, MPI_BYTE, host);
+    int rc = gather(c, &mine, ids, sizeof mine, MPI_BYTE, host);
     if (rc != MPI_SUCCESS)
         return c4pi_mpi_fail(c, rc, "MPI_Allgather", -1, 0);
     int good = c->shared && c4pi_shared_open(c->shared, ids, c->base.host_ranks), all = 0;
-    rc = MPI_Allreduce(&good, &all, 1, MPI_INT, MPI_MIN, host);
+    rc = combine(c, &good, &all, 1, MPI_INT, MPI_MIN, host);
     if (rc != MPI_SUCCESS)
         return c4pi_mpi_fail(c, rc, "MPI_Allreduce", -1, 0);
     if (all)
@@ -356,7 +390,7 @@ list_hosts(mpi_comm_t *c, int num_hosts, int my_host)
     if (!host_of)
         return c4pi_mpi_no_memory(c, "the hosts of all ranks", len, c->base.rank);
     c4p_status_t st = C4P_OK;
-    int rc = MPI_Allgather(&my_host, 1, MPI_INT, host_of, 1, MPI_INT, c->small);
+    int rc = gather(c, &my_host, host_of, 1, MPI_INT, c->small);
     if (rc != MPI_SUCCESS)
         st = c4pi_mpi_fail(c, rc, "MPI_Allgather", -1, 0);
     else if (c4pi_hosts_init_list(&c->base.hosts, c->base.port, n, num_hosts, host_of) != C4P_OK)
@@ -373,18 +407,19 @@ number_hosts(mpi_comm_t *c, MPI_Comm host)
     int leads = c->base.host_rank == 0, before = 0, my_host = 0, num_hosts = 0;
     int elsewhere, block = 0, irregular, any_irregular = 0;
 
-    int rc = MPI_Exscan(&leads, &before, 1, MPI_INT, MPI_SUM, c->small);
+    MPI_Request req;
+    int rc = wait_for(c, MPI_Iexscan(&leads, &before, 1, MPI_INT, MPI_SUM, c->small, &req), &req);
     if (rc == MPI_SUCCESS)
-        rc = MPI_Allreduce(&leads, &num_hosts, 1, MPI_INT, MPI_SUM, c->small);
+        rc = combine(c, &leads, &num_hosts, 1, MPI_INT, MPI_SUM, c->small);
     my_host = rank > 0 ? before : 0; /* Exscan leaves it undefined on rank 0 */
     if (rc == MPI_SUCCESS)
-        rc = MPI_Bcast(&my_host, 1, MPI_INT, 0, host);
+        rc = wait_for(c, MPI_Ibcast(&my_host, 1, MPI_INT, 0, host, &req), &req);
     elsewhere = my_host == 0 ? n : rank; /* the first rank that is not on host 0 ends its block */
     if (rc == MPI_SUCCESS)
-        rc = MPI_Allreduce(&elsewhere, &block, 1, MPI_INT, MPI_MIN, c->small);
+        rc = combine(c, &elsewhere, &block, 1, MPI_INT, MPI_MIN, c->small);
     irregular = rc == MPI_SUCCESS && rank / block % num_hosts != my_host;
     if (rc == MPI_SUCCESS)
-        rc = MPI_Allreduce(&irregular, &any_irregular, 1, MPI_INT, MPI_MAX, c->small);
+        rc = combine(c, &irregular, &any_irregular, 1, MPI_INT, MPI_MAX, c->small);
     if (rc != MPI_SUCCESS)
         return c4pi_mpi_fail(c, rc, "numbering the hosts", -1, 0);
     if (any_irregular)
@@ -418,7 +453,7 @@ find_host(mpi_comm_t *c, const c4p_opts_t *opts)
     MPI_Comm_rank(host, &c->base.host_rank);
     MPI_Comm_size(host, &c->base.host_ranks);
     c4pi_launch_cpus(mine);
-    rc = MPI_Allreduce(mine, all, C4PI_CPU_WORDS, MPI_UINT64_T, MPI_BOR, host);
+    rc = combine(c, mine, all, C4PI_CPU_WORDS, MPI_UINT64_T, MPI_BOR, host);
     if (rc != MPI_SUCCESS)
         return c4pi_mpi_fail(c, rc, "MPI_Allreduce", -1, 0);
     c4p_status_t st = number_hosts(c, host);
@@ -448,7 +483,7 @@ check_same_sizes(mpi_comm_t *c, const c4p_opts_t *opts)
         mine[i] = values[i];
         mine[i + N] = ~values[i];
     }
-    int rc = MPI_Allreduce(mine, most, 2 * N, MPI_UINT64_T, MPI_MAX, c->small);
+    int rc = combine(c, mine, most, 2 * N, MPI_UINT64_T, MPI_MAX, c->small);
     if (rc != MPI_SUCCESS)
         return c4pi_mpi_fail(c, rc, "MPI_Allreduce", -1, 0);
     for (int i = 0; i < N; i++) {

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "comm/launch.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -33,7 +34,7 @@ c4pi_launch_cpus(uint64_t mask_out[C4PI_CPU_WORDS])
     memset(mask_out, 0, C4PI_CPU_WORDS * sizeof(uint64_t));
     if (sched_getaffinity(0, sizeof set, &set) != 0)
         return;
-    for (int cpu = 0; cpu < 64 * C4PI_CPU_WORDS && cpu < CPU_SETSIZE; cpu++)
+    for (size_t cpu = 0; cpu < 64 * C4PI_CPU_WORDS && cpu < CPU_SETSIZE; cpu++)
         if (CPU_ISSET(cpu, &set))
             mask_out[cpu / 64] |= (uint64_t)1 << (cpu % 64);
 }
@@ -78,15 +79,62 @@ is_srun_step(c4pi_port_t *port)
     return step >= 0 && step < 0x7fffffff && env_number(port, "SLURM_PROCID") >= 0;
 }
 
+/* Is the handler of a signal one of the library that has this function? */
+static bool
+is_handled_by(int sig, void *function)
+{
+    struct sigaction now;
+    Dl_info handler, library;
+    if (sigaction(sig, NULL, &now) != 0 || now.sa_handler == SIG_DFL || now.sa_handler == SIG_IGN)
+        return false;
+    void *address;
+    memcpy(&address, &now.sa_handler, sizeof address);
+    return dladdr(address, &handler) && dladdr(function, &library) &&
+           handler.dli_fbase == library.dli_fbase;
+}
+
+/* UCX, under MPICH and some builds of Open MPI. One that was loaded with the program has its
+ * handlers already; for one that MPI_Init loads there is the environment, of which others warn. */
+static void
+no_handlers_of_ucx(c4pi_port_t *port)
+{
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+    if (port->ops->getenv(port, "UCX_HANDLE_ERRORS"))
+        return;
+    void *found = dlsym(RTLD_DEFAULT, "ucs_debug_disable_signal");
+    if (!found) {
+        setenv("UCX_HANDLE_ERRORS", "none", 0);
+        return;
+    }
+    void (*disable)(int sig);
+    memcpy(&disable, &found, sizeof disable);
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++)
+        if (is_handled_by(faults[i], found))
+            disable(faults[i]);
+}
+
 void
 c4pi_launch_prepare(c4pi_port_t *port)
 {
-    /* Open MPI's handlers allocate while they print a stack, and so hang on a damaged heap. */
+    /* These handlers allocate while they print a stack, and so hang on a damaged heap. */
     setenv("OMPI_MCA_opal_signal", "", 0);
+    no_handlers_of_ucx(port);
     if (looks_oversubscribed(port))
         setenv("OMPI_MCA_mpi_yield_when_idle", "1", 0);
     if (cross_memory_forbidden())
         setenv("OMPI_MCA_btl_vader_single_copy_mechanism", "none", 0);
+}
+
+void
+c4pi_launch_keep_signals(c4pi_launch_signals_t *kept_out)
+{
+    sigaction(SIGUSR1, NULL, &kept_out->user1);
+}
+
+void
+c4pi_launch_restore_signals(const c4pi_launch_signals_t *kept)
+{
+    sigaction(SIGUSR1, &kept->user1, NULL);
 }
 
 void

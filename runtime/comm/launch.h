@@ -5,12 +5,23 @@
 #ifndef C4PI_LAUNCH_H
 #define C4PI_LAUNCH_H
 
+#include <signal.h>
+
 #include "base/port.h"
 
 /* Put settings of the MPI library into the environment, each only if the user has not set it: no
  * signal handlers of its own, yield while waiting if there are more ranks than CPUs, no
  * cross-memory copies where the system forbids them. Before MPI_Init. */
 void c4pi_launch_prepare(c4pi_port_t *port);
+
+/* Signals that MPI_Init may take and that are the program's: what becomes of them before it, to be
+ * restored after it. */
+typedef struct {
+    struct sigaction user1; /* with MPICH, hydra sends it to the ranks that outlive another one */
+} c4pi_launch_signals_t;
+
+void c4pi_launch_keep_signals(c4pi_launch_signals_t *kept_out);
+void c4pi_launch_restore_signals(const c4pi_launch_signals_t *kept);
 
 /* Will MPI be able to start? Logs a warning, in the first of the processes, if srun started them in
  * a way that few builds of Open MPI can do with: it ends the process in MPI_Init then. library: the

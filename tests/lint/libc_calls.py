@@ -16,10 +16,10 @@ WRAPPED = """
     pthread_create fork system
 """.split()
 
-# Set-up of the environment that MPI reads happens before any runtime exists, in one file. Memory that processes share belongs to
+# Set-up of what MPI reads and changes of the process happens before any runtime exists, in one file. Memory that processes share belongs to
 # the transport between real processes alone.
 ALLOWED = {
-    "runtime/comm/launch.c": {"getenv", "setenv"},
+    "runtime/comm/launch.c": {"getenv", "setenv", "sigaction"},
     "runtime/comm/shared.c": {"open", "close"},
 }
 

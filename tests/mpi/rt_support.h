@@ -6,6 +6,7 @@
 #define C4PT_RT_SUPPORT_H
 
 #include <mpi.h>
+#include <sched.h>
 
 #include <c4p/c4p.h>
 #include <c4p/mpi.h>
@@ -35,12 +36,30 @@ rts_mpi(void)
     atexit(rts_finalize);
 }
 
+/* MPICH never gives its core away while it waits, to a rank that it waits for. */
+static inline void
+rts_wait_for(MPI_Request *req)
+{
+    for (int done = 0; !done; sched_yield())
+        MPI_Test(req, &done, MPI_STATUS_IGNORE);
+}
+
+static inline void
+rts_barrier(void)
+{
+    MPI_Request req;
+    MPI_Ibarrier(MPI_COMM_WORLD, &req);
+    rts_wait_for(&req);
+}
+
 /* Sum over all ranks; collective. */
 static inline int64_t
 rts_sum(int64_t mine)
 {
     int64_t all = 0;
-    MPI_Allreduce(&mine, &all, 1, MPI_INT64_T, MPI_SUM, MPI_COMM_WORLD);
+    MPI_Request req;
+    MPI_Iallreduce(&mine, &all, 1, MPI_INT64_T, MPI_SUM, MPI_COMM_WORLD, &req);
+    rts_wait_for(&req);
     return all;
 }
 
@@ -95,7 +114,7 @@ rts_settle(c4p_rt_t *rt)
     bool exited = true;
     CHECK_OK(c4p_run_until_quiescent(rt, &exited));
     CHECK(!exited);
-    MPI_Barrier(MPI_COMM_WORLD);
+    rts_barrier();
 }
 
 /* What the first reduction of a collection is numbered. */

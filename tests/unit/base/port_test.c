@@ -473,6 +473,65 @@ the_environment_is_read_through_the_port(void)
     c4pi_port_free(port);
 }
 
+/* ---- the end ------------------------------------------------------------------------------------ */
+
+static void
+the_end_waits_until_the_last_words_are_read(void)
+{
+    const uint64_t patience_ns = 20000000, an_hour_ns = 3600000000000;
+    char text[100];
+    int fds[2], saved;
+    c4pi_port_t *port = make_port(NULL, C4P_LOG_WARN);
+    catch_stderr(fds, &saved);
+    port->ops->write_report(port, "good\nbye\n", 9);
+    const uint64_t begin_ns = c4pi_now_ns(port);
+    port->ops->wait_for_readers(port, patience_ns);
+    const uint64_t past_ns = c4pi_now_ns(port) - begin_ns;
+    ssize_t len = read(fds[0], text, sizeof text);
+    port->ops->wait_for_readers(port, an_hour_ns);
+    dup2(saved, 2);
+    close(saved);
+    close(fds[0]);
+    close(fds[1]);
+    CHECK(past_ns >= patience_ns);
+    CHECK_EQ(9, len);
+    c4pi_port_free(port);
+}
+
+static void
+end_otherwise(void)
+{
+    _exit(9);
+}
+
+/* How a process ends that leaves by exit(33) after this. */
+static int
+status_of_exit(c4pi_port_t *port, uint64_t wait_ns)
+{
+    int ended;
+    pid_t child = fork();
+    if (child == 0) {
+        atexit(end_otherwise);
+        port->ops->exit_is_end(port, wait_ns);
+        exit(33);
+    }
+    CHECK_EQ(child, waitpid(child, &ended, 0));
+    CHECK(WIFEXITED(ended));
+    return WEXITSTATUS(ended);
+}
+
+static void
+exit_keeps_its_status_and_calls_nothing_when_it_is_the_end(void)
+{
+    const uint64_t patience_ns = 20000000;
+    c4pi_port_t *port = make_port(NULL, C4P_LOG_WARN);
+    CHECK_EQ(33, status_of_exit(port, 0));
+    const uint64_t begin_ns = c4pi_now_ns(port);
+    CHECK_EQ(33, status_of_exit(port, patience_ns));
+    CHECK(c4pi_now_ns(port) - begin_ns >= patience_ns);
+    c4pi_port_free(port);
+}
+
 TEST_CASES(a_log_line_begins_with_the_rank_once_it_is_known, lines_below_the_level_are_dropped,
            control_characters_do_not_reach_the_log,
            a_line_of_any_length_is_logged_whole_or_marked_as_cut,
@@ -486,4 +545,5 @@ TEST_CASES(a_log_line_begins_with_the_rank_once_it_is_known, lines_below_the_lev
            growing_keeps_the_content_and_failure_keeps_the_block, zeroed_memory_and_copied_strings,
            room_for_more_items_is_made, items_one_by_one_are_seldom_moved,
            no_room_is_made_where_sizes_overflow, wrong_options_are_refused,
-           the_environment_is_read_through_the_port)
+           the_environment_is_read_through_the_port, the_end_waits_until_the_last_words_are_read,
+           exit_keeps_its_status_and_calls_nothing_when_it_is_the_end)

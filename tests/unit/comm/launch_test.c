@@ -4,6 +4,8 @@
 
 #include "comm/launch.h"
 
+#include <dlfcn.h>
+
 #include "base/port_sim.h"
 #include "support/test.h"
 
@@ -126,6 +128,45 @@ settings_of_the_user_are_kept(void)
 }
 
 static void
+ucx_is_to_have_no_handlers_unless_the_user_wants_them(void)
+{
+    c4pi_simworld_t world;
+    c4pi_simworld_init(&world, &(c4pi_simworld_opts_t){.env = ENV("UCX_HANDLE_ERRORS=bt")});
+    unsetenv("UCX_HANDLE_ERRORS");
+    c4pi_launch_prepare(c4pi_port_sim_new(&world, -1, 1));
+    CHECK(getenv("UCX_HANDLE_ERRORS") == NULL);
+    world.opts.env = ENV("HOME=/root");
+    c4pi_launch_prepare(c4pi_port_sim_new(&world, -1, 1));
+    if (dlsym(RTLD_DEFAULT, "ucs_debug_disable_signal")) /* with MPICH it has read its settings */
+        CHECK(getenv("UCX_HANDLE_ERRORS") == NULL);
+    else
+        CHECK_STR_EQ("none", getenv("UCX_HANDLE_ERRORS"));
+    unsetenv("UCX_HANDLE_ERRORS");
+    c4pi_simworld_fini(&world);
+}
+
+static void
+on_signal(int sig)
+{
+    (void)sig;
+}
+
+static void
+the_program_gets_its_signals_back(void)
+{
+    c4pi_launch_signals_t kept;
+    struct sigaction now, mine = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    sigaction(SIGUSR1, &mine, NULL);
+    c4pi_launch_keep_signals(&kept);
+    signal(SIGUSR1, SIG_IGN); /* as MPI_Init() may */
+    c4pi_launch_restore_signals(&kept);
+    sigaction(SIGUSR1, NULL, &now);
+    CHECK(now.sa_handler == on_signal);
+    CHECK_EQ(SA_RESTART, now.sa_flags & SA_RESTART);
+    signal(SIGUSR1, SIG_DFL);
+}
+
+static void
 more_ranks_than_cpus_make_waiting_ranks_yield(void)
 {
     c4pi_simworld_t world;
@@ -146,4 +187,5 @@ more_ranks_than_cpus_make_waiting_ranks_yield(void)
 TEST_CASES(a_program_started_by_itself_is_fine, a_batch_script_of_many_tasks_may_start_it_alone,
            ranks_that_do_not_know_of_each_other_are_refused, only_the_first_of_them_says_so,
            srun_without_pmix_is_warned_of_before_open_mpi_gives_up, settings_of_the_user_are_kept,
+           ucx_is_to_have_no_handlers_unless_the_user_wants_them, the_program_gets_its_signals_back,
            more_ranks_than_cpus_make_waiting_ranks_yield)
