@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whole programs that do the same, run in turn several times, so that a change of the machine's load strikes all of them."""
 
-import importlib.util
 import json
 import math
 import os
@@ -9,6 +8,7 @@ import sys
 
 import launch
 from figures import figures
+from modules import why_without
 from rows import RANKS, SCALING
 
 CHECK = 1e-9  # relative; contenders must have the same result
@@ -44,13 +44,14 @@ def figure_of(output):
     return None
 
 
-def why_not(contender, smoke):
+def why_not(contender, smoke, build):
     """Why it cannot take part, or None."""
     if smoke and not contender.in_smoke:
         return "takes too long for a smoke run"
     for module in contender.needs:
-        if not importlib.util.find_spec(module):
-            return f"{module} is not installed"
+        why = why_without(module, build / "bench" / "libc4p_yardstick.so")
+        if why:
+            return why
     return contender.cannot or None
 
 
@@ -59,7 +60,7 @@ class Contest:
 
     def __init__(self, name, contenders, args, scale):
         self.name, self.args, self.scale = name, args, scale
-        reasons = {c.name: why_not(c, args.smoke) for c in contenders}
+        reasons = {c.name: why_not(c, args.smoke, args.build) for c in contenders}
         self.without = {name: why for name, why in reasons.items() if why}
         self.able = [c for c in contenders if c.name not in self.without]
         self.found = {c.name: [] for c in self.able}

@@ -20,12 +20,22 @@ def mpi_environment():
     return env
 
 
-def first_line(*words):
+def first_lines(*words, count=1):
     try:
         done = subprocess.run(words, text=True, capture_output=True, env=mpi_environment())
     except OSError:
         return ""
-    return (done.stdout or done.stderr).partition("\n")[0].strip()
+    return "\n".join((done.stdout or done.stderr).split("\n")[:count]).strip()
+
+
+def first_line(*words):
+    return first_lines(*words)
+
+
+def mpi_version():
+    """That of the mpirun on the PATH; hydra, MPICH's, says it in its second line."""
+    first, _, rest = first_lines("mpirun", "--version", count=2).partition("\n")
+    return f"MPICH (hydra) {rest.split()[-1]}" if "HYDRA" in first and rest else first
 
 
 def machine():
@@ -66,6 +76,6 @@ def conditions(build):
         "load": os.getloadavg()[0],
         "commit": "unknown" if "fatal" in commit else commit or "unknown",
         "compiler": compiler(build),
-        "mpi": first_line("mpirun", "--version"),
+        "mpi": mpi_version(),
         "python": platform.python_version(),
     }

@@ -40,10 +40,14 @@ function(_c4p_test_finish name)
     set_tests_properties(
         ${name} PROPERTIES LABELS "${T_LABEL}" TIMEOUT ${T_TIMEOUT_S} PROCESSORS ${T_PROCESSORS}
                            WORKING_DIRECTORY "${dir}" SKIP_RETURN_CODE 77)
+    set(env "")
     if(C4P_SANITIZE)
         _c4p_sanitizer_environment(env "${T_LABEL}")
-        set_tests_properties(${name} PROPERTIES ENVIRONMENT "${env}")
     endif()
+    if(C4P_MPI_PATH)
+        list(APPEND env "PATH=${C4P_MPI_PATH}:$ENV{PATH}")
+    endif()
+    set_tests_properties(${name} PROPERTIES ENVIRONMENT "${env}")
 endfunction()
 
 # An executable that sees the runtime's internals.
@@ -106,6 +110,9 @@ function(_c4p_ranks_test base)
     set(options --timeout ${T_TIMEOUT_S} --mpiexec "${MPIEXEC_EXECUTABLE}")
     if(T_DUMP)
         list(APPEND options --dump-signal SIGUSR1)
+    endif()
+    if(C4P_MPIEXEC_IS_HYDRA)
+        list(APPEND options --hydra)
     endif()
     if(DEFINED T_EXIT)
         list(APPEND options --exit ${T_EXIT})
@@ -206,6 +213,13 @@ function(c4p_example_test name)
     endif()
     _c4p_ranks_test(
         ${test} ${T_UNPARSED_ARGUMENTS} LABEL example RANKS ${T_RANKS} ${dump} COMMAND ${command} ${T_ARGS})
+endfunction()
+
+# c4p_no_test(hosts.late LABEL hosts WHY "Open MPI only"): a test that this build cannot have; it is skipped, and says so.
+function(c4p_no_test name)
+    cmake_parse_arguments(T "" "LABEL;WHY" "" ${ARGN})
+    add_test(NAME ${name} COMMAND sh -c "echo \"skipped: $0\" && exit 77" "${T_WHY}")
+    _c4p_test_finish(${name} LABEL ${T_LABEL} TIMEOUT_S 10 PROCESSORS 1)
 endfunction()
 
 # c4p_script_test(layers LABEL lint COMMAND python script …): any other command, in one process.

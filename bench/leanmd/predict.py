@@ -29,7 +29,7 @@ def particles(cells):
 
 def as_rank(path, command):
     """One rank under watch: run the program, and write down the most memory that it had."""
-    process = subprocess.Popen(command)
+    process = subprocess.Popen(command, close_fds=False)  # hydra gives a rank a file descriptor
     _, status, usage = os.wait4(process.pid, 0)
     with open(path, "a", encoding="utf-8") as file:
         file.write(f"{usage.ru_maxrss / 1024:.1f}\n")

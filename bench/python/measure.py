@@ -8,13 +8,13 @@ is interrupted now and then, the second one is closer to what the code costs.
 
 import ctypes
 import functools
-import importlib.util
 import json
 import os
 import time
 import timeit
 
 from figures import figures
+from modules import why_without
 
 SCALE = float(os.environ.get("BENCH_SCALE", "1"))
 SMOKE = SCALE < 0.1
@@ -74,7 +74,7 @@ def kernels():
 
 def missing(module):
     """Why a module cannot be used, or None."""
-    return None if importlib.util.find_spec(module) else f"{module} is not installed"
+    return why_without(module, os.environ["BENCH_YARDSTICK"])
 
 
 class Row:

@@ -339,12 +339,18 @@ class Charm:
         self._tell_flags()
         self._tell_options()
         add_classes(prepared)
-        _c4py.start()
-        self._choose_balancer()
-        begin = self._make_main(entry, args)
-        folder = self._schedule.restart_from(self._flags.restart)
-        if folder is not None:
-            begin = self._go_on(folder, entry, restarted, args)
+        try:
+            _c4py.start()
+            self._choose_balancer()
+            begin = self._make_main(entry, args)
+            folder = self._schedule.restart_from(self._flags.restart)
+            if folder is not None:
+                begin = self._go_on(folder, entry, restarted, args)
+        except (
+            SystemExit
+        ):  # refused on all ranks: they end MPI, or its launcher kills those that are not as fast
+            _c4py.finish()
+            raise
         self._schedule.listen(self._forward_signal)
         if _c4py.rank() == 0:
             self._print_banner()

@@ -72,4 +72,7 @@ def run_program(
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             output, _ = process.communicate()
-    return Result(process.returncode, output.decode(errors="replace"), timed_out)
+    status = process.returncode
+    if timed_out and status == 0:  # hydra, MPICH's mpirun, when it is told to end
+        status = -signal.SIGTERM
+    return Result(status, output.decode(errors="replace"), timed_out)

@@ -5,13 +5,24 @@ mpi4py_host.py libc4pyrt.so
 """
 
 import ctypes
+import re
 import sys
 
 try:
+    import mpi4py
+
+    mpi4py.rc.initialize = False
+    mpi4py.rc.finalize = True
+    lib = ctypes.CDLL(sys.argv[1])
     from mpi4py import MPI
 except ImportError:
     print("skipped: no mpi4py")
     sys.exit(77)
+with open("/proc/self/maps", encoding="utf-8") as maps:
+    if len(set(re.findall(r"/(libmpi(?:ch)?)\.so", maps.read()))) > 1:
+        print("skipped: mpi4py was built with another MPI")
+        sys.exit(77)
+MPI.Init()
 
 C4P_ERR_ARG = 100
 
@@ -37,7 +48,6 @@ def run(lib, comm):
 
 
 def main():
-    lib = ctypes.CDLL(sys.argv[1])
     world = MPI.COMM_WORLD
     half = world.Split(world.Get_rank() % 2, -world.Get_rank())
     assert init(lib, MPI.COMM_NULL)[0] == C4P_ERR_ARG

@@ -259,6 +259,26 @@ else:
         program = [launcher, *map(str, options), os.path.abspath(__file__)]
         return [mpiexec, "-n", str(ranks), *program, *map(str, words)]
 
+    def ranks_of(job):
+        """The processes of a job's ranks; hydra has a process of its own in between."""
+        children = [job.pid]
+        for _ in range(2):
+            parents = ",".join(map(str, children))
+            listed = subprocess.run(
+                ["pgrep", "-l", "-P", parents], stdout=subprocess.PIPE, text=True
+            )
+            lines = [line.split() for line in listed.stdout.splitlines()]
+            children = [int(pid) for pid, *_ in lines]
+            if not any("proxy" in name for _, name, *_ in lines):
+                break
+        return children
+
+    def signal_job(job, signum):
+        """mpirun of Open MPI passes a signal on; hydra does not."""
+        told = subprocess.run([mpiexec, "--version"], stdout=subprocess.PIPE, text=True)
+        for pid in ranks_of(job) if "HYDRA" in told.stdout else [job.pid]:
+            os.kill(pid, signum)
+
     def run(ranks, *words, options=()):
         out = subprocess.run(
             command(ranks, words, options),
@@ -307,12 +327,10 @@ else:
             end = time.monotonic() + rng.random() * 0.02
             while time.monotonic() < end:
                 pass
-            found = subprocess.run(
-                ["pgrep", "-P", str(job.pid)], stdout=subprocess.PIPE, text=True
-            ).stdout.split()
+            found = ranks_of(job)
             if found:
                 try:
-                    os.kill(int(rng.choice(found)), signal.SIGKILL)
+                    os.kill(rng.choice(found), signal.SIGKILL)
                 except ProcessLookupError:
                     pass
             job.communicate(timeout=60)
@@ -348,7 +366,7 @@ else:
         )
         for line in job.stdout:
             if line.startswith("at work"):
-                job.send_signal(signal.SIGUSR2)
+                signal_job(job, signal.SIGUSR2)
                 break
         text = job.communicate(timeout=60)[0]
         check(job.returncode == 85 and "DIGEST" not in text, f"signal: {job.returncode}\n{text}")

@@ -213,7 +213,9 @@ if CASE == "predict":
 if CASE == "automatic":
     charm.options.balance_period = "auto"
 if CASE == "speeds":
-    charm.options.balance_speed = [3, 1][int(os.environ["OMPI_COMM_WORLD_RANK"]) % 2]
+    charm.options.balance_speed = [3, 1][
+        int(os.environ.get("OMPI_COMM_WORLD_RANK") or os.environ["PMI_RANK"]) % 2
+    ]
 if CASE == "speed":
     charm.options.balance_speed = "fast"
 charm.start(main)

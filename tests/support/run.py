@@ -77,6 +77,15 @@ def descendants(table):
     return found
 
 
+def hydra_statuses(status):
+    """What hydra, the launcher of MPICH, may end with when a rank's shell would say `status`: the bits of all ranks' wait statuses,
+    of which a signal's number wins; and after a crash it kills the other ranks, if they are not gone yet."""
+    crash = status - 128
+    if crash not in (signal.SIGABRT, signal.SIGKILL, signal.SIGSEGV):
+        return {status}
+    return {crash, crash | signal.SIGKILL}
+
+
 def read_proc(pid, name):
     try:
         with open(f"/proc/{pid}/{name}", "rb") as f:
@@ -269,7 +278,7 @@ def run(args):
         left = job.settle()
         print("\n".join(left))
         return 1 if left else EXIT_SKIP
-    elif status != args.exit:
+    elif status not in (hydra_statuses(args.exit) if args.hydra and args.np else {args.exit}):
         wrong.append(f"exit status {status} instead of {args.exit}")
     if args.max_seconds and elapsed_s > args.max_seconds:
         wrong.append(f"took {elapsed_s:.1f} s instead of at most {args.max_seconds:g} s")
@@ -307,6 +316,9 @@ def main():
     parser.add_argument("--env", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--mpi-arg", action="append", default=[], metavar="ARG")
     parser.add_argument("--mpiexec", default="mpirun")
+    parser.add_argument(
+        "--hydra", action="store_true", help="it is MPICH's, with exit statuses of its own"
+    )
     parser.add_argument("--cwd", help="folder to run in")
     parser.add_argument(
         "--dump-signal",

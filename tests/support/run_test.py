@@ -10,6 +10,8 @@ import sys
 import time
 import unittest
 
+import run
+
 DRIVER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "run.py")
 
 
@@ -81,6 +83,12 @@ class Driver(unittest.TestCase):
                 [*command, "--np", np, "--", "sh"], stdout=subprocess.PIPE, env=env, text=True
             )
             self.assertIn(want, done.stdout)
+
+    def test_crashes_have_other_statuses_with_hydra(self):
+        self.assertEqual({9}, run.hydra_statuses(137))
+        self.assertEqual({6, 6 | 9}, run.hydra_statuses(134))
+        for status in (0, 3, 75, 130):
+            self.assertEqual({status}, run.hydra_statuses(status))
 
     def test_too_slow(self):
         self.check(1, "instead of at most", "--max-seconds", "0.001", shell="true")
