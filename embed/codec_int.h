@@ -57,8 +57,15 @@ enum c4pe_tag {
 };
 
 /* Memory that goes into the message as it is. COPY becomes LENT if it is large. */
+typedef enum {
+    C4PE_PIECE_COPY,
+    C4PE_PIECE_STRIDED,
+    C4PE_PIECE_LENT,
+    C4PE_PIECE_SEGMENT
+} c4pe_piece_how_t;
+
 typedef struct c4pe_piece {
-    enum { C4PE_PIECE_COPY, C4PE_PIECE_STRIDED, C4PE_PIECE_LENT, C4PE_PIECE_SEGMENT } how;
+    c4pe_piece_how_t how;
     const void *data;
     size_t len;
     size_t patch;    /* where in the stream its place is to be written */
@@ -136,7 +143,8 @@ void c4pe_writer_fini(c4pe_writer_t *w);
 int c4pe_writer_grow(c4pe_writer_t *w, size_t n);
 void c4pe_codec_empty_trash(c4pe_state_t *st);
 /* A piece whose place is written at the end of the stream. owner is kept. */
-int c4pe_writer_piece(c4pe_writer_t *w, int how, const void *data, size_t len, PyObject *owner);
+int c4pe_writer_piece(c4pe_writer_t *w, c4pe_piece_how_t how, const void *data, size_t len,
+                      PyObject *owner);
 /* Forget all pieces but the first `keep`. */
 void c4pe_writer_drop_pieces(c4pe_writer_t *w, size_t keep);
 /* Make the message. */

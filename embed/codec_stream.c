@@ -129,8 +129,8 @@ more_pieces(c4pe_writer_t *w)
 }
 
 /* How a piece travels that was meant to travel like that. */
-static int
-decide(c4pe_writer_t *w, int how, size_t len)
+static c4pe_piece_how_t
+decide(c4pe_writer_t *w, c4pe_piece_how_t how, size_t len)
 {
     if (how == C4PE_PIECE_STRIDED)
         return how;
@@ -141,7 +141,8 @@ decide(c4pe_writer_t *w, int how, size_t len)
 }
 
 int
-c4pe_writer_piece(c4pe_writer_t *w, int how, const void *data, size_t len, PyObject *owner)
+c4pe_writer_piece(c4pe_writer_t *w, c4pe_piece_how_t how, const void *data, size_t len,
+                  PyObject *owner)
 {
     const uint64_t unknown = 0;
     how = decide(w, how, len);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* launcher.c: main() of c4py_launcher: its own options, then the program, run as python would. */
+#define _GNU_SOURCE
 #include "interp.h"
 
 #include <c4p/runtime.h>

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { POLYNOMIAL = 0x82f63b78 }; /* reflected */
+static const uint32_t POLYNOMIAL = 0x82f63b78; /* reflected */
 
 void
 c4pi_crc_init(c4pi_crc_t *crc)
@@ -11,7 +11,7 @@ c4pi_crc_init(c4pi_crc_t *crc)
     for (uint32_t i = 0; i < 256; i++) {
         uint32_t sum = i;
         for (int bit = 0; bit < 8; bit++)
-            sum = sum >> 1 ^ (sum & 1 ? (uint32_t)POLYNOMIAL : 0);
+            sum = sum >> 1 ^ (sum & 1 ? POLYNOMIAL : 0);
         crc->table[0][i] = sum;
     }
     for (int k = 1; k < 8; k++)

@@ -23,7 +23,7 @@ void
 c4pi_send_stage(c4p_rt_t *rt, int rank, c4pi_kind_t kind, uint16_t stage, c4p_msg_t *msg)
 {
     msg = msg ? msg : c4pi_msg_or_die(rt, 0);
-    msg->env.kind = kind;
+    msg->env.kind = (uint8_t)kind;
     msg->env.entry = stage;
     msg->env.source = (uint32_t)rt->rank & 0xffffff;
     c4pi_send_to(rt, rank, msg);

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every header compiles alone: public ones in C and in C++, internal ones in C.
+"""Every header compiles alone, without a warning: public ones in C11 and in C++11 to the letter, internal ones in C.
 
-headers.py --cc gcc [--cxx g++] --build-include build/include --mpi-include DIR…
+headers.py --cc gcc… [--cxx g++…] --build-include build/include --mpi-include DIR…
 """
 
 import argparse
@@ -10,8 +10,11 @@ import subprocess
 
 import common
 
-C_FLAGS = ["-std=gnu11", "-Wall", "-Wextra", "-Wstrict-prototypes", "-Werror"]
-CXX_FLAGS = ["-std=c++11", "-Wall", "-Wextra", "-Werror"]
+CONVERSIONS = ["-Wconversion", "-Wsign-conversion"]
+C_FLAGS = ["-Wall", "-Wextra", "-Wstrict-prototypes", *CONVERSIONS, "-Werror"]
+PUBLIC_C = ["-std=c11", "-pedantic", *C_FLAGS]
+INTERNAL_C = ["-std=gnu11", *C_FLAGS]
+CXX_FLAGS = ["-std=c++11", "-pedantic", "-Wall", "-Wextra", *CONVERSIONS, "-Werror"]
 
 
 def compile_alone(command, name):
@@ -27,8 +30,8 @@ def compile_alone(command, name):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--cc", required=True)
-    parser.add_argument("--cxx")
+    parser.add_argument("--cc", required=True, nargs="+")
+    parser.add_argument("--cxx", default=[], nargs="+")
     parser.add_argument("--build-include", required=True)
     parser.add_argument("--mpi-include", action="append", default=[])
     args = parser.parse_args()
@@ -49,12 +52,11 @@ def main():
             name = path.partition("/include/")[2].removesuffix(".in")
             # Only c4p/mpi.h may need MPI's folder.
             extra = [*flags, *mpi] if name == "c4p/mpi.h" else flags
-            runs = [[args.cc, *C_FLAGS, "-xc", *extra]]
-            if args.cxx:
-                runs.append([args.cxx, *CXX_FLAGS, "-xc++", *extra])
+            runs = [[cc, *PUBLIC_C, "-xc", *extra] for cc in args.cc]
+            runs += [[cxx, *CXX_FLAGS, "-xc++", *extra] for cxx in args.cxx]
         else:
             name = path[len("runtime/") :]
-            runs = [[args.cc, *C_FLAGS, "-xc", *internal]]
+            runs = [[cc, *INTERNAL_C, "-xc", *internal] for cc in args.cc]
         for command in runs:
             checked += 1
             said = compile_alone(command, name)
