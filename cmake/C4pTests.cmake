@@ -17,7 +17,7 @@ set(C4P_TEST_RUN_DIR "${PROJECT_BINARY_DIR}/tests/run")
 # unit tests have no MPI and allocate much, and with Python's allocations it would take half a minute a test.
 function(_c4p_sanitizer_environment result label)
     set(sup "${PROJECT_SOURCE_DIR}/tests/support")
-    set(asan "exitcode=66:detect_stack_use_after_return=0:allocator_may_return_null=1")
+    set(asan "exitcode=66:detect_stack_use_after_return=0")
     if(label MATCHES "^(python|example|error|deadlock)")
         string(APPEND asan ":detect_leaks=0")
     elseif(NOT label MATCHES "^(unit|sim)$")

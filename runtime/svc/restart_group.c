@@ -116,7 +116,7 @@ olds_of(const c4pi_ckpt_t *ckpt, c4p_coll_t id, uint32_t *count_out)
     for (end = first; end < ckpt->num_olds && ckpt->olds[end]->env.coll == id;)
         end++;
     *count_out = (uint32_t)(end - first);
-    return ckpt->olds + first;
+    return *count_out ? ckpt->olds + first : NULL;
 }
 
 void

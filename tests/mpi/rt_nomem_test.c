@@ -7,7 +7,7 @@
 
 #include "rt_support.h"
 
-#ifdef __SANITIZE_ADDRESS__
+#if C4PT_UNDER_ASAN
 #include <sanitizer/lsan_interface.h>
 #define LEAKS() __lsan_do_recoverable_leak_check()
 #else

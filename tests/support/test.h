@@ -22,6 +22,19 @@
 
 #include <c4p/status.h>
 
+/* Is this built with AddressSanitizer? It keeps freed memory for a while, and takes a request of
+ * half of the address space for a mistake. */
+#if defined(__SANITIZE_ADDRESS__)
+#define C4PT_UNDER_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define C4PT_UNDER_ASAN 1
+#endif
+#endif
+#ifndef C4PT_UNDER_ASAN
+#define C4PT_UNDER_ASAN 0
+#endif
+
 #define C4PT_EXIT_SKIP 77
 
 typedef void (*c4pt_case_fn_t)(void);

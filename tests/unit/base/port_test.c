@@ -441,7 +441,7 @@ no_room_is_made_where_sizes_overflow(void)
     size_t had = cap;
     CHECK_EQ(NULL, c4pi_make_room(port, items, 1, SIZE_MAX, &cap, 24));          /* the number */
     CHECK_EQ(NULL, c4pi_make_room(port, items, 1, SIZE_MAX / 24 + 1, &cap, 24)); /* its bytes */
-#ifndef __SANITIZE_ADDRESS__ /* whose allocator takes such a request for a mistake */
+#if !C4PT_UNDER_ASAN /* whose allocator takes such a request for a mistake */
     CHECK_EQ(NULL, c4pi_make_room(port, items, 1, SIZE_MAX / 24 - 1, &cap, 24)); /* the machine */
 #endif
     CHECK_EQ(had, cap);
