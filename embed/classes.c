@@ -220,6 +220,10 @@ class_announce(c4pe_class_t *cls)
         if (status == C4P_OK && entry->id != i)
             status = C4P_ERR_INTERNAL;
     }
+    for (uint32_t i = 0; status == C4P_OK && i < cls->num_entries; i++)
+        if (!cls->entries[i].native)
+            status =
+                c4pe_native_announce_cond(&cls->entries[i], PyUnicode_AsUTF8(cls->entries[i].name));
     if (status != C4P_OK) {
         c4pe_raise_status(cls->state, status, cls->name);
         return -1;

@@ -3,6 +3,8 @@
  * calling Python code. */
 #include "cond.h"
 
+#include "native.h"
+
 static int
 cond_traverse(PyObject *op, visitproc visit, void *arg)
 {
@@ -27,6 +29,7 @@ cond_dealloc(PyObject *op)
     Py_CLEAR(cond->attr);
     Py_CLEAR(cond->func);
     Py_CLEAR(cond->text);
+    c4pe_native_free(cond->native);
     PyObject_GC_Del(op);
     Py_DECREF(type);
 }
@@ -64,7 +67,24 @@ read_native(c4pe_cond_t *cond, PyObject *parsed)
     return 0;
 }
 
-/* Fill in what the parser's object says. The class tells which of the four it is. */
+/* Of a method in Python. */
+static int
+read_call(c4pe_cond_t *cond, PyObject *parsed)
+{
+    PyObject *spec = PyObject_GetAttrString(parsed, "spec");
+    PyObject *at = spec ? PyObject_GetAttrString(parsed, "positions") : NULL;
+    cond->kind = C4PE_COND_CALL;
+    cond->native = at ? c4pe_native_new(spec) : NULL;
+    Py_XDECREF(spec);
+    for (uint32_t k = 0; cond->native && k < cond->native->num_params; k++) {
+        const unsigned long position = PyLong_AsUnsignedLong(PyTuple_GET_ITEM(at, k));
+        cond->at[k] = (uint8_t)position;
+    }
+    Py_XDECREF(at);
+    return cond->native ? 0 : -1;
+}
+
+/* Fill in what the parser's object says. The class tells which of the five it is. */
 static int
 read_parsed(c4pe_cond_t *cond, PyObject *parsed)
 {
@@ -84,6 +104,8 @@ read_parsed(c4pe_cond_t *cond, PyObject *parsed)
     }
     if (strcmp(Py_TYPE(parsed)->tp_name, "NativeCond") == 0)
         return read_native(cond, parsed);
+    if (strcmp(Py_TYPE(parsed)->tp_name, "NativeCallCond") == 0)
+        return read_call(cond, parsed);
     cond->kind = strcmp(Py_TYPE(parsed)->tp_name, "ChareStateCond") == 0 ? C4PE_COND_STATE
                                                                          : C4PE_COND_STATE_MSG;
     cond->func = PyObject_GetAttrString(parsed, "cond_func");
@@ -100,6 +122,7 @@ c4pe_when_compile(c4pe_state_t *st, PyObject *parsed)
         return NULL;
     cond->attr = cond->func = cond->text = NULL;
     cond->arg = 0;
+    cond->native = NULL;
     PyObject_GC_Track(cond);
     if (read_parsed(cond, parsed) < 0)
         Py_CLEAR(cond);
@@ -200,6 +223,8 @@ c4pe_cond_test(const c4pe_cond_t *cond, PyObject *chare, PyObject *args)
 {
     if (cond->kind == C4PE_COND_TAG)
         return test_tag(cond, chare, args);
+    if (cond->kind == C4PE_COND_CALL)
+        return c4pe_native_ask(cond, (c4pe_chare_t *)chare, args);
     if (cond->kind == C4PE_COND_STATE || !args)
         return truth(PyObject_CallOneArg(cond->func, chare));
     return truth(PyObject_CallFunctionObjArgs(cond->func, chare, args, NULL));

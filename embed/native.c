@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "native.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "args.h"
@@ -86,6 +87,56 @@ c4pe_native_may_run(const c4pe_chare_t *chare, const c4pe_entry_t *entry, c4p_ms
     const c4pe_cond_t *cond = (const c4pe_cond_t *)entry->cond;
     return c4p_typed_test(entry->state->rt, entry->native->typed, cond->test, cond->num_params,
                           state_of(chare), msg);
+}
+
+static void
+never_called(c4p_rt_t *rt, void *Py_UNUSED(object), c4p_msg_t *Py_UNUSED(msg), void *ctx)
+{
+    const c4pe_cond_t *cond = ctx;
+    c4p_log(rt, C4P_LOG_ERROR, "a message came for the condition %s, which is no method",
+            PyUnicode_AsUTF8(cond->text));
+}
+
+c4p_status_t
+c4pe_native_announce_cond(c4pe_entry_t *entry, const char *name)
+{
+    c4pe_cond_t *cond = (c4pe_cond_t *)entry->cond;
+    char text[256];
+    if (cond == NULL || cond->kind != C4PE_COND_CALL)
+        return C4P_OK;
+    snprintf(text, sizeof text, "<condition of %s>", name);
+    Py_XSETREF(cond->attr, Py_NewRef(entry->qualname));
+    return c4p_entry_add_typed_around(entry->state->rt, entry->cls->id, text,
+                                      cond->native->signature, cond->native->fn, never_called, cond,
+                                      &cond->native->typed);
+}
+
+int
+c4pe_native_ask(const c4pe_cond_t *cond, c4pe_chare_t *chare, PyObject *args)
+{
+    const c4pe_native_t *native = cond->native;
+    const c4pe_callee_t callee = {.name = cond->attr,
+                                  .signature = native->signature,
+                                  .params = native->params,
+                                  .num_params = native->num_params,
+                                  .typed = native->typed};
+    PyObject *items[C4P_MAX_PARAMS];
+    c4p_rt_t *rt = chare->state->rt;
+    c4p_msg_t *msg;
+    for (uint32_t k = 0; k < native->num_params; k++) {
+        if (cond->at[k] >= PyTuple_GET_SIZE(args)) {
+            PyErr_Format(PyExc_TypeError, "the condition '%U' needs argument %d, the call has %zd",
+                         cond->text, cond->at[k] + 1, PyTuple_GET_SIZE(args));
+            return -1;
+        }
+        items[k] = PyTuple_GET_ITEM(args, cond->at[k]);
+    }
+    if (c4pe_args_message(chare->state, &callee, items, native->num_params, &msg) < 0)
+        return -1;
+    bool yes =
+        c4p_typed_test(rt, native->typed, native->fn, native->num_params, state_of(chare), msg);
+    c4p_msg_free(msg);
+    return yes;
 }
 
 /* Of methods with a condition. */

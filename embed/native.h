@@ -7,6 +7,8 @@
 
 #include "state.h"
 
+struct c4pe_cond;
+
 typedef struct c4pe_native {
     c4p_any_fn_t fn;
     c4p_typed_t typed; /* after c4pe_native_announce() */
@@ -22,6 +24,11 @@ c4pe_native_t *c4pe_native_new(PyObject *spec);
 void c4pe_native_free(c4pe_native_t *native); /* may be NULL */
 /* Tell the runtime of a native entry method. */
 c4p_status_t c4pe_native_announce(c4pe_entry_t *entry, const char *name);
+/* Tell the runtime of the condition in C of a method in Python, if it has one: a typed entry method
+ * that nobody calls. After all methods of the class. */
+c4p_status_t c4pe_native_announce_cond(c4pe_entry_t *entry, const char *name);
+/* Is that condition true now? args are those of the call, complete. 1, 0, -1 with an exception. */
+int c4pe_native_ask(const struct c4pe_cond *cond, c4pe_chare_t *chare, PyObject *args);
 /* Is the condition of entry->cond true now, for the call whose arguments these are? */
 bool c4pe_native_may_run(const c4pe_chare_t *chare, const c4pe_entry_t *entry, c4p_msg_t *msg);
 /* Run a call that has waited for its condition, and answer it. */

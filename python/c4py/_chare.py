@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from . import _c4py
 from ._c4py import Chare
 from ._errors import Charm4PyError
-from ._native import NATIVE_MARK, entry_spec, native, state_of
+from ._native import NATIVE_MARK, condition_spec, entry_spec, native, state_of
 from .wait import parse_cond_str
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -115,8 +115,8 @@ def when(cond_str: str | native) -> Callable[[_F], _F]:
     cond_str: a Python expression of ``self``, of the method's parameters (not of ``*args`` and
     ``**kwargs``) and of globals of the module, for example ``@when('self.step == step')``; it may
     go over several lines. It is looked at again after each method of the chare. An exception in it
-    is one of the call. Raises SyntaxError when it is no expression. Of a native method it is
-    ``native(function, signature)``: a function in C.
+    is one of the call. Raises SyntaxError when it is no expression. Or
+    ``native(function, signature)``, a function in C, as that of a native method must be.
     """
 
     def decorate(func: _F) -> _F:
@@ -352,14 +352,11 @@ def _entry_spec(cls: type, name: str, raw: Any) -> tuple[Any, ...]:
     cond = getattr(func, WHEN_MARK, None)
     if hasattr(func, NATIVE_MARK):
         return entry_spec(cls, name, func, cond, is_coroutine(func))
-    if isinstance(cond, native):
-        raise Charm4PyError(
-            f"method {name} of class {cls.__name__} is in Python: its condition is an expression, as @when('self.step == step'), "
-            f"not the native {cond!r}"
-        )
     code = getattr(func, "__code__", None)
     if code is None:  # a partial, a C function, an object with __call__: whatever it takes
         return (name, flags, None, (), None, cond)
+    if isinstance(cond, native):
+        cond = condition_spec(cls, name, func, cond)
     names = code.co_varnames[: code.co_argcount]
     params = names if isinstance(raw, staticmethod) else names[1:]
     if not isinstance(raw, staticmethod) and not names and not flags & _c4py.VARARGS:

@@ -112,9 +112,9 @@ class native:
     arguments. Raises TypeError or ValueError for what does not fit; what is wrong with a library
     is said when the class is registered, by Charm4PyError.
 
-    Given to ``@when`` of such a method it is a condition:
-    ``bool ready(c4p_rt_t *rt, void *state, parameters...)`` with the method's parameters, or the
-    first of them.
+    Given to ``@when`` it is a condition:
+    ``bool ready(c4p_rt_t *rt, void *state, parameters...)``; of a native method with the method's
+    parameters, or the first of them, and of a method in Python with any of its parameters, by name.
     """
 
     def __init__(self, function: Any, signature: str) -> None:
@@ -172,6 +172,32 @@ class NativeCond:
     def __init__(self, cond: native, function: Any) -> None:
         self.cond_str = repr(cond)
         self.spec = (address_of(function), len(cond.parameters), function)
+
+
+class NativeCallCond:
+    """A condition in C of a method in Python, for the runtime. positions: of its parameters among the method's."""
+
+    __slots__ = ("cond_str", "positions", "spec")
+
+    def __init__(self, cond: native, function: Any, positions: tuple[int, ...]) -> None:
+        self.cond_str = repr(cond)
+        self.spec = (address_of(function), cond.signature, function)
+        self.positions = positions
+
+
+def condition_spec(cls: type, name: str, func: Any, cond: native) -> NativeCallCond:
+    """What the runtime must know of the condition of a method in Python."""
+    who = f"method {name} of class {cls.__name__}"
+    code = func.__code__
+    names = code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]
+    wanted = [param[0] for param in cond.parameters]
+    for parameter in wanted:
+        if parameter not in names:
+            raise Charm4PyError(
+                f"{who} takes ({', '.join(names)}): its condition {cond!r} asks for '{parameter}'"
+            )
+    positions = tuple(names.index(parameter) for parameter in wanted)
+    return NativeCallCond(cond, cond._load(code.co_filename, who), positions)
 
 
 def entry_spec(cls: type, name: str, func: Any, cond: Any, coroutine: bool) -> tuple[Any, ...]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Conditions of native methods, in C: what waits, in which order it runs, what of it moves and is answered; what is refused.
+"""Conditions in C, of native methods and of others: what waits, in which order it runs, what of it moves and is answered; what is refused.
 
 With the argument "stall" a call waits for ever.
 """
@@ -7,7 +7,7 @@ With the argument "stall" a call waits for ever.
 import numpy as np
 
 import c4py
-from c4py import Array, Chare, Group, charm, when
+from c4py import Array, Chare, Group, charm, coro, when
 from c4py._chare import prepare_classes
 from c4py.charm import Charm4PyError
 from checks import check, equal, finish, raises
@@ -53,6 +53,26 @@ class Taker(Chare):
         self.state["steps"][num], self.state["values"][num] = -step, 0
         self.state["num"] = num + 1
         self.state["step"] += 1
+
+    @when(kernel("is_next", "int step"))
+    def take_asked(self, what, *, step=7):
+        num = self.state["num"]
+        self.state["steps"][num], self.state["values"][num] = 100 * step, what
+        self.state["num"] = num + 1
+        self.state["step"] += 1
+
+    @coro
+    @when(kernel("sums_up", "int a, int b, int c, int d, int e, int n, double x[n]"))
+    def take_slowly(self, x, n, e, d, c, b, a=1):
+        charm.sleep(0)
+        num = self.state["num"]
+        self.state["steps"][num], self.state["values"][num] = a, x[n - 1]
+        self.state["num"] = num + 1
+        return n
+
+    @when(kernel("is_open", ""))
+    def take_freely(self):
+        self.state["num"] += 1
 
     def set_in_python(self, step):
         self.state["step"] = step
@@ -137,6 +157,24 @@ def kinds(taker):
         print(f"skipped: numba: {no_numba}")
 
 
+def in_python(taker):
+    """Methods in Python with such conditions: parameters by name, in another order, with defaults."""
+    taker.set_step(6)
+    taker.take_asked(1)
+    taker.take_asked(2, step=8)
+    taker.take_asked(3, step=6)
+    equal(taken(taker), ([600, 700, 800], [3, 1, 2]), "one after the other")
+    slow = taker.take_slowly(one(2), 1, 3, 3, 3, 3, ret=True)
+    taker.take_freely()
+    taker.set_in_python(15)
+    equal((slow.get(), taken(taker)), (1, ([1], [2])), "a coroutine, with many parameters")
+    taker.set_step(-1)
+    equal(len(taken(taker)[0]), 1, "of the state alone")
+    raises(TypeError, lambda: taker.take_asked(1, step="a", ret=True).get(), text="Taker.take_asked(): parameter 'step' is a int: it cannot be str")  # fmt: skip
+    raises(ValueError, lambda: taker.take_asked(1, step=2**40, ret=True).get(), text="does not fit")
+    taker.set_step(0)
+
+
 def broadcasts(takers):
     """Each element looks for itself, and all are awaited."""
     done = takers.take(1, 1, one(1), awaitable=True)
@@ -175,7 +213,8 @@ def refusals():
     refused(method(kernel("is_next", "long step"), plain), "its condition must take the same")
     plain = kernel("take", "int step, int n, double x[n]")(lambda self, step, n, x: None)
     refused(method(kernel("nothing", "int step"), plain), "has no function 'nothing'")
-    refused(method(kernel("is_next", "int step"), lambda self, step: None), "method f of class Defined is in Python: its condition is an expression")  # fmt: skip
+    refused(method(kernel("is_next", "int step"), lambda self, a, b: None), "method f of class Defined takes (a, b): its condition libnative_kernels.so:is_next(int step) asks for 'step'")  # fmt: skip
+    refused(method(kernel("nothing", "int a"), lambda self, a: None), "has no function 'nothing'")
     raises(TypeError, when(kernel("is_next", "")), 5, text="@when is for functions and methods")
 
 
@@ -187,12 +226,13 @@ def main(args):
     for taker in (takers[0], takers[3]):
         orders(taker)
         kinds(taker)
+        in_python(taker)
     for i in range(4):
         takers[i].set_step(0)
     broadcasts(takers)
     moves(takers[2])
     refusals()
-    finish(30)
+    finish(40)
 
 
 charm.start(main)
