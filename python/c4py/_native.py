@@ -320,12 +320,15 @@ def _contribution(np: Any, name: str, dtype: Any, data: Any, chare: Any = None) 
 
 
 def _converted(np: Any, name: str, dtype: Any, array: Any) -> Any:
-    """Numbers become those of the reducer's, if that keeps what they are."""
+    """Numbers become those of the reducer's, if they are in its range."""
     plain = not array.dtype.names and not dtype.names
-    if not plain or not np.can_cast(array.dtype, dtype, "same_kind"):
+    integers = array.dtype.kind in "iu" and dtype.kind in "iu"  # also without a sign
+    if not plain or not (integers or np.can_cast(array.dtype, dtype, "same_kind")):
         raise TypeError(f"the reducer {name} combines elements of {dtype}, not of {array.dtype}")
-    made = array.astype(dtype)
-    if dtype.kind in "iu" and not np.array_equal(made, array):
+    with np.errstate(over="ignore"):
+        made = array.astype(dtype)
+    lost = dtype.kind in "iu" and not np.array_equal(made, array)
+    if lost or (dtype.kind == "f" and np.any(np.isinf(made) & ~np.isinf(array))):
         raise ValueError(f"the reducer {name} combines elements of {dtype}: {array} does not fit")
     return made
 

@@ -25,6 +25,8 @@ library = ctypes.CDLL(LIBRARY)
 
 Reducer.addNative("span", f"{LIBRARY}:merge", "double lowest, double highest, int64_t count")
 Reducer.addNative("larger", library.larger, np.int32)
+Reducer.addNative("larger_unsigned", library.larger, np.uint32)
+Reducer.addNative("refused_float", library.larger, np.float32)
 
 if numba:
 
@@ -79,6 +81,7 @@ GIVEN = {
     "records": lambda i: (np.array([[span(i), span(2 * i)]] * 3, SPAN), Reducer.span),
     "list": lambda i: ([span(i), span(i + 1)], Reducer.span),
     "number": lambda i: (i * (-1) ** i, Reducer.larger),
+    "unsigned": lambda i: (i + 1, Reducer.larger_unsigned),
     "array": lambda i: (np.array([[i, -i], [1, 5 - i]], np.int32), Reducer.larger),
     "strided": lambda i: (np.arange(6, dtype=np.int32)[::2] * i, Reducer.larger),
     "transposed": lambda i: (np.array([[i, 2], [3, 4]], np.int32).T, Reducer.larger),
@@ -90,6 +93,8 @@ WRONG = {
     "text": (TypeError, "word", Reducer.larger, "larger combines elements of int32"),
     "float": (TypeError, 1.5, Reducer.larger, "larger combines elements of int32, not of float64"),
     "large": (ValueError, 2**31, Reducer.larger, "2147483648 does not fit"),
+    "negative": (ValueError, -1, Reducer.larger_unsigned, "-1 does not fit"),
+    "infinite": (ValueError, 1e300, Reducer.refused_float, "1e+300 does not fit"),
     "empty": (ValueError, np.zeros(0, np.int32), Reducer.larger, "arrays without elements"),
     "fields": (TypeError, np.zeros(2), Reducer.span, "the reducer span combines elements of"),
     "other record": (TypeError, np.zeros(1, [("a", "f8")]), Reducer.span, "not of"),
@@ -133,6 +138,7 @@ def contributions(parts, n):
     equal(result(parts, "give", "list").tolist(), [(-last, last, n), (-n, n, n)], "a list")
     equal(result(parts, "give_state"), np.array((0, 10 * last, n), SPAN), "the native state")
     equal(result(parts, "give", "number"), last * (-1) ** last, "a number for a number")
+    equal(result(parts, "give", "unsigned"), n, "a number for an unsigned one")
     got = result(parts, "give", "array")
     equal((got.dtype, abs(got).tolist()), (np.int32, [[last, last], [1, max(5, last - 5)]]), "array")  # fmt: skip
     equal(result(parts, "give", "strided").tolist(), [0, 2 * last, 4 * last], "strided")
