@@ -46,6 +46,9 @@ take_floating(layout_t *l, uint32_t k, PyObject *value)
     const c4p_param_t *param = &l->params[k];
     double x = PyFloat_AsDouble(value);
     if (x == -1.0 && PyErr_Occurred()) {
+        if (PyErr_ExceptionMatches(PyExc_OverflowError))
+            return refuse(l, k, PyExc_ValueError, "is a %s: this number does not fit",
+                          type_names[param->of]);
         if (!PyErr_ExceptionMatches(PyExc_TypeError))
             return -1;
         return refuse(l, k, PyExc_TypeError, "is a %s: it cannot be %.100s", type_names[param->of],
@@ -214,6 +217,8 @@ check_length(layout_t *l, uint32_t k, const Py_buffer *view)
         if (factor < 0 && l->params[by].kind == C4P_ARG_SIGNED)
             return refuse(l, by, PyExc_ValueError, "is a length: it cannot be %lld",
                           (long long)factor);
+        if (factor < 0)
+            return refuse(l, by, PyExc_ValueError, "is a length: it cannot be that large");
         fits = fits && !__builtin_mul_overflow(want, (uint64_t)factor, &want);
     }
     if (!fits)

@@ -292,6 +292,7 @@ def refusals(cell, cells, group):
     raises(TypeError, cell.add, 0.5, 3.0, x, text="parameter 'n' is a int: it cannot be float")
     raises(ValueError, cell.add, 0.5, 2**31, x, text="parameter 'n' is a int: 2147483648 does not fit")  # fmt: skip
     raises(ValueError, cell.add, 0.5, 10**30, x, text="does not fit")
+    raises(ValueError, cell.add, 10**400, 3, x, text="Cell.add(): parameter 'dt' is a double: this number does not fit")  # fmt: skip
     raises(ValueError, cell.add, 0.5, -1, x, text="parameter 'n' is a length: it cannot be -1")
     raises(ValueError, cell.add, 0.5, 2, x, text='parameter \'x\' has 3 elements; by the signature, "double dt, int n, double x[n]", it must have 2')  # fmt: skip
     raises(TypeError, cell.add, 0.5, 3, x.astype("f4"), text="parameter 'x' is an array of double, not of float32")  # fmt: skip
