@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 import os
 import sys
 from collections.abc import Callable
@@ -308,15 +309,29 @@ def add_reducer(name: str, function: Any, layout: Any, file: str) -> Any:
 
 def _contribution(np: Any, name: str, dtype: Any, data: Any, chare: Any = None) -> Any:
     """The contribution as an array of that dtype in C's order. Raises TypeError, ValueError."""
+    records = isinstance(data, (tuple, list)) and dtype.names
     try:
-        array = np.asarray(data, dtype if isinstance(data, (tuple, list)) and dtype.names else None)
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"the reducer {name} takes elements of {dtype}: {error}") from None
+        with np.errstate(over="ignore"):
+            array = np.asarray(data, dtype if records else None)
+    except (TypeError, ValueError, OverflowError) as error:
+        kind = ValueError if isinstance(error, OverflowError) else type(error)
+        raise kind(f"the reducer {name} takes elements of {dtype}: {error}") from None
+    if records and not _is_kept(array.tolist(), data):
+        raise ValueError(f"the reducer {name} takes elements of {dtype}: {data!r} does not fit")
     if array.dtype != dtype:
         array = _converted(np, name, dtype, array)
     if array.size == 0:
         raise ValueError(f"the reducer {name} cannot combine arrays without elements")
     return np.require(array, requirements="CA")
+
+
+def _is_kept(made: Any, given: Any) -> bool:
+    """Numbers in records are what they were: numpy wraps integers and cuts what is behind the point."""
+    if isinstance(made, (tuple, list)):
+        return all(map(_is_kept, made, given))
+    if isinstance(made, float):
+        return not math.isinf(made) or math.isinf(given)
+    return not isinstance(made, int) or bool(made == given)
 
 
 def _converted(np: Any, name: str, dtype: Any, array: Any) -> Any:

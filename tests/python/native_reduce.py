@@ -98,6 +98,13 @@ WRONG = {
     "empty": (ValueError, np.zeros(0, np.int32), Reducer.larger, "arrays without elements"),
     "fields": (TypeError, np.zeros(2), Reducer.span, "the reducer span combines elements of"),
     "other record": (TypeError, np.zeros(1, [("a", "f8")]), Reducer.span, "not of"),
+    "wrapped": (ValueError, (1.0, 2.0, 2**70), Reducer.span, "the reducer span takes elements of"),
+    "cut": (
+        ValueError,
+        [(1.0, 2.0, 1), (1.0, 2.0, 1.5)],
+        Reducer.span,
+        "(1.0, 2.0, 1.5)] does not fit",
+    ),
     "short": (ValueError, (1.0, 2.0), Reducer.span, "the reducer span takes elements of"),
 }
 
