@@ -2,13 +2,6 @@
 /* process.c: see process.h. */
 #include "process.h"
 
-#include <errno.h>
-#include <signal.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 /* obj.method(keyword=value); 0, or -1 with an exception. */
@@ -51,43 +44,6 @@ c4pe_process_print_by_lines(void)
     if (file != NULL && file != Py_None &&
         call_with(file, "reconfigure", "line_buffering", Py_True) < 0)
         PyErr_Clear(); /* replaced by something of the program's own */
-}
-
-/* ---- one report per job --------------------------------------------------------------------------- */
-
-/* A name that all ranks of a job on this host agree on. */
-static void
-name_of_job(char *buf, size_t size)
-{
-    const char *job = getenv("PMIX_NAMESPACE");
-    if (job != NULL && *job != '\0') {
-        snprintf(buf, size, "c4py-report-%ld-%.60s", (long)getuid(), job);
-        return;
-    }
-    snprintf(buf, size, "c4py-report-%ld-%ld", (long)getuid(), (long)getppid());
-}
-
-/* Binding a name that is not in the file system: only one process can, and nothing is left behind.
- */
-bool
-c4pe_process_claim_report(void)
-{
-    struct sockaddr_un name = {.sun_family = AF_UNIX};
-    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return true;
-    name_of_job(name.sun_path + 1, sizeof(name.sun_path) - 1);
-    socklen_t len =
-        (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(name.sun_path + 1));
-    return bind(fd, (struct sockaddr *)&name, len) == 0 || errno != EADDRINUSE;
-}
-
-void
-c4pe_process_await_end(void)
-{
-    signal(SIGTERM, SIG_DFL);
-    for (int i = 0; i < 30; i++)
-        usleep(100000);
 }
 
 /* ---- child processes ----------------------------------------------------------------------------- */

@@ -8,13 +8,6 @@
 
 /* Write out what Python's standard streams hold. Never leaves an exception. */
 void c4pe_process_flush(void);
-/*
- * The first rank of this job on this host that asks gets true: it is the one that reports why the
- * job ends. The others should wait for their end, which c4pe_process_await_end() does for a few
- * seconds.
- */
-bool c4pe_process_claim_report(void);
-void c4pe_process_await_end(void);
 /* From now on standard output goes out line by line, also into a pipe: what a rank has printed must
  * not be lost when another rank ends the job. */
 void c4pe_process_print_by_lines(void);

@@ -5,6 +5,7 @@
 #include "process.h"
 #include "state.h"
 
+#include <signal.h>
 #include <stdarg.h>
 #include <string.h>
 #include <unistd.h>
@@ -301,17 +302,6 @@ write_report(c4pe_state_t *st, text_t *t, c4pe_chare_t *chare, const c4pe_entry_
     Py_XDECREF(remote);
 }
 
-/* When the same mistake strikes many ranks at once, one of them tells the story. */
-static C4P_NORETURN void
-end_job(c4pe_state_t *st, PyObject *exc, const char *report)
-{
-    if (st->num_ranks == 1 || c4pe_process_claim_report())
-        c4p_abort(st->rt, 1, report);
-    c4p_log(st->rt, C4P_LOG_INFO, "failed, too: %s", Py_TYPE(exc)->tp_name);
-    c4pe_process_await_end();
-    c4p_abort(st->rt, 1, report); /* the other one has not managed it */
-}
-
 /* The interactive shell goes on after a mistake. True if the package's hook took the exception. */
 static bool
 tell_hook(c4pe_state_t *st, PyObject *exc, c4pe_chare_t *chare, const c4pe_entry_t *entry)
@@ -363,8 +353,10 @@ c4pe_err_uncaught(c4pe_state_t *st, c4pe_chare_t *chare, const c4pe_entry_t *ent
     text_t t = {.buf = buf ? buf : small, .size = buf ? size : sizeof(small)};
     t.buf[0] = '\0';
     write_report(st, &t, chare, entry, doing, exc);
-    if (st->rt != NULL)
-        end_job(st, exc, t.buf);
+    if (st->rt != NULL) {
+        signal(SIGTERM, SIG_DFL); /* that is how the other ranks end this one */
+        c4p_abort(st->rt, 1, t.buf);
+    }
     fprintf(stderr, "c4py: error[C4P-E%d]\n  %s\n", C4P_ERR_USER, t.buf);
     _exit(1);
 }

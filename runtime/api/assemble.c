@@ -161,6 +161,32 @@ c4pi_rt_free(c4p_rt_t *rt)
 /* ---- dying ------------------------------------------------------------------------------------ */
 
 enum { EXIT_USAGE = 2 };
+static const uint64_t END_LOOK_NS = 100000000, END_PATIENCE_NS = 10000000000;
+
+/* Somebody else has reported already, and this process will be ended; if not, it goes on. */
+static void
+await_end(c4p_rt_t *rt, const char *report)
+{
+    const char *text = strchr(report, '\n'); /* the first line says which rank */
+    text = text ? text + 1 + strspn(text + 1, " ") : report;
+    c4pi_log(rt->port, C4P_LOG_INFO, "failed, too: %.*s", (int)strcspn(text, "\n"), text);
+    const uint64_t end_ns = c4pi_now_ns(rt->port) + END_PATIENCE_NS;
+    while (c4pi_now_ns(rt->port) < end_ns)
+        rt->port->ops->sleep_ns(rt->port, END_LOOK_NS);
+}
+
+void
+c4pi_end_job(c4p_rt_t *rt, int exit_status, const char *report, size_t report_len)
+{
+    c4pi_comm_t *comm = rt->flow ? c4pi_flow_comm(rt->flow) : NULL;
+    if (comm && comm->ops->claim_report && !comm->ops->claim_report(comm))
+        await_end(rt, report);
+    rt->port->ops->write_report(rt->port, report, report_len);
+    if (rt->flow)
+        c4pi_flow_abort(rt->flow, exit_status);
+    for (;;)
+        rt->port->ops->die(rt->port, exit_status);
+}
 
 void
 c4pi_die(c4p_rt_t *rt, c4p_status_t status, const char *fmt, ...)
@@ -180,12 +206,7 @@ c4pi_die(c4p_rt_t *rt, c4p_status_t status, const char *fmt, ...)
                      (int)status, rt->rank, rt->num_ranks, c4p_time_s(rt), text,
                      c4p_strerror(status), rt->chaos.said, exit_status);
     rt->end_status = status;
-    rt->port->ops->write_report(rt->port, report,
-                                n < (int)sizeof report ? (size_t)n : sizeof report - 1);
-    if (rt->flow)
-        c4pi_flow_abort(rt->flow, exit_status);
-    for (;;)
-        rt->port->ops->die(rt->port, exit_status);
+    c4pi_end_job(rt, exit_status, report, n < (int)sizeof report ? (size_t)n : sizeof report - 1);
 }
 
 c4p_msg_t *

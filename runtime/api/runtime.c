@@ -276,8 +276,8 @@ c4p_exiting(const c4p_rt_t *rt)
 }
 
 /* In one piece, since other ranks may be writing, too. A traceback may be long. */
-static void
-write_abort_report(c4p_rt_t *rt, int exit_status, const char *text)
+static C4P_NORETURN void
+end_with_text(c4p_rt_t *rt, int exit_status, const char *text)
 {
     size_t size = strlen(text) + sizeof rt->chaos.said + 160;
     char small[1000], *report = c4pi_calloc(rt->port, size);
@@ -288,14 +288,14 @@ write_abort_report(c4p_rt_t *rt, int exit_status, const char *text)
     int n = snprintf(
         report, size, "c4py: error[C4P-E%d] rank %d/%d t=%.3fs\n  %s\n%sc4py: exit %d\n",
         C4P_ERR_USER, rt->rank, rt->num_ranks, c4p_time_s(rt), text, rt->chaos.said, exit_status);
-    rt->port->ops->write_report(rt->port, report, n < (int)size ? (size_t)n : size - 1);
+    c4pi_end_job(rt, exit_status, report, n < (int)size ? (size_t)n : size - 1);
 }
 
 void
 c4p_abort(c4p_rt_t *rt, int exit_status, const char *text)
 {
     if (text)
-        write_abort_report(rt, exit_status, text);
+        end_with_text(rt, exit_status, text);
     c4pi_flow_abort(rt->flow, exit_status);
     for (;;)
         rt->port->ops->die(rt->port, exit_status);

@@ -32,6 +32,9 @@ typedef struct c4pi_comm_ops {
     c4p_status_t (*finish)(c4pi_comm_t *comm);
     /* The process is about to fork: see c4p_before_fork(). May be NULL. */
     bool (*before_fork)(c4pi_comm_t *comm);
+    /* The first rank of this host that asks gets true: it reports why the job ends. May be NULL:
+     * each does. */
+    bool (*claim_report)(c4pi_comm_t *comm);
     /* End all ranks at once with this exit status. Does not return in the real back end. */
     void (*abort)(c4pi_comm_t *comm, int exit_status);
     /* Free after finish, or in an error path without it. */

@@ -221,6 +221,13 @@ mpi_before_fork(c4pi_comm_t *comm)
     return !c->shared || c4pi_shared_before_fork(c->shared);
 }
 
+static bool
+mpi_claim_report(c4pi_comm_t *comm)
+{
+    mpi_comm_t *c = (mpi_comm_t *)comm;
+    return !c->shared || c4pi_shared_claim_report(c->shared);
+}
+
 /* ---- start ---------------------------------------------------------------------------------------- */
 
 static const c4pi_comm_ops_t mpi_ops = {
@@ -229,6 +236,7 @@ static const c4pi_comm_ops_t mpi_ops = {
     .sends_pending = c4pi_mpi_sends_pending,
     .finish = mpi_finish,
     .before_fork = mpi_before_fork,
+    .claim_report = mpi_claim_report,
     .abort = c4pi_mpi_abort,
     .free_comm = mpi_free,
 };
@@ -359,7 +367,8 @@ share_pools(mpi_comm_t *c, MPI_Comm host, c4pi_shared_id_t *ids)
     if (all)
         return C4P_OK;
     c4pi_log(c->base.port, C4P_LOG_INFO,
-             "the ranks of this host cannot share memory: large messages go through MPI");
+             "the ranks of this host cannot share memory: large messages go through MPI, and each "
+             "rank that fails reports it");
     c4pi_shared_free(c->shared);
     c->shared = NULL;
     return C4P_OK;
@@ -369,7 +378,7 @@ static c4p_status_t
 set_up_shared(mpi_comm_t *c, MPI_Comm host, uint64_t bytes)
 {
     size_t len = (size_t)c->base.host_ranks * sizeof(c4pi_shared_id_t);
-    if (!bytes || c->base.host_ranks == 1)
+    if (c->base.host_ranks == 1)
         return C4P_OK;
     c4pi_shared_id_t *ids = c4pi_alloc(c->base.port, len);
     if (!ids)

@@ -35,6 +35,7 @@ enum {
 /* The first page of a pool. */
 typedef struct pool_head {
     uint64_t secret;
+    _Atomic(uint64_t) reported; /* in the pool of the host's first rank: somebody reports */
     _Alignas(64) _Atomic(uint64_t) returned; /* place of a block; 0: none */
 } pool_head_t;
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "a lock would be each process's own");
@@ -98,13 +99,13 @@ c4pi_shared_new(c4pi_msgs_t *msgs, int rank, uint64_t bytes)
     if (!shared)
         return NULL;
     *shared = (c4pi_shared_t){.msgs = msgs, .fd = -1, .top = HEAD_BYTES};
-    shared->id = (c4pi_shared_id_t){.secret = msgs->port->ops->random_u64(msgs->port) ^
-                                              c4pi_now_ns(msgs->port),
-                                    .bytes = bytes & ~(uint64_t)(HEAD_BYTES - 1),
-                                    .rank = rank,
-                                    .pid = (int32_t)getpid()};
+    shared->id = (c4pi_shared_id_t){
+        .secret = msgs->port->ops->random_u64(msgs->port) ^ c4pi_now_ns(msgs->port),
+        .bytes = bytes < HEAD_BYTES ? HEAD_BYTES : bytes & ~(uint64_t)(HEAD_BYTES - 1),
+        .rank = rank,
+        .pid = (int32_t)getpid()};
     c4pi_map_init(&shared->places, msgs->port);
-    if (shared->id.bytes && may_be_so_large(shared->id.bytes))
+    if (may_be_so_large(shared->id.bytes))
         shared->fd = shared->id.fd = memfd_create("c4py", MFD_CLOEXEC);
     if (shared->fd >= 0 && ftruncate(shared->fd, (off_t)shared->id.bytes) == 0)
         shared->base = map(shared->fd, shared->id.bytes);
@@ -115,6 +116,7 @@ c4pi_shared_new(c4pi_msgs_t *msgs, int rank, uint64_t bytes)
     pool_head_t *head = (pool_head_t *)(void *)shared->base;
     head->secret = shared->id.secret;
     atomic_init(&head->returned, 0);
+    atomic_init(&head->reported, 0);
     return shared;
 }
 
@@ -175,6 +177,13 @@ c4pi_shared_open(c4pi_shared_t *shared, const c4pi_shared_id_t *ids, int count)
     shared->msgs->give_back = give_back;
     shared->msgs->give_back_ctx = shared;
     return true;
+}
+
+bool
+c4pi_shared_claim_report(c4pi_shared_t *shared)
+{
+    pool_head_t *head = (pool_head_t *)(void *)shared->pools[0].base;
+    return atomic_exchange(&head->reported, 1) == 0;
 }
 
 void

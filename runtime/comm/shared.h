@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* shared.h: memory that the ranks of one host share, for the bodies of large messages. Each rank
- * has a pool of its own, which the others map. A sender takes a block of its pool, puts the whole
- * message there and tells the receiver its place; the receiver uses the message where it lies and
- * gives the block back when it is done, without a message. So a body is copied once, by its sender.
+/* shared.h: memory that the ranks of one host share, for the bodies of large messages, and for
+ * agreeing on who reports why the job ends. Each rank has a pool of its own, which the others map.
+ * A sender takes a block of its pool, puts the whole message there and tells the receiver its
+ * place; the receiver uses the message where it lies and gives the block back when it is done,
+ * without a message. So a body is copied once, by its sender.
  *
  * A pool is anonymous memory (memfd_create(2)), opened by the others through /proc: it needs no
  * room in a file system, leaves nothing behind, and takes memory for what was used of it only.
@@ -21,14 +22,18 @@ typedef struct c4pi_shared_id {
     int32_t rank, pid, fd, spare;
 } c4pi_shared_id_t;
 
-/* A pool of `bytes` for this rank. NULL if the system does not provide one: nothing is lost but
- * speed. The caller frees it. */
+/* A pool of `bytes` for this rank; 0: it takes no message. NULL if the system does not provide one:
+ * nothing is lost but speed. The caller frees it. */
 c4pi_shared_t *c4pi_shared_new(c4pi_msgs_t *msgs, int rank, uint64_t bytes);
 void c4pi_shared_id(const c4pi_shared_t *shared, c4pi_shared_id_t *id_out);
 
 /* Map the pools of all ranks of this host, ids[0..count), of which one is this rank. False if one
  * of them cannot be mapped; then nobody may use them (the ranks agree on that). */
 bool c4pi_shared_open(c4pi_shared_t *shared, const c4pi_shared_id_t *ids, int count);
+
+/* True for the first of the ranks that opened their pools to each other that asks, also if it lives
+ * no more when others ask. */
+bool c4pi_shared_claim_report(c4pi_shared_t *shared);
 
 /* This process is about to fork: give the received messages that are alive memory of its own, in
  * the same places, so that parent and child do not see each other's writes and reference counts.

@@ -135,8 +135,10 @@ C4P_API c4p_status_t c4p_exit(c4p_rt_t *rt, int exit_code);
 /** True once this rank knows that the job exits. */
 C4P_API bool c4p_exiting(const c4p_rt_t *rt);
 
-/** Log `text` (NULL: nothing) as the root cause and end all ranks at once with this exit status
- * (1..125). Does not return. Collective in no sense: one rank is enough. */
+/** Report `text` (NULL: nothing) as the root cause and end all ranks at once with this exit status
+ * (1..125). Does not return. Collective in no sense: one rank is enough. Of several ranks of a host
+ * that fail at once, the first one reports; another waits for its end, and reports after 10 s if
+ * that has not come. */
 C4P_API C4P_NORETURN void c4p_abort(c4p_rt_t *rt, int exit_status, const char *text);
 
 /**

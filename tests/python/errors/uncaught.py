@@ -5,6 +5,8 @@ Usage: uncaught.py CASE. What fails lives on the last rank, so that the report h
 another process.
 """
 
+import os
+import signal
 import sys
 import types
 
@@ -14,6 +16,14 @@ late = sys.modules["late"] = types.ModuleType("late")
 exec("from charm4py import Chare\nclass First(Chare): pass\nclass Second(Chare): pass", vars(late))
 
 
+def lives(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as f:
+            return f.read().rpartition(") ")[2][0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 class Broken(Chare):
     def __init__(self, fail=False):
         if fail:
@@ -21,6 +31,15 @@ class Broken(Chare):
 
     def method(self):
         raise ValueError("the method fails")
+
+    @coro
+    def fail_after(self, pid, ready):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        ready(True)
+        charm.sleep(0)
+        while lives(pid):
+            pass
+        raise LookupError("the method fails when the other rank's process is gone")
 
     @coro
     def coroutine(self):
@@ -139,6 +158,13 @@ def case_method(c, g):
 
 def case_everywhere(c, g):
     g.method()
+
+
+def case_one_by_one(c, g):
+    ready = Future()
+    c.fail_after(os.getpid(), ready)
+    ready.get()
+    raise ValueError("the entry point fails")
 
 
 def case_coroutine(c, g):

@@ -260,6 +260,33 @@ what_is_too_large_or_goes_elsewhere_is_refused(void)
     end();
 }
 
+/* C4PY_SHARED_BYTES=0: only the first page is shared. */
+static void
+a_pool_without_bytes_takes_no_message(void)
+{
+    begin(0);
+    CHECK(pass(0) == NULL);
+    CHECK(pass(10000) == NULL);
+    CHECK(c4pi_shared_claim_report(shared[0]));
+    CHECK(!c4pi_shared_claim_report(shared[1]));
+    end();
+}
+
+static void
+one_of_the_ranks_reports_even_after_its_end(void)
+{
+    int status;
+    begin(MIB);
+    pid_t first = fork();
+    if (first == 0)
+        _exit(c4pi_shared_claim_report(shared[0]) ? 0 : 1);
+    CHECK_EQ(first, waitpid(first, &status, 0));
+    CHECK_EQ(0, status);
+    CHECK(!c4pi_shared_claim_report(shared[1]));
+    CHECK(!c4pi_shared_claim_report(shared[0]));
+    end();
+}
+
 static void
 a_place_that_is_none_is_refused(void)
 {
@@ -311,5 +338,6 @@ a_message_outlives_the_pool(void)
 TEST_CASES(what_is_put_is_taken_whatever_its_length, segments_arrive_in_one_piece,
            a_full_pool_refuses_until_blocks_come_back, a_pool_is_not_cut_up_for_ever,
            a_child_gets_a_copy, both_directions_do_not_mix,
-           what_is_too_large_or_goes_elsewhere_is_refused, a_place_that_is_none_is_refused,
+           what_is_too_large_or_goes_elsewhere_is_refused, a_pool_without_bytes_takes_no_message,
+           one_of_the_ranks_reports_even_after_its_end, a_place_that_is_none_is_refused,
            a_pool_of_another_process_is_not_taken_for_it, a_message_outlives_the_pool)
