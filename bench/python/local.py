@@ -5,7 +5,7 @@ import gc
 
 import c4py
 from charm4py import Array, Channel, Chare, Future, Group, Reducer, charm, coro, when
-from measure import Row, bound_call, count, emit, repetitions, resident_bytes, timed, wanted
+from measure import Row, bound_call, count, emit, missing, repetitions, resident_bytes, timed, wanted
 
 
 class Hopper(Chare):
@@ -71,13 +71,10 @@ class Hopper(Chare):
             done()
 
 
-try:
+without_numba = missing("numba")
+if not without_numba:
     import numba
     from numba import types
-except ImportError:  # the row is left out
-    numba = None
-
-if numba:
 
     @numba.cfunc(types.void(types.voidptr, types.CPointer(types.int64), types.int64))
     def add_up(rt, total, i):
@@ -177,8 +174,10 @@ def main(args):
     n = count(2000)
     measure("hop", n, until_done, a.hop, n)
     measure("local_flood", n, until_done, a.flood, n)
-    if numba:
+    if not without_numba:
         measure("native_numba", n, until_done, Group(Compiled)[0].flood, n)
+    elif wanted("native_numba"):
+        emit(row="native_numba", without={"numba": without_numba})
     measure("local_call", n, call, a.value, n)
     measure("local_coro_call", n, call, a.coro_value, n)
     measure("when", n, until_done, a.gated, n)
