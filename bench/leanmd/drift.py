@@ -44,6 +44,9 @@ def read(path):
 def drift(record):
     """(steps, change of the conserved energy relative to the kinetic energy at the first step)."""
     energies = record["energies"]
+    if len(energies) < 2:
+        raise SystemExit(f"drift.py: the run of variant {record['variant']} has the energies of {len(energies)} steps, a change needs "
+                         "two; ask for more --steps, or for energies more often (--every)")  # fmt: skip
     first = energies[0]
     scale = first["kinetic"]
     return (
