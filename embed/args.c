@@ -47,15 +47,15 @@ take_floating(layout_t *l, uint32_t k, PyObject *value)
     double x = PyFloat_AsDouble(value);
     if (x == -1.0 && PyErr_Occurred()) {
         if (PyErr_ExceptionMatches(PyExc_OverflowError))
-            return refuse(l, k, PyExc_ValueError, "is a %s: this number does not fit",
+            return refuse(l, k, PyExc_ValueError, "is of type %s: this number does not fit",
                           type_names[param->of]);
         if (!PyErr_ExceptionMatches(PyExc_TypeError))
             return -1;
-        return refuse(l, k, PyExc_TypeError, "is a %s: it cannot be %.100s", type_names[param->of],
-                      Py_TYPE(value)->tp_name);
+        return refuse(l, k, PyExc_TypeError, "is of type %s: it cannot be %.100s",
+                      type_names[param->of], Py_TYPE(value)->tp_name);
     }
     if (param->of == C4P_ARG_OF_float && isfinite(x) && !isfinite((float)x))
-        return refuse(l, k, PyExc_ValueError, "is a float: %R does not fit", value);
+        return refuse(l, k, PyExc_ValueError, "is of type float: %R does not fit", value);
     l->args[k] = (c4p_arg_t){.kind = C4P_ARG_FLOATING, .of = C4P_ARG_OF_double, .value.f = x};
     return 0;
 }
@@ -75,17 +75,36 @@ in_range(const c4p_param_t *param, long long x, int overflow)
     return is_signed && (uint64_t) - (x + 1) <= most;
 }
 
+/* A truth value of numpy, as comparisons give it; it is no integer. */
+static bool
+is_truth_value(PyObject *value)
+{
+    Py_buffer view;
+    if (PyLong_Check(value) || PyObject_GetBuffer(value, &view, PyBUF_FORMAT) < 0) {
+        PyErr_Clear();
+        return false;
+    }
+    bool is = view.ndim == 0 && view.format != NULL && strcmp(view.format, "?") == 0;
+    PyBuffer_Release(&view);
+    return is;
+}
+
 static int
 take_integer(layout_t *l, uint32_t k, PyObject *value)
 {
     const c4p_param_t *param = &l->params[k];
+    if (param->of == C4P_ARG_OF_bool && is_truth_value(value)) {
+        l->args[k] = (c4p_arg_t){
+            .kind = param->kind, .of = param->of, .value.i = PyObject_IsTrue(value) == 1};
+        return 0;
+    }
     PyObject *number = PyNumber_Index(value);
     int overflow = 0;
     if (number == NULL) {
         if (!PyErr_ExceptionMatches(PyExc_TypeError))
             return -1;
-        return refuse(l, k, PyExc_TypeError, "is a %s: it cannot be %.100s", type_names[param->of],
-                      Py_TYPE(value)->tp_name);
+        return refuse(l, k, PyExc_TypeError, "is of type %s: it cannot be %.100s",
+                      type_names[param->of], Py_TYPE(value)->tp_name);
     }
     long long x = PyLong_AsLongLongAndOverflow(number, &overflow);
     if (overflow > 0) {
@@ -97,8 +116,8 @@ take_integer(layout_t *l, uint32_t k, PyObject *value)
     }
     Py_DECREF(number);
     if (!in_range(param, x, overflow))
-        return refuse(l, k, PyExc_ValueError, "is a %s: %R does not fit", type_names[param->of],
-                      value);
+        return refuse(l, k, PyExc_ValueError, "is of type %s: %R does not fit",
+                      type_names[param->of], value);
     l->args[k] = (c4p_arg_t){.kind = param->kind, .of = param->of, .value.i = x};
     return 0;
 }

@@ -1084,10 +1084,10 @@ statuses_become_exceptions(void)
         "TypeError: Sum.add(): parameter 'x' is an array of double, not of float32",
         "ValueError: Sum.add(): parameter 'x' cannot take this numpy.ndarray: ndarray is not "
         "C-contiguous",
-        "TypeError: Sum.add(): parameter 'scale' is a double: it cannot be str",
-        "TypeError: Sum.add(): parameter 'n' is a int: it cannot be float",
+        "TypeError: Sum.add(): parameter 'scale' is of type double: it cannot be str",
+        "TypeError: Sum.add(): parameter 'n' is of type int: it cannot be float",
         "ValueError: Sum.add(): parameter 'why' has a NUL inside",
-        "ValueError: Sum.get(): parameter 'base' is a int: 1099511627776 does not fit",
+        "ValueError: Sum.get(): parameter 'base' is of type int: 1099511627776 does not fit",
         "TypeError: Sum.get() got multiple values for argument 'base'",
         "TypeError: Sum.get() got an unexpected keyword argument 'top'",
         "ValueError: Sum.meet(): parameter 'parts' has 1 elements; by the signature",

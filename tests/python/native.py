@@ -6,6 +6,7 @@ of ctypes, numba and cffi.
 import ctypes
 import os
 import shutil
+import warnings
 
 import numpy as np
 
@@ -235,6 +236,10 @@ def arguments(cell):
     cell.scalars(u=1, b=0, c=2, d=3, f=float("inf"), i=4, i16=5, l=6, u64=7, u8=np.uint8(8))
     equal(value(cell, "whole")[:8], [0, 2, 4, 1, 6, 8, 5, 7], "by name")
     equal(value(cell, "floats")[:2], [float("inf"), 3.0], "by name")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # numpy's truth values are no integers any more
+        cell.scalars(np.float64(2) > 1, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+    equal(value(cell, "whole")[:2], [1, 0], "a truth value of numpy")
     cell.few(-128, 0.25, 2**64 - 1, -0.0)
     equal(value(cell, "whole")[:2], [-128, -1], "in registers")
     equal(value(cell, "floats")[:2], [0.25, -0.0], "in registers")
@@ -288,11 +293,11 @@ def refusals(cell, cells, group):
     raises(TypeError, cell.place, 1, text="Cell.place() takes 0 arguments (), 1 was given")
     raises(AssertionError, cell.add, 0.5, n=3, text="the parameter 'x' got no value")
     raises(TypeError, cell.add, 0.5, 3, x, y=1, text="unexpected keyword argument 'y'")
-    raises(TypeError, cell.add, "a", 3, x, text="Cell.add(): parameter 'dt' is a double: it cannot be str")  # fmt: skip
-    raises(TypeError, cell.add, 0.5, 3.0, x, text="parameter 'n' is a int: it cannot be float")
-    raises(ValueError, cell.add, 0.5, 2**31, x, text="parameter 'n' is a int: 2147483648 does not fit")  # fmt: skip
+    raises(TypeError, cell.add, "a", 3, x, text="Cell.add(): parameter 'dt' is of type double: it cannot be str")  # fmt: skip
+    raises(TypeError, cell.add, 0.5, 3.0, x, text="parameter 'n' is of type int: it cannot be float")
+    raises(ValueError, cell.add, 0.5, 2**31, x, text="parameter 'n' is of type int: 2147483648 does not fit")  # fmt: skip
     raises(ValueError, cell.add, 0.5, 10**30, x, text="does not fit")
-    raises(ValueError, cell.add, 10**400, 3, x, text="Cell.add(): parameter 'dt' is a double: this number does not fit")  # fmt: skip
+    raises(ValueError, cell.add, 10**400, 3, x, text="Cell.add(): parameter 'dt' is of type double: this number does not fit")  # fmt: skip
     raises(ValueError, cell.add, 0.5, -1, x, text="parameter 'n' is a length: it cannot be -1")
     raises(ValueError, cell.add, 0.5, 2, x, text='parameter \'x\' has 3 elements; by the signature, "double dt, int n, double x[n]", it must have 2')  # fmt: skip
     raises(TypeError, cell.add, 0.5, 3, x.astype("f4"), text="parameter 'x' is an array of double, not of float32")  # fmt: skip
@@ -301,9 +306,9 @@ def refusals(cell, cells, group):
     raises(TypeError, cell.add, 0.5, 3, bytearray(24), text="not of format 'B'")
     raises(TypeError, cell.add, 0.5, 3, [1.0, 2.0, 3.0], text="parameter 'x' is an array of double: it takes a buffer, as of numpy, not list")  # fmt: skip
     raises(ValueError, cell.add, 0.5, 3, np.ones(6)[::2], text="numpy.ascontiguousarray()")
-    raises(ValueError, cell.few, 128, 0, 0, 0, text="'i8' is a signed char: 128 does not fit")
+    raises(ValueError, cell.few, 128, 0, 0, 0, text="'i8' is of type signed char: 128 does not fit")
     raises(ValueError, cell.few, -129, 0, 0, 0, text="'i8'")
-    raises(ValueError, cell.few, 0, 1e39, 0, 0, text="'f' is a float: 1e+39 does not fit")
+    raises(ValueError, cell.few, 0, 1e39, 0, 0, text="'f' is of type float: 1e+39 does not fit")
     raises(ValueError, cell.few, 0, 0, 2**64, 0, text="'u64'")
     raises(ValueError, cell.few, 0, 0, -1, 0, text="'u64'")
     flags, numbers = np.zeros(2, bool), np.zeros(3, np.int16)

@@ -170,7 +170,7 @@ def in_python(taker):
     equal((slow.get(), taken(taker)), (1, ([1], [2])), "a coroutine, with many parameters")
     taker.set_step(-1)
     equal(len(taken(taker)[0]), 1, "of the state alone")
-    raises(TypeError, lambda: taker.take_asked(1, step="a", ret=True).get(), text="Taker.take_asked(): parameter 'step' is a int: it cannot be str")  # fmt: skip
+    raises(TypeError, lambda: taker.take_asked(1, step="a", ret=True).get(), text="Taker.take_asked(): parameter 'step' is of type int: it cannot be str")  # fmt: skip
     raises(ValueError, lambda: taker.take_asked(1, step=2**40, ret=True).get(), text="does not fit")
     taker.set_step(0)
 
