@@ -86,6 +86,12 @@ def hydra_statuses(status):
     return {crash, crash | signal.SIGKILL}
 
 
+def expected_statuses(args):
+    if not (args.hydra and args.np):
+        return set(args.exit)
+    return set().union(*map(hydra_statuses, args.exit))
+
+
 def read_proc(pid, name):
     try:
         with open(f"/proc/{pid}/{name}", "rb") as f:
@@ -237,7 +243,7 @@ def check_output(args, text):
     for pattern in args.expect_re:
         if not re.search(pattern, text, re.MULTILINE):
             wrong.append(f"nothing matches /{pattern}/")
-    forbidden = args.forbid_re if args.exit else [*args.forbid_re, ALWAYS_WRONG]
+    forbidden = args.forbid_re if any(args.exit) else [*args.forbid_re, ALWAYS_WRONG]
     for pattern in forbidden:
         found = re.search(pattern, text, re.MULTILINE)
         if found:
@@ -273,13 +279,13 @@ def run(args):
                 os.kill(pid, args.dump_signal)
             time.sleep(1.0)
         job.kill()
-    elif status == EXIT_SKIP and args.exit != EXIT_SKIP:
+    elif status == EXIT_SKIP and EXIT_SKIP not in args.exit:
         print(job.text(), end="")
         left = job.settle()
         print("\n".join(left))
         return 1 if left else EXIT_SKIP
-    elif status not in (hydra_statuses(args.exit) if args.hydra and args.np else {args.exit}):
-        wrong.append(f"exit status {status} instead of {args.exit}")
+    elif status not in expected_statuses(args):
+        wrong.append(f"exit status {status} instead of {' or '.join(map(str, args.exit))}")
     if args.max_seconds and elapsed_s > args.max_seconds:
         wrong.append(f"took {elapsed_s:.1f} s instead of at most {args.max_seconds:g} s")
     wrong += job.settle()
@@ -309,7 +315,9 @@ def main():
     parser.add_argument(
         "--grace", type=float, default=5, help="seconds that an ended job may need to disappear"
     )
-    parser.add_argument("--exit", type=int, default=0, help="the exit status to see")
+    parser.add_argument(
+        "--exit", type=int, action="append", help="the exit status to see (0), or one of several"
+    )
     parser.add_argument("--expect", action="append", default=[], metavar="TEXT")
     parser.add_argument("--expect-re", action="append", default=[], metavar="REGEX")
     parser.add_argument("--forbid-re", action="append", default=[], metavar="REGEX")
@@ -328,7 +336,9 @@ def main():
     parser.add_argument("--verbose", action="store_true", help="print the output of a pass too")
     parser.add_argument("command", nargs="+")
     signal.signal(signal.SIGTERM, terminated)
-    return run(parser.parse_args())
+    args = parser.parse_args()
+    args.exit = args.exit or [0]
+    return run(args)
 
 
 if __name__ == "__main__":
