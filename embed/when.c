@@ -459,6 +459,17 @@ c4pe_when_wait(c4pe_chare_t *chare, PyObject *cond_str)
 
 /* ---- moving -------------------------------------------------------------------------------------- */
 
+/* Who waits for a call, wherever the chare lives then. The job that goes on from a checkpoint has
+ * nobody who waits: futures are not kept. */
+static c4p_reply_t
+reply_to_pack(c4p_rt_t *rt, item_t *item)
+{
+    if (c4p_checkpointing(rt))
+        return (c4p_reply_t){.kind = C4P_REPLY_NONE};
+    (void)c4p_reply_detach(rt, &item->reply); /* of an awaited broadcast */
+    return item->reply;
+}
+
 PyObject *
 c4pe_when_pack(c4pe_chare_t *chare)
 {
@@ -468,13 +479,13 @@ c4pe_when_pack(c4pe_chare_t *chare)
     for (item_t *item = chare->waitq->head; list && item; item = item->next) {
         if (item->wait)
             continue; /* a coroutine: the chare cannot move at all */
-        (void)c4p_reply_detach(chare->state->rt, &item->reply); /* of an awaited broadcast */
+        c4p_reply_t reply = reply_to_pack(chare->state->rt, item);
         PyObject *args = item->msg ? PyBytes_FromStringAndSize(c4p_msg_data(item->msg),
                                                                (Py_ssize_t)c4p_msg_len(item->msg))
                                    : Py_NewRef(item->args);
         PyObject *call =
             Py_BuildValue("(ONOy#)", item->entry->name, args, item->kwargs ? item->kwargs : Py_None,
-                          (const char *)&item->reply, (Py_ssize_t)sizeof(item->reply));
+                          (const char *)&reply, (Py_ssize_t)sizeof(reply));
         if (!call || PyList_Append(list, call) < 0)
             Py_CLEAR(list);
         Py_XDECREF(call);

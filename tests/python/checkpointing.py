@@ -145,6 +145,9 @@ if not DRIVER:
             done = charm.Future()
             if step % 5 == 0:
                 cells.late(step + 3, step)
+                # Whoever goes on from a checkpoint knows nothing of those who asked.
+                cells.late(step + 3, 1000 + step, awaitable=True)
+                cells[step % CELLS].late(step + 3, 2000 + step, ret=True)
             cells.step(done)
             readonlies.talkers[0].give(step, awaitable=True).get()
             if step:
