@@ -77,7 +77,7 @@ run(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
     if (st->exiting)
         return;
     st->last_entry = entry;
-    c4p_typed_run(rt, entry->native->typed, state_of(chare), msg);
+    c4p_typed_run(rt, entry->native->typed, state_of(chare), msg, NULL);
     c4pe_after_entry(chare);
 }
 
@@ -165,11 +165,12 @@ c4pe_native_resume(c4pe_chare_t *chare, c4pe_entry_t *entry, c4p_msg_t *msg,
     if (entry->stats != NULL)
         before = c4pe_profile_charge(st, entry->stats, &entry->stats->run);
     st->last_entry = entry;
-    c4p_typed_run(st->rt, entry->native->typed, state_of(chare), msg);
+    c4p_reply_t owed = *reply;
+    c4p_typed_run(st->rt, entry->native->typed, state_of(chare), msg, &owed);
     if (entry->stats != NULL)
         c4pe_profile_leave(st, before);
-    if (reply->kind != C4P_REPLY_NONE && !st->exiting)
-        c4p_reply_send(st->rt, reply, NULL, false);
+    if (owed.kind != C4P_REPLY_NONE && !st->exiting)
+        c4p_reply_send(st->rt, &owed, NULL, false);
 }
 
 static void

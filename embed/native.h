@@ -31,7 +31,7 @@ c4p_status_t c4pe_native_announce_cond(c4pe_entry_t *entry, const char *name);
 int c4pe_native_ask(const struct c4pe_cond *cond, c4pe_chare_t *chare, PyObject *args);
 /* Is the condition of entry->cond true now, for the call whose arguments these are? */
 bool c4pe_native_may_run(const c4pe_chare_t *chare, const c4pe_entry_t *entry, c4p_msg_t *msg);
-/* Run a call that has waited for its condition, and answer it. */
+/* Run a call that has waited for its condition, and answer it, unless the method took that over. */
 void c4pe_native_resume(c4pe_chare_t *chare, c4pe_entry_t *entry, c4p_msg_t *msg,
                         const c4p_reply_t *reply);
 

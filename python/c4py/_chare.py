@@ -27,6 +27,8 @@ WHEN_MARK = "_c4py_when"
 #: What a class may be used for; accepted by ``charm.register``, where it has no effect.
 MAINCHARE, GROUP, ARRAY = range(3)
 
+#: Methods that are called by name and not by a message, besides special methods.
+_CALLED = frozenset(("migrated", "regrouped"))
 #: Methods of the base class that are no entry methods.
 _NOT_ENTRIES = frozenset(("wait", "contribute", "reduce", "allreduce", "AtSync", "migrated"))
 #: Methods of the base class that the runtime relies on; a class must not replace them.
@@ -217,6 +219,7 @@ def prepare_classes(classes: Iterable[type], with_pending: bool = True) -> list[
             raise Charm4PyError(f"two different chare classes are called {name}; rename one")
         if not _c4py.class_registered(cls):
             _check_final(cls)
+            _check_python_calls(cls)
             init = inspect.getattr_static(cls, "__init__")
             hook = inspect.getattr_static(cls, "migrated")
             waits = _c4py.CORO | _c4py.ASYNC
@@ -256,6 +259,16 @@ def _check_final(cls: type) -> None:
             if name in vars(base):
                 raise Charm4PyError(
                     f"class {cls.__name__} redefines {name}(), which belongs to the runtime; rename the method"
+                )
+
+
+def _check_python_calls(cls: type) -> None:
+    """Methods that Python calls, and not a message, cannot be native."""
+    for name in dir(cls):
+        if name in _CALLED or (name.startswith("__") and name.endswith("__")):
+            if hasattr(inspect.getattr_static(cls, name), NATIVE_MARK):
+                raise Charm4PyError(
+                    f"class {cls.__name__}: {name}() cannot be native, since no message calls it; call C from a method in Python"
                 )
 
 

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import cmath
 import functools
 import inspect
-import math
+import numbers
 import os
 import sys
 from collections.abc import Callable
@@ -291,9 +292,9 @@ def add_reducer(name: str, function: Any, layout: Any, file: str) -> Any:
     if np is None:
         raise Charm4PyError(f"the native reducer '{name}' needs numpy, which cannot be imported")
     dtype = _dtype(np, layout)
-    if dtype.hasobject or dtype.itemsize == 0:
+    if dtype.hasobject or dtype.itemsize == 0 or dtype.subdtype:
         raise TypeError(
-            f"addNative: '{name}' takes elements of plain memory, which {dtype} has not"
+            f"addNative: '{name}' takes elements of plain memory, numbers or records, which {dtype} has not"
         )
     if isinstance(function, str):
         function = _load(function, file, f"reducer {name}")
@@ -326,12 +327,24 @@ def _contribution(np: Any, name: str, dtype: Any, data: Any, chare: Any = None) 
 
 
 def _is_kept(made: Any, given: Any) -> bool:
-    """Numbers in records are what they were: numpy wraps integers and cuts what is behind the point."""
+    """What is in records is what it was: numpy wraps integers, cuts what is behind the point and the ends of texts, repeats a number
+    to fill an array, and reads numbers from texts."""
+    made, given = (x.tolist() if hasattr(x, "tolist") else x for x in (made, given))
     if isinstance(made, (tuple, list)):
-        return all(map(_is_kept, made, given))
-    if isinstance(made, float):
-        return not math.isinf(made) or math.isinf(given)
-    return not isinstance(made, int) or bool(made == given)
+        same = isinstance(given, (tuple, list)) and len(given) == len(made)
+        return same and all(map(_is_kept, made, given))
+    if isinstance(made, (float, complex)):
+        return isinstance(given, numbers.Number) and (
+            not cmath.isinf(made) or _is_infinite(given)
+        )
+    return not isinstance(made, (int, str, bytes)) or bool(made == given)
+
+
+def _is_infinite(number: Any) -> bool:
+    try:
+        return cmath.isinf(number)
+    except OverflowError:  # a large integer
+        return False
 
 
 def _converted(np: Any, name: str, dtype: Any, array: Any) -> Any:

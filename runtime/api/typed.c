@@ -314,13 +314,21 @@ c4p_typed_find(const c4p_rt_t *rt, c4p_ref_t to, const char *name, c4p_typed_t *
 }
 
 void
-c4p_typed_run(c4p_rt_t *rt, c4p_typed_t which, void *object, c4p_msg_t *msg)
+c4p_typed_run(c4p_rt_t *rt, c4p_typed_t which, void *object, c4p_msg_t *msg, c4p_reply_t *reply)
 {
     typed_t *typed = find_typed(rt, which);
     if (!typed)
         c4pi_die(rt, C4P_ERR_NOT_FOUND, "c4p_typed_run(): entry method %u of type %u is not typed",
                  (unsigned)which.entry, (unsigned)which.type);
+    if (!reply) {
+        run_method(rt, typed, object, msg);
+        return;
+    }
+    const c4p_reply_t outer = rt->reply;
+    rt->reply = *reply;
     run_method(rt, typed, object, msg);
+    *reply = rt->reply;
+    rt->reply = outer;
 }
 
 bool

@@ -325,7 +325,7 @@ around(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
     CHECK_EQ(c4p_rank(rt), obj->index.at[0]);
     CHECK(ctx == &other_object);
     if (n != 3)
-        c4p_typed_run(rt, around_entry, n == 2 ? NULL : ctx, msg);
+        c4p_typed_run(rt, around_entry, n == 2 ? NULL : ctx, msg, NULL);
 }
 
 static void

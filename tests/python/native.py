@@ -435,6 +435,8 @@ def registrations():
         raises(Charm4PyError, prepare_classes, [define(**attributes)], False, text=text)
 
     native = c4py.native
+    for name in ("__init__", "__getstate__", "migrated", "regrouped"):
+        refused(f"{name}() cannot be native, since no message calls it", **{name: native("lib:f", "")(method(""))})  # fmt: skip
     refused("method f of class Defined: no native function 'libnowhere.so:f': ", f=native("libnowhere.so:f", "")(method("")))  # fmt: skip
     refused("libnowhere.so does not exist; the loader says: ", f=native("libnowhere.so:f", "")(method("")))  # fmt: skip
     refused(f"{LIBRARY} has no function 'nothing'", f=native(f"{LIBRARY}:nothing", "")(method("")))

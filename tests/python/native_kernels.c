@@ -200,6 +200,8 @@ KERNEL void take_open(c4p_rt_t *rt, taker_t *taker, const char *text);
 KERNEL void
 take_many(c4p_rt_t *rt, taker_t *taker, int a, int b, int c, int d, int e, int n, const double *x);
 KERNEL void set_step(c4p_rt_t *rt, taker_t *taker, int step);
+KERNEL void hold(c4p_rt_t *rt, taker_t *taker, int step);
+KERNEL void let_go(c4p_rt_t *rt, taker_t *taker);
 
 KERNEL bool
 is_next(c4p_rt_t *rt, const taker_t *taker, int step)
@@ -259,4 +261,20 @@ set_step(c4p_rt_t *rt, taker_t *taker, int step)
 {
     (void)rt;
     taker->step = step;
+}
+
+/* Who waits for hold(), until let_go(). */
+static c4p_reply_t held;
+
+KERNEL void
+hold(c4p_rt_t *rt, taker_t *taker, int step)
+{
+    taker->num = c4p_reply_take(rt, NULL, &held) == C4P_OK ? step : -step;
+}
+
+KERNEL void
+let_go(c4p_rt_t *rt, taker_t *taker)
+{
+    taker->num = 0;
+    (void)c4p_reply_send(rt, &held, NULL, false);
 }

@@ -27,6 +27,8 @@ Reducer.addNative("span", f"{LIBRARY}:merge", "double lowest, double highest, in
 Reducer.addNative("larger", library.larger, np.int32)
 Reducer.addNative("larger_unsigned", library.larger, np.uint32)
 Reducer.addNative("refused_float", library.larger, np.float32)
+Reducer.addNative("nested", library.merge, "int8_t x[2], int n, double d")
+Reducer.addNative("named", library.merge, np.dtype([("name", "S3"), ("n", "i4")]))
 
 if numba:
 
@@ -105,6 +107,12 @@ WRONG = {
         Reducer.span,
         "(1.0, 2.0, 1.5)] does not fit",
     ),
+    "wrapped array": (ValueError, ([300, 2], 3, 0.5), Reducer.nested, "does not fit"),
+    "cut array": (ValueError, ([1, 2.5], 3, 0.5), Reducer.nested, "does not fit"),
+    "repeated": (ValueError, (5, 3, 0.5), Reducer.nested, "does not fit"),
+    "nothing": (ValueError, ([1, 2], 3, None), Reducer.nested, "does not fit"),
+    "text for a number": (ValueError, ([1, 2], "3", 0.5), Reducer.nested, "does not fit"),
+    "cut text": (ValueError, (b"four", 1), Reducer.named, "does not fit"),
     "short": (ValueError, (1.0, 2.0), Reducer.span, "the reducer span takes elements of"),
 }
 
@@ -122,6 +130,7 @@ class Wrong(Chare):
         raises(TypeError, add, "a b", library.larger, np.int32, text="'a b' is no name")
         raises(TypeError, add, "x", 1.5, np.int32, text="1.5 is no C function")
         raises(TypeError, add, "x", library.larger, object, text="elements of plain memory")
+        raises(TypeError, add, "x", library.larger, np.dtype(("f8", (3,))), text="numbers or records")
         raises(ValueError, add, "x", library.larger, "double", text='signature "double"')
         raises(Charm4PyError, add, "x", f"{LIBRARY}:nothing", np.int32, text="has no function 'nothing'")  # fmt: skip
         check(not hasattr(Reducer, "x") and not hasattr(Reducer, "late"))

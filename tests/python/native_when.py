@@ -47,6 +47,16 @@ class Taker(Chare):
     @kernel("set_step", "int step")
     def set_step(self, step): ...
 
+    @when(kernel("is_next", "int step"))
+    @kernel("hold", "int step")
+    def hold(self, step): ...
+
+    @kernel("let_go", "")
+    def let_go(self): ...
+
+    def num(self):
+        return int(self.state["num"])
+
     @when("self.state['step'] == step")
     def take_in_python(self, step):
         num = self.state["num"]
@@ -129,6 +139,25 @@ def orders(taker):
     taker.take(8, 1, one(8))
     taker.take(10, 1, one(10))
     equal(taken(taker)[0], [-7, 8, -9, 10], "beside methods in Python")
+
+
+def answers_later(taker):
+    """A method that has waited can take over the duty to answer, its own and not that of the method that let it run."""
+    for wait in (False, True):
+        taker.set_step(3 if wait else 4, awaitable=True).get()
+        held = taker.hold(4, awaitable=True)
+        if wait:
+            taker.set_step(4, awaitable=True).get()
+        equal(taker.num(ret=True).get(), 4, "somebody waits for hold()")
+        check("waiting" in repr(held), "not before let_go()")
+        taker.let_go()
+        equal(held.get(), None, "after let_go()")
+    taker.set_step(3)
+    taker.hold(4)
+    taker.set_step(4, awaitable=True).get()
+    equal(taker.num(ret=True).get(), -4, "nobody waits for hold()")
+    taker.let_go()
+    taker.set_step(0)
 
 
 def kinds(taker):
@@ -225,6 +254,8 @@ def main(args):
         takers[3].take(5, 1, one(1), awaitable=True).get()
     for taker in (takers[0], takers[3]):
         orders(taker)
+        taker.set_step(0)
+        answers_later(taker)
         kinds(taker)
         in_python(taker)
     for i in range(4):

@@ -173,8 +173,11 @@ C4P_API c4p_status_t c4p_entry_add_typed_around(c4p_rt_t *rt, c4p_type_t type, c
                                                 c4p_entry_fn_t around, void *ctx,
                                                 c4p_typed_t *typed_out);
 /** Call the method with this object, which may be NULL, and the arguments in a message that was
- * made for `typed`; any other message ends the job with a report. */
-C4P_API void c4p_typed_run(c4p_rt_t *rt, c4p_typed_t typed, void *object, c4p_msg_t *msg);
+ * made for `typed`; any other message ends the job with a report. `reply`: who waits for this call,
+ * if its message came earlier and the caller took the reply then; afterwards its kind is 0 if the
+ * method has taken the duty to answer over. NULL: who waits for the entry method that runs now. */
+C4P_API void
+c4p_typed_run(c4p_rt_t *rt, c4p_typed_t typed, void *object, c4p_msg_t *msg, c4p_reply_t *reply);
 /** Ask whether the method may run: what `test` returns, which is called as the method would be,
  * with the first `num_params` arguments: bool test(c4p_rt_t *rt, void *object, parameters...). A
  * message that was not made for `typed`, and more parameters than the method has, end the job with
