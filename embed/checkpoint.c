@@ -189,6 +189,7 @@ c4pe_checkpoint_restart(PyObject *module, PyObject *args)
     Py_SETREF(st->codec->loads, before);
     if (status == C4P_OK)
         Py_RETURN_NONE;
+    st->refused = status;
     if (status == C4P_ERR_STATE || status == C4P_ERR_ARG || status == C4P_ERR_LIMIT)
         return c4pe_raise_status(st, status, "restart()");
     PyObject *code = PyLong_FromLong(c4p_exit_status(status)); /* the runtime has said why */

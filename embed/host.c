@@ -193,15 +193,16 @@ c4p_python_import(c4p_python_t *py, const char *module)
     return done ? C4P_OK : c4pe_host_failed(py);
 }
 
-c4p_status_t
-c4p_python_start(c4p_python_t *py)
+/* dir: of a checkpoint, or NULL. */
+static c4p_status_t
+start(c4p_python_t *py, const char *dir, bool trust)
 {
-    if (py == NULL)
-        return C4P_ERR_ARG;
     if (py->st->rt != NULL || py->st->finished)
         return C4P_ERR_STATE;
     PyObject *capsule = PyCapsule_New(py->rt, "c4p_rt_t", NULL);
-    PyObject *done = capsule ? PyObject_CallMethod(py->package, "start", "O", capsule) : NULL;
+    PyObject *done = capsule ? PyObject_CallMethod(py->package, "start", "OzO", capsule, dir,
+                                                   trust ? Py_True : Py_False)
+                             : NULL;
     Py_XDECREF(capsule);
     Py_XDECREF(done);
     if (done == NULL) {
@@ -210,6 +211,18 @@ c4p_python_start(c4p_python_t *py)
     }
     py->started = true;
     return c4p_run_until_quiescent(py->rt, NULL);
+}
+
+c4p_status_t
+c4p_python_start(c4p_python_t *py)
+{
+    return py ? start(py, NULL, false) : C4P_ERR_ARG;
+}
+
+c4p_status_t
+c4p_python_restart(c4p_python_t *py, const char *dir, bool trust)
+{
+    return py && dir && dir[0] ? start(py, dir, trust) : C4P_ERR_ARG;
 }
 
 void

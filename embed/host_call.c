@@ -249,20 +249,27 @@ c4p_python_ask_all(c4p_python_t *py, const c4p_proxy_t *to, const char *method,
 
 /* ---- answering Python ---------------------------------------------------------------------------- */
 
-/* A value as a message: NULL for None. */
+/* A value as a message: NULL for None. *list_out is for dispose(), in any case. */
 static c4p_status_t
-pack_value(c4p_python_t *py, const c4p_pyval_t *value, c4p_msg_t **msg_out)
+pack_value(c4p_python_t *py, const c4p_pyval_t *value, c4p_msg_t **msg_out, PyObject **list_out)
 {
     *msg_out = NULL;
+    *list_out = NULL;
     if (value->kind == C4P_PY_NONE)
         return C4P_OK;
-    PyObject *list = c4pe_host_args(py, value, 1);
-    c4p_status_t status = C4P_OK;
-    if (list == NULL || c4pe_codec_pack_value(py->st, PyList_GET_ITEM(list, 0), 0, msg_out) < 0) {
-        if (list != NULL)
-            c4pe_host_disarm(list);
-        status = c4pe_host_failed(py);
-    }
+    *list_out = c4pe_host_args(py, value, 1);
+    if (*list_out == NULL ||
+        c4pe_codec_pack_value(py->st, PyList_GET_ITEM(*list_out, 0), 0, msg_out) < 0)
+        return c4pe_host_failed(py);
+    return C4P_OK;
+}
+
+/* After what was done with it; a host whose value was refused is not told of its end. */
+static c4p_status_t
+dispose(PyObject *list, c4p_status_t status)
+{
+    if (list != NULL && status != C4P_OK)
+        c4pe_host_disarm(list);
     Py_XDECREF(list);
     return status;
 }
@@ -280,23 +287,21 @@ pack_error(c4p_python_t *py, c4p_status_t error, const char *text, c4p_msg_t **m
     return C4P_OK;
 }
 
-static c4p_status_t
-send_to_future(c4p_python_t *py, c4p_future_t future, c4p_msg_t *msg, bool is_error)
-{
-    c4p_status_t status = c4p_future_send(py->rt, future, msg, is_error);
-    if (status != C4P_OK)
-        c4p_msg_free(msg);
-    return status;
-}
-
 c4p_status_t
 c4p_python_send(c4p_python_t *py, c4p_future_t future, const c4p_pyval_t *value)
 {
     c4p_msg_t *msg;
+    PyObject *list;
     c4p_status_t status = value == NULL ? C4P_ERR_ARG : c4pe_host_check(py);
+    if (status != C4P_OK)
+        return status;
+    status = pack_value(py, value, &msg, &list);
     if (status == C4P_OK)
-        status = pack_value(py, value, &msg);
-    return status == C4P_OK ? send_to_future(py, future, msg, false) : status;
+        status = c4p_future_send(py->rt, future, msg, false);
+    status = dispose(list, status);
+    if (status != C4P_OK)
+        c4p_msg_free(msg);
+    return status;
 }
 
 c4p_status_t
@@ -306,16 +311,25 @@ c4p_python_send_error(c4p_python_t *py, c4p_future_t future, c4p_status_t error,
     c4p_status_t status = error == C4P_OK || text == NULL ? C4P_ERR_ARG : c4pe_host_check(py);
     if (status == C4P_OK)
         status = pack_error(py, error, text, &msg);
-    return status == C4P_OK ? send_to_future(py, future, msg, true) : status;
+    if (status != C4P_OK)
+        return status;
+    status = c4p_future_send(py->rt, future, msg, true);
+    if (status != C4P_OK)
+        c4p_msg_free(msg);
+    return status;
 }
 
 c4p_status_t
 c4p_python_reply(c4p_python_t *py, const c4p_reply_t *reply, const c4p_pyval_t *value)
 {
     c4p_msg_t *msg;
-    c4p_status_t status = reply == NULL || value == NULL ? C4P_ERR_ARG : c4pe_host_check(py);
-    if (status == C4P_OK)
-        status = pack_value(py, value, &msg);
+    PyObject *list;
+    c4p_status_t status = reply == NULL || reply->kind > C4P_REPLY_BCAST || value == NULL
+                              ? C4P_ERR_ARG
+                              : c4pe_host_check(py);
+    if (status != C4P_OK)
+        return status;
+    status = dispose(list, pack_value(py, value, &msg, &list));
     return status == C4P_OK ? c4p_reply_send(py->rt, reply, msg, false) : status;
 }
 

@@ -97,16 +97,30 @@ numbers_tuple(int n, const int64_t *numbers)
     return tuple;
 }
 
+/* What Python would refuse with an exception, and c4p_array_new() with this status. */
+static c4p_status_t
+check_dims(int ndims, const int64_t *dims)
+{
+    uint64_t elements = 1;
+    if (ndims < 1 || ndims > C4P_MAX_DIMS)
+        return C4P_ERR_RANGE;
+    for (int d = 0; dims != NULL && d < ndims; d++)
+        if (dims[d] < 0 || dims[d] - 1 > c4p_index_max(ndims) ||
+            __builtin_mul_overflow(elements, (uint64_t)dims[d], &elements))
+            return C4P_ERR_RANGE;
+    return elements > UINT32_MAX * (uint64_t)1024 ? C4P_ERR_RANGE : C4P_OK;
+}
+
 c4p_status_t
 c4p_python_array_new(c4p_python_t *py, const char *cls, int ndims, const int64_t *dims,
                      const c4p_pyval_t *args, size_t num_args, c4p_proxy_t *array_out)
 {
     PyObject *type, *list, *proxy = NULL;
-    const c4p_status_t status = check_creation(py, cls, args, num_args, array_out);
-    if (status != C4P_OK || (dims == NULL && num_args > 0))
-        return status != C4P_OK ? status : C4P_ERR_ARG;
-    if (ndims < 1 || ndims > C4P_MAX_DIMS)
-        return C4P_ERR_RANGE;
+    c4p_status_t status = check_creation(py, cls, args, num_args, array_out);
+    if (status == C4P_OK)
+        status = dims == NULL && num_args > 0 ? C4P_ERR_ARG : check_dims(ndims, dims);
+    if (status != C4P_OK)
+        return status;
     if (prepare_creation(py, cls, args, num_args, &type, &list) == 0) {
         PyObject *shape = dims ? numbers_tuple(ndims, dims) : Py_NewRef(Py_None);
         PyObject *how = shape ? Py_BuildValue("(OOiOOOO)", type, shape, ndims, list, Py_None,

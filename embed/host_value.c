@@ -77,7 +77,7 @@ static int
 fill_shape(const c4p_py_array_t *array, Py_ssize_t *dims, Py_ssize_t *strides)
 {
     Py_ssize_t step = (Py_ssize_t)c4p_dtype_size(array->dtype);
-    bool gaps = false;
+    bool gaps = false, empty = false;
     if (step == 0 || array->ndims < 0 || array->ndims > C4P_MAX_DIMS) {
         PyErr_Format(PyExc_ValueError, "a view of %d dimensions and elements of type %d",
                      array->ndims, (int)array->dtype);
@@ -91,9 +91,14 @@ fill_shape(const c4p_py_array_t *array, Py_ssize_t *dims, Py_ssize_t *strides)
                          (long long)array->dims[i]);
             return -1;
         }
+        empty = empty || array->dims[i] == 0;
         dims[i] = (Py_ssize_t)array->dims[i];
         strides[i] = gaps ? (Py_ssize_t)array->strides[i] : step;
         step *= dims[i];
+    }
+    if (array->data == NULL && !empty) {
+        PyErr_SetString(PyExc_ValueError, "a view of memory at NULL");
+        return -1;
     }
     return 0;
 }
@@ -140,6 +145,9 @@ proxy_object(c4p_python_t *py, const c4p_proxy_t *proxy)
 PyObject *
 c4pe_host_object(c4p_python_t *py, const c4p_pyval_t *value)
 {
+    if ((value->kind == C4P_PY_STR || value->kind == C4P_PY_BYTES) && value->v.text.data == NULL &&
+        value->v.text.len > 0)
+        return PyErr_Format(PyExc_ValueError, "%zu bytes of text at NULL", value->v.text.len);
     switch (value->kind) {
     case C4P_PY_NONE:
         Py_RETURN_NONE;

@@ -224,7 +224,7 @@ struct c4pe_state {
     bool auto_flush;      /* options.auto_flush_wait_queues */
     bool forked;          /* this is a child process: no runtime, and no way back into it */
     bool finished;        /* the runtime has ended and cannot start again */
-    c4p_status_t refused; /* why c4p_start() failed */
+    c4p_status_t refused; /* why c4p_start() or c4p_restart() failed */
     bool making;          /* a chare is being made: its __new__ may run */
     uint32_t num_exits;   /* how often the program called exit() */
     uint32_t copies; /* how often what is being packed will be read: normally once, a broadcast to a

@@ -18,6 +18,7 @@ _modules: list[Any] = []
 def prepare(path: str | None) -> None:
     """Right after the interpreter has started: where modules are looked for first, folders with ``:`` between."""
     say_nothing_at_exit()
+    charm._hosted = True
     if path:
         sys.path[:0] = path.split(":")
 
@@ -31,9 +32,9 @@ def load(name: str) -> None:
     _modules.append(importlib.import_module(name))
 
 
-def start(runtime: Any) -> None:
-    """Register all classes and start the runtime, a capsule from the host."""
-    charm._start_hosted(_modules, runtime)
+def start(runtime: Any, folder: str | None, trust: bool) -> None:
+    """Register all classes and start the runtime, a capsule from the host; go on from the checkpoint in a folder."""
+    charm._start_hosted(_modules, runtime, folder, trust)
 
 
 def class_of(name: str) -> type:
@@ -58,11 +59,13 @@ def describe(exc: BaseException) -> tuple[str, str, str]:
         text = str(exc)
     except Exception:
         text = "(its text cannot be made)"
-    return (
-        f"{cls.__module__}.{cls.__qualname__}".removeprefix("builtins."),
-        text,
-        format_exception(exc),
-    )
+    name = f"{cls.__module__}.{cls.__qualname__}".removeprefix("builtins.")
+    return _sendable(name), _sendable(text), _sendable(format_exception(exc))
+
+
+def _sendable(text: str) -> str:
+    """What has no UTF-8 is written with backslashes."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def leave() -> None:

@@ -271,6 +271,7 @@ class Charm:
         self.thisProxy: Any = None
         self.registered = registered
         self._begun = False
+        self._hosted = False
         self._flags = _cli.Parsed()
         # These are called often: go straight to C, past the methods below, which say what they do.
         vars(self).update(
@@ -311,6 +312,10 @@ class Charm:
         Charm4PyError, AssertionError or ModuleNotFoundError for wrong arguments, before anything
         has started.
         """
+        if self._hosted:
+            raise Charm4PyError(
+                "charm.start() is not for a program in C: its c4p_python_start() starts the runtime"
+            )
         if self._begun:
             raise Charm4PyError("charm.start() can be called only once")
         check_removed()
@@ -360,7 +365,9 @@ class Charm:
             code = _c4py.run(None, None, self._receive)
         _leave(code)
 
-    def _start_hosted(self, modules: Sequence[Any], runtime: Any) -> None:
+    def _start_hosted(
+        self, modules: Sequence[Any], runtime: Any, folder: str | None, trust: bool
+    ) -> None:
         """Start inside a host's program, on the runtime that it made; see ``_host``."""
         check_removed()
         self.options._check()
@@ -375,7 +382,11 @@ class Charm:
         add_classes(prepared)
         _c4py.start()
         self._choose_balancer()
-        _c4py._begin(self._make_services, self._snapshot, self._receive)
+        if folder is not None:
+            _c4py.restart(folder, trust)
+        _c4py._begin(
+            self._make_services if folder is None else _nothing, self._snapshot, self._receive
+        )
 
     def _make_services(self) -> None:
         """On rank 0: the groups behind ``charm.thisProxy`` and ``charm.pool``."""
@@ -986,6 +997,10 @@ def tidy_up(status: int) -> int:
         except (OSError, ValueError, AttributeError):
             pass
     return status
+
+
+def _nothing() -> None:
+    """The first coroutine of a job whose chares come from a checkpoint."""
 
 
 def _say_if_never_started() -> None:

@@ -70,6 +70,9 @@ class Mirror(Chare):
     def breaks(self, text):
         raise Broken(text)
 
+    def breaks_oddly(self):
+        raise Broken("no \udc80 luck")
+
     def stops(self):
         charm.exit(7)
 

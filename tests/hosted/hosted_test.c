@@ -5,6 +5,7 @@
 
 #include <signal.h>
 
+#include <c4p/checkpoint.h>
 #include <c4p/mpi.h>
 #include <c4p/python.h>
 
@@ -369,6 +370,8 @@ exceptions_become_statuses_with_text(void)
     CHECK_STR_EQ("", c4p_python_error(host.py).type);
     CHECK_STATUS(C4P_ERR_USER, c4p_python_import(host.py, "no_such_module"));
     CHECK_STR_EQ("ModuleNotFoundError", c4p_python_error(host.py).type);
+    CHECK_STATUS(C4P_ERR_USER, c4p_python_import(host.py, "hosted_script"));
+    CHECK_STR_HAS("charm.start() is not for a program in C", c4p_python_error(host.py).message);
     start_python(&host);
     CHECK_STATUS(C4P_ERR_USER, c4p_python_chare_new(host.py, "Nobody", -1, NULL, 0, &proxy));
     CHECK_STR_HAS("there is no chare class Nobody", c4p_python_error(host.py).message);
@@ -380,6 +383,9 @@ exceptions_become_statuses_with_text(void)
     CHECK_STR_HAS("raise Broken(text)", c4p_python_error(host.py).traceback);
     CHECK_STATUS(C4P_ERR_USER, c4p_python_ask_all(host.py, &next, "breaks", NULL, 0, NULL));
     CHECK_STR_EQ("TypeError", c4p_python_error(host.py).type);
+    CHECK_STATUS(C4P_ERR_USER, c4p_python_ask_all(host.py, &next, "breaks_oddly", NULL, 0, NULL));
+    CHECK_STR_EQ("no \\udc80 luck", c4p_python_error(host.py).message);
+    CHECK_STR_HAS("in breaks_oddly", c4p_python_error(host.py).traceback);
     close_python(&host);
 }
 
@@ -485,6 +491,34 @@ bad_elements_are_answered(host_t *host)
     CHECK_STATUS(C4P_ERR_TYPE, c4p_python_target(py, &host->mine, "take", &target));
 }
 
+/* What was not taken is the host's, which is not told of its end. */
+static void
+refused_views_are_not_released(host_t *host)
+{
+    double u[2] = {1, 2};
+    int released = 0;
+    c4p_pyval_t view = c4p_py_view(u, C4P_FLOAT64, 1, (int64_t[]){2});
+    const c4p_reply_t no_reply = {.kind = 9};
+    view.v.array.release = count_release;
+    view.v.array.ctx = &released;
+    CHECK_STATUS(C4P_ERR_ARG, c4p_python_send(host->py, 0, &view));
+    CHECK_STATUS(C4P_ERR_RANGE, c4p_python_send(host->py, (c4p_future_t)0xffff << 48, &view));
+    CHECK_STATUS(C4P_ERR_ARG, c4p_python_reply(host->py, &no_reply, &view));
+    CHECK_STATUS(C4P_ERR_NOT_FOUND, c4p_python_call(host->py, &host->mine, "nothing", &view, 1, 0));
+    CHECK_EQ(0, released);
+    view.v.array.data = NULL;
+    CHECK_STATUS(C4P_ERR_USER, c4p_python_call(host->py, &host->mine, "echo", &view, 1, 0));
+    CHECK_STR_HAS("a view of memory at NULL", c4p_python_error(host->py).message);
+    CHECK_EQ(0, released);
+    const c4p_pyval_t no_text = c4p_py_text(NULL, 3), no_bytes = c4p_py_bytes(NULL, 3);
+    CHECK_STATUS(C4P_ERR_USER, c4p_python_call(host->py, &host->mine, "echo", &no_text, 1, 0));
+    CHECK_STATUS(C4P_ERR_USER, c4p_python_call(host->py, &host->mine, "echo", &no_bytes, 1, 0));
+    CHECK_STR_HAS("3 bytes of text at NULL", c4p_python_error(host->py).message);
+    view.v.array.dims[0] = 0;
+    CHECK_OK(c4p_python_ask_all(host->py, &host->mine, "type_of", &view, 1, NULL));
+    CHECK_EQ(1, released);
+}
+
 static void
 bad_arguments_are_answered(void)
 {
@@ -499,6 +533,9 @@ bad_arguments_are_answered(void)
     CHECK_STATUS(C4P_ERR_ARG, c4p_python_import(NULL, "hosted"));
     CHECK_STATUS(C4P_ERR_ARG, c4p_python_import(host.py, NULL));
     CHECK_STATUS(C4P_ERR_ARG, c4p_python_start(NULL));
+    CHECK_STATUS(C4P_ERR_ARG, c4p_python_restart(NULL, "folder", false));
+    CHECK_STATUS(C4P_ERR_ARG, c4p_python_restart(host.py, NULL, false));
+    CHECK_STATUS(C4P_ERR_ARG, c4p_python_restart(host.py, "", false));
     CHECK_STATUS(C4P_ERR_STATE,
                  c4p_python_group_new(host.py, "Mirror", NULL, 0, &host.group)); /* too early */
     CHECK_EQ(0, sigaction(SIGINT, NULL, &action)); /* Python would take it */
@@ -506,6 +543,7 @@ bad_arguments_are_answered(void)
     start_python(&host);
     settle(&host);
     CHECK_STATUS(C4P_ERR_STATE, c4p_python_start(host.py));
+    CHECK_STATUS(C4P_ERR_STATE, c4p_python_restart(host.py, "folder", false));
     CHECK_STATUS(C4P_ERR_STATE, c4p_python_import(host.py, "hosted"));
     CHECK_STATUS(C4P_ERR_ARG, c4p_python_group_new(host.py, NULL, NULL, 0, &host.group));
     CHECK_STATUS(C4P_ERR_ARG, c4p_python_group_new(host.py, "Mirror", NULL, 1, &host.group));
@@ -513,6 +551,12 @@ bad_arguments_are_answered(void)
     CHECK_STATUS(C4P_ERR_ARG, /* an empty array has nobody to give them to */
                  c4p_python_array_new(host.py, "Mirror", 1, NULL, &value, 1, &host.group));
     bad_elements_are_answered(&host);
+    refused_views_are_not_released(&host);
+    const int64_t negative[] = {2, -3}, many[] = {1LL << 22, 1LL << 22};
+    CHECK_STATUS(C4P_ERR_RANGE,
+                 c4p_python_array_new(host.py, "Mirror", 2, negative, NULL, 0, &host.group));
+    CHECK_STATUS(C4P_ERR_RANGE,
+                 c4p_python_array_new(host.py, "Mirror", 2, many, NULL, 0, &host.group));
     CHECK_STATUS(C4P_ERR_RANGE,
                  c4p_python_array_new(host.py, "Mirror", 7, (int64_t[7]){1}, NULL, 0, &host.group));
     CHECK_STATUS(C4P_ERR_ARG, c4p_python_call(NULL, &host.mine, "mark", NULL, 0, 0));
@@ -1126,6 +1170,95 @@ what_is_not_answered_is_told(void)
     close_python(&host);
 }
 
+/* ---- checkpoints -------------------------------------------------------------------------------- */
+
+/* Two jobs, the second on another number of ranks: tests/hosted/CMakeLists.txt. */
+enum { PLACES = 5 };
+static const char proxies_file[] = HOSTED_CHECKPOINT ".proxies";
+
+static c4p_pyval_t
+ask_place(host_t *host, const c4p_proxy_t *places, int64_t i, const char *method)
+{
+    c4p_proxy_t place;
+    c4p_pyval_t value;
+    CHECK_OK(c4p_proxy_at(places, &(c4p_index_t){1, {i}}, &place));
+    CHECK_OK(c4p_python_ask_all(host->py, &place, method, NULL, 0, &value));
+    return value;
+}
+
+static void
+on_written(c4p_rt_t *rt, c4p_future_t future, c4p_msg_t *msg, bool is_error, bool last, void *ctx)
+{
+    (void)rt, (void)future, (void)last;
+    CHECK(!is_error);
+    CHECK_OK(c4p_checkpoint_result(msg, ctx));
+    c4p_msg_free(msg);
+}
+
+static void
+a_checkpoint_is_written(void)
+{
+    host_t host = {0};
+    c4p_proxy_t places[2]; /* the second is the group */
+    c4p_checkpoint_result_t result = {.status = C4P_ERR_STATE};
+    open_python(&host);
+    start_python(&host);
+    if (host.rank == 0)
+        CHECK_OK(c4p_python_array_new(host.py, "Mirror", 1, (int64_t[]){PLACES}, NULL, 0, places));
+    settle(&host);
+    MPI_Bcast(places, sizeof places[0], MPI_BYTE, 0, MPI_COMM_WORLD);
+    places[1] = host.group;
+    for (int64_t i = 0; i < PLACES; i++)
+        for (int64_t k = 0; k < i * host.ranks; k++) /* i times for each rank that asks */
+            if (k % host.ranks == 0)
+                ask_place(&host, places, i, "mark");
+    if (host.rank == 0) {
+        c4p_target_t done = {.kind = C4P_TARGET_FUTURE};
+        CHECK_OK(c4p_future_new(host.rt, 1, on_written, &result, &done.number));
+        CHECK_OK(c4p_checkpoint(host.rt, HOSTED_CHECKPOINT, (c4p_ref_t){0}, &done));
+    }
+    settle(&host);
+    if (host.rank == 0) {
+        CHECK_STATUS(C4P_OK, result.status);
+        FILE *file = fopen(proxies_file, "wb");
+        CHECK(file && fwrite(places, sizeof places, 1, file) == 1 && fclose(file) == 0);
+    }
+    close_python(&host);
+}
+
+static void
+a_host_goes_on_from_a_checkpoint(void)
+{
+    host_t host = {0};
+    c4p_proxy_t places[2], more;
+    FILE *file = fopen(proxies_file, "rb");
+    CHECK(file && fread(places, sizeof places, 1, file) == 1 && fclose(file) == 0);
+    open_python(&host);
+    CHECK_OK(c4p_python_restart(host.py, HOSTED_CHECKPOINT, false));
+    for (int64_t i = 0; i < PLACES; i++) /* two ranks asked */
+        CHECK_EQ(2 * i, ask_place(&host, places, i, "marked").v.i);
+    host.group = places[1];
+    host.mine = member(&host, host.rank);
+    c4p_pyval_t told = ask(&host, "told", NULL, 0);
+    CHECK_STR_EQ("glass", told.v.text.data);
+    c4p_python_release(host.py, &told);
+    CHECK_OK(c4p_python_chare_new(host.py, "Mirror", host.next, NULL, 0, &more));
+    CHECK_OK(c4p_python_ask_all(host.py, &more, "mark", NULL, 0, NULL));
+    close_python(&host);
+}
+
+static void
+a_checkpoint_that_is_not_there_is_answered(void)
+{
+    host_t host = {0};
+    open_python(&host);
+    CHECK_STATUS(C4P_ERR_NO_INPUT,
+                 c4p_python_restart(host.py, HOSTED_CHECKPOINT ".nowhere", false));
+    CHECK_STATUS(C4P_ERR_STATE, c4p_python_start(host.py));
+    c4p_python_free(host.py);
+    MPI_Finalize();
+}
+
 TEST_CASES(values_of_every_kind_come_back, lists_and_arrays_are_read_in_place,
            a_view_is_the_memory_itself, a_view_that_is_read_only_stays_so,
            memory_is_released_when_no_array_is_left, a_chare_elsewhere_gets_a_copy,
@@ -1136,4 +1269,5 @@ TEST_CASES(values_of_every_kind_come_back, lists_and_arrays_are_read_in_place,
            structs_and_references_go_to_chares_in_c, chares_in_c_reduce_into_python,
            elements_are_inserted_and_deleted, sections_are_made_and_called,
            native_methods_are_called_from_c, statuses_become_exceptions,
-           a_coroutine_waits_for_the_host, what_is_not_answered_is_told)
+           a_coroutine_waits_for_the_host, what_is_not_answered_is_told, a_checkpoint_is_written,
+           a_host_goes_on_from_a_checkpoint, a_checkpoint_that_is_not_there_is_answered)

@@ -89,6 +89,15 @@ C4P_API c4p_status_t c4p_python_import(c4p_python_t *py, const char *module);
 C4P_API c4p_status_t c4p_python_start(c4p_python_t *py);
 
 /**
+ * The same, but the chares, in C and in Python, are those of the checkpoint in `dir`, on however
+ * many ranks: c4p_restart(). A job that c4p_python_start() began writes one with c4p_checkpoint();
+ * its proxies are valid again, so a host keeps them with its own data. `trust`: the checkpoint may
+ * make objects of any class, as when pickles are read; without it those that are known to do no
+ * harm. Returns also what c4p_restart() does.
+ */
+C4P_API c4p_status_t c4p_python_restart(c4p_python_t *py, const char *dir, bool trust);
+
+/**
  * Run the functions that Python code has registered with atexit, free the runtime with its chares
  * in C and Python (c4p_free(), which must not be called then), and `py`. Collective, at the times
  * when c4p_free() may be called, or before the start. The interpreter stays in the process, idle:
