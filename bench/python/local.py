@@ -5,7 +5,17 @@ import gc
 
 import c4py
 from charm4py import Array, Channel, Chare, Future, Group, Reducer, charm, coro, when
-from measure import Row, bound_call, count, emit, missing, repetitions, resident_bytes, timed, wanted
+from measure import (
+    Row,
+    bound_call,
+    count,
+    emit,
+    missing,
+    repetitions,
+    resident_bytes,
+    timed,
+    wanted,
+)
 
 
 class Hopper(Chare):

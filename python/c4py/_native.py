@@ -334,9 +334,7 @@ def _is_kept(made: Any, given: Any) -> bool:
         same = isinstance(given, (tuple, list)) and len(given) == len(made)
         return same and all(map(_is_kept, made, given))
     if isinstance(made, (float, complex)):
-        return isinstance(given, numbers.Number) and (
-            not cmath.isinf(made) or _is_infinite(given)
-        )
+        return isinstance(given, numbers.Number) and (not cmath.isinf(made) or _is_infinite(given))
     return not isinstance(made, (int, str, bytes)) or bool(made == given)
 
 

@@ -181,8 +181,8 @@ c4pi_count_processed(c4p_rt_t *rt)
 C4P_NORETURN void
 c4pi_die(c4p_rt_t *rt, c4p_status_t status, const char *fmt, ...) C4P_PRINTF(3, 4);
 
-/* The end of all ranks, after this report. When many ranks of a host fail at once, the first of them
- * tells the story, and the others wait for their end. Returns as c4pi_die() does. */
+/* The end of all ranks, after this report. When many ranks of a host fail at once, the first of
+ * them tells the story, and the others wait for their end. Returns as c4pi_die() does. */
 C4P_NORETURN void
 c4pi_end_job(c4p_rt_t *rt, int exit_status, const char *report, size_t report_len);
 

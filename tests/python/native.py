@@ -294,7 +294,9 @@ def refusals(cell, cells, group):
     raises(AssertionError, cell.add, 0.5, n=3, text="the parameter 'x' got no value")
     raises(TypeError, cell.add, 0.5, 3, x, y=1, text="unexpected keyword argument 'y'")
     raises(TypeError, cell.add, "a", 3, x, text="Cell.add(): parameter 'dt' is of type double: it cannot be str")  # fmt: skip
-    raises(TypeError, cell.add, 0.5, 3.0, x, text="parameter 'n' is of type int: it cannot be float")
+    raises(
+        TypeError, cell.add, 0.5, 3.0, x, text="parameter 'n' is of type int: it cannot be float"
+    )
     raises(ValueError, cell.add, 0.5, 2**31, x, text="parameter 'n' is of type int: 2147483648 does not fit")  # fmt: skip
     raises(ValueError, cell.add, 0.5, 10**30, x, text="does not fit")
     raises(ValueError, cell.add, 10**400, 3, x, text="Cell.add(): parameter 'dt' is of type double: this number does not fit")  # fmt: skip

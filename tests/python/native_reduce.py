@@ -130,7 +130,9 @@ class Wrong(Chare):
         raises(TypeError, add, "a b", library.larger, np.int32, text="'a b' is no name")
         raises(TypeError, add, "x", 1.5, np.int32, text="1.5 is no C function")
         raises(TypeError, add, "x", library.larger, object, text="elements of plain memory")
-        raises(TypeError, add, "x", library.larger, np.dtype(("f8", (3,))), text="numbers or records")
+        raises(
+            TypeError, add, "x", library.larger, np.dtype(("f8", (3,))), text="numbers or records"
+        )
         raises(ValueError, add, "x", library.larger, "double", text='signature "double"')
         raises(Charm4PyError, add, "x", f"{LIBRARY}:nothing", np.int32, text="has no function 'nothing'")  # fmt: skip
         check(not hasattr(Reducer, "x") and not hasattr(Reducer, "late"))

@@ -50,9 +50,7 @@ class Driver(unittest.TestCase):
         self.check(1, "exit status 3 instead of 0", shell="echo why; exit 3")
         self.check(0, "ok: ", "--exit", "3", shell="exit 3")
         self.check(0, "ok: ", "--exit", "3", "--exit", "4", shell="exit 4")
-        self.check(
-            1, "exit status 0 instead of 3 or 4", "--exit", "3", "--exit", "4", shell="true"
-        )
+        self.check(1, "exit status 0 instead of 3 or 4", "--exit", "3", "--exit", "4", shell="true")
         self.check(1, "exit status 0 instead of 3", "--exit", "3", shell="true")
         self.check(0, "ok: ", "--exit", str(128 + signal.SIGKILL), shell="kill -9 $$")
 
