@@ -44,7 +44,7 @@ export(EXPORT c4pyrtTargets NAMESPACE c4pyrt:: FILE "${PROJECT_BINARY_DIR}/c4pyr
 
 # The .pc files say ${pcfiledir}-relative paths, so that an installed tree can be moved.
 file(RELATIVE_PATH C4P_PC_PREFIX "/prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/prefix")
-set(C4P_PC_MPI_CFLAGS "")
+set(C4P_PC_MPI_CFLAGS " -DOMPI_SKIP_MPICXX -DMPICH_SKIP_MPICXX")
 foreach(folder IN LISTS MPI_C_INCLUDE_DIRS)
     string(APPEND C4P_PC_MPI_CFLAGS " -I${folder}")
 endforeach()

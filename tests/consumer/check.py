@@ -54,6 +54,10 @@ def build_with_cmake(args, prefix):
     call(args.cmake, "-S", HERE, "-B", "cmake", f"-DCMAKE_PREFIX_PATH={prefix}",
          f"-DCMAKE_C_COMPILER={args.cc}", stdout=subprocess.DEVNULL)  # fmt: skip
     call(args.cmake, "--build", "cmake")
+    call(args.cmake, "-S", os.path.join(HERE, "cxx"), "-B", os.path.join("cmake", "cxx"),
+         f"-DCMAKE_PREFIX_PATH={prefix}", stdout=subprocess.DEVNULL)  # fmt: skip
+    call(args.cmake, "--build", os.path.join("cmake", "cxx"))
+    os.rename(os.path.join("cmake", "cxx", "consumer_cxx"), os.path.join("cmake", "consumer_cxx"))
     return "cmake"
 
 
@@ -76,7 +80,7 @@ def run_consumers(args, prefix):
     check_pages(prefix, "c4pyrt.3", "c4pyrt.7")
     build = build_with_cmake if args.tool == "cmake" else build_with_make
     folder = build(args, prefix)
-    for program in ("consumer", "consumer_mpi"):
+    for program in ("consumer", "consumer_mpi", "consumer_cxx"):
         drive(args, os.path.join(folder, program), expect="the sum over 2 ranks is 3")
 
 
