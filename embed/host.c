@@ -159,6 +159,10 @@ c4p_python_init(c4p_rt_t *rt, const c4p_python_opts_t *opts, c4p_python_t **py_o
     if (rt == NULL || py_out == NULL || (opts != NULL && opts->struct_size == 0) ||
         (opts != NULL && opts->argc > 0 && opts->argv == NULL))
         return C4P_ERR_ARG;
+    if (c4p_step(rt, 0, NULL) != C4P_ERR_STATE) {
+        c4p_log(rt, C4P_LOG_ERROR, "c4p_python_init(): the runtime has been started already");
+        return C4P_ERR_STATE;
+    }
     if (Py_IsInitialized()) {
         c4p_log(rt, C4P_LOG_ERROR,
                 "c4p_python_init(): this process has a Python interpreter already");

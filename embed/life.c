@@ -82,13 +82,15 @@ hook_outside(c4p_rt_t *Py_UNUSED(rt), void *ctx)
 }
 
 static void
-hook_nothing_left(c4p_rt_t *rt, void *Py_UNUSED(ctx))
+hook_nothing_left(c4p_rt_t *rt, void *ctx)
 {
+    const c4pe_state_t *st = ctx;
     c4p_log(
         rt, C4P_LOG_WARN,
-        "the program has nothing left to do but has not called charm.exit(): no method runs, no "
+        "the program has nothing left to do but has not called %s: no method runs, no "
         "message is in flight, nothing waits and no timer is set, on any rank; it goes on until "
-        "it is told to end");
+        "it is told to end",
+        st->hosted ? "c4p_exit()" : "charm.exit()");
 }
 
 /* What finalisers raise is printed by Python. */
@@ -305,6 +307,7 @@ c4pe_life_adopt(PyObject *module, PyObject *capsule)
     if (rt == NULL || check_fresh(st) < 0)
         return NULL;
     st->rt = rt;
+    st->hosted = true;
     if (settle_in(st) < 0) {
         st->rt = NULL;
         return NULL;

@@ -224,6 +224,7 @@ struct c4pe_state {
     bool auto_flush;      /* options.auto_flush_wait_queues */
     bool forked;          /* this is a child process: no runtime, and no way back into it */
     bool finished;        /* the runtime has ended and cannot start again */
+    bool hosted;          /* inside a program in C */
     c4p_status_t refused; /* why c4p_start() or c4p_restart() failed */
     bool making;          /* a chare is being made: its __new__ may run */
     uint32_t num_exits;   /* how often the program called exit() */

@@ -32,8 +32,11 @@ free_runtime(c4p_rt_t *rt)
 void
 c4p_free(c4p_rt_t *rt)
 {
-    if (rt && !c4pi_comm_mpi_over()) /* MPI_Finalize() has freed it otherwise */
-        free_runtime(rt);
+    if (!rt || c4pi_comm_mpi_over()) /* MPI_Finalize() has freed it */
+        return;
+    if (rt->in_scheduler)
+        c4pi_die(rt, C4P_ERR_STATE, "c4p_free() was called from inside the scheduler");
+    free_runtime(rt);
 }
 
 /* The host called MPI_Finalize(). */
@@ -126,13 +129,13 @@ c4p_run(c4p_rt_t *rt, int *exit_code_out)
     c4p_status_t st = may_schedule(rt);
     if (st != C4P_OK)
         return st;
-    rt->in_scheduler = true;
+    rt->in_scheduler = rt->until_exit = true;
     rt->stop = false;
     while (rt->phase != C4PI_PHASE_ENDED) {
         (void)c4pi_pump_run(rt, UINT64_MAX);
         rt->stop = false; /* a stop that was meant for somebody else */
     }
-    rt->in_scheduler = false;
+    rt->in_scheduler = rt->until_exit = false;
     if (rt->end_status == C4P_OK && exit_code_out)
         *exit_code_out = rt->exit_code;
     return rt->end_status;
@@ -291,9 +294,13 @@ end_with_text(c4p_rt_t *rt, int exit_status, const char *text)
     c4pi_end_job(rt, exit_status, report, n < (int)size ? (size_t)n : size - 1);
 }
 
+enum { MAX_EXIT_STATUS = 125 };
+
 void
 c4p_abort(c4p_rt_t *rt, int exit_status, const char *text)
 {
+    if (exit_status < 1 || exit_status > MAX_EXIT_STATUS) /* the shell might take it for success */
+        exit_status = c4p_exit_status(C4P_ERR_USER);
     if (text)
         end_with_text(rt, exit_status, text);
     c4pi_flow_abort(rt->flow, exit_status);

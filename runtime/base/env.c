@@ -255,11 +255,11 @@ static void
 log_bad_value(c4pi_port_t *port, const c4pi_setting_t *setting, const char *text)
 {
     if (strchr(setting->values, '|'))
-        c4pi_log(port, C4P_LOG_ERROR, "the environment sets %s=%s; allowed values: %s",
-                 setting->name, text, setting->values);
+        c4pi_log(port, C4P_LOG_ERROR, "%s=%s is not allowed; allowed values: %s", setting->name,
+                 text, setting->values);
     else
         c4pi_log(port, C4P_LOG_ERROR,
-                 "the environment sets %s=%s; allowed: a number (%s) from %llu to %llu, such as %s",
+                 "%s=%s is not allowed; allowed: a number (%s) from %llu to %llu, such as %s",
                  setting->name, text, setting->values, (unsigned long long)setting->least,
                  (unsigned long long)setting->most, setting->deflt[0] ? setting->deflt : "1");
 }

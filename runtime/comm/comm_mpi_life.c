@@ -197,11 +197,16 @@ mpi_free(c4pi_comm_t *comm)
 {
     mpi_comm_t *c = (mpi_comm_t *)comm;
     c4pi_port_t *port = comm->port;
+    const bool in_use = comm->orphaned && !c->finished && !c->orphaned;
 
     free_messages(c, c->finished || give_up(c));
     watch_no_more(c);
     if (c->we_initialised && c->finished && !c->orphaned)
         MPI_Finalize();
+    else if (c->we_initialised && in_use)
+        c4pi_log(port, C4P_LOG_WARN,
+                 "c4p_free() in the middle of the job: MPI is not finalised, since messages may be "
+                 "on their way; call c4p_exit() and c4p_run() before, or MPI_Finalize() after it");
     c4pi_pool_fini(&c->incoming_pool);
     c4pi_pool_fini(&c->hold_pool);
     c4pi_map_fini(&c->holds);

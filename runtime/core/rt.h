@@ -87,6 +87,7 @@ struct c4p_rt {
     bool frozen;       /* a checkpoint is written: nothing of the user's runs, timers neither */
     bool stop;         /* leave the scheduler loop at the next turn */
     bool in_scheduler; /* a scheduler call is on the stack */
+    bool until_exit;   /* it is c4p_run() */
     bool short_visit;  /* which returns by itself; then the host may do anything */
 
     /* Work created (sent or queued) and processed here, over all counted kinds; equal over all

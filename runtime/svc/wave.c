@@ -205,8 +205,15 @@ static void
 judge_idle(c4p_rt_t *rt)
 {
     c4pi_waves_t *w = rt->waves;
-    if (++w->num_idle == IDLE_LOOKS && rt->hooks.nothing_left)
+    if (++w->num_idle != IDLE_LOOKS)
+        return;
+    if (rt->hooks.nothing_left)
         rt->hooks.nothing_left(rt, rt->hooks.ctx);
+    else if (rt->until_exit)
+        c4pi_log(rt->port, C4P_LOG_WARN,
+                 "the program has nothing left to do but nobody has called c4p_exit(): no method "
+                 "runs, no message is in flight, nothing waits and no timer is set, on any rank; "
+                 "c4p_run() goes on until the job is told to end");
 }
 
 /* Nothing moves. A stall it is only if nothing has moved for a while on any rank, and nothing is on

@@ -2,6 +2,8 @@
 /* rt_end_test.c: how jobs of C programs end: exit codes, stall reports, aborts, disagreeing ranks,
  * crashes. One case per run, named on the command line; what must be printed and which exit status
  * must be seen is said where the test is listed. */
+#include <mpi.h>
+
 #include <signal.h>
 
 #include "rt_support.h"
@@ -91,6 +93,72 @@ nothing_waits_so_nothing_is_reported(void)
         CHECK_OK(c4p_step(rt, 16, NULL));
     if (c4p_rank(rt) == 0)
         CHECK_OK(c4p_exit(rt, 0));
+    run_and_exit(rt);
+}
+
+/* Rank 0 is told that nobody will ever end the job, and so does it. */
+static c4p_rt_t *told;
+
+static void
+on_log(void *ctx, c4p_log_level_t level, const char *line)
+{
+    (void)ctx;
+    fprintf(stderr, "%s\n", line);
+    if (level == C4P_LOG_WARN && strstr(line, "nobody has called c4p_exit()"))
+        CHECK_OK(c4p_exit(told, 3));
+}
+
+static void
+forgotten_exit(void)
+{
+    c4p_opts_t opts = C4P_OPTS_INIT;
+    opts.log_fn = on_log;
+    CHECK_OK(c4p_init(&opts, &told));
+    type = rts_type(told, "Grid");
+    CHECK_OK(c4p_start(told));
+    run_and_exit(told);
+}
+
+/* Who has begun MPI is told that it is not ended. */
+static void
+freed_too_early(void)
+{
+    c4p_rt_t *rt = begin();
+    CHECK_OK(c4p_run_until_quiescent(rt, NULL));
+    c4p_free(rt);
+    MPI_Finalize();
+}
+
+static void
+free_inside(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
+{
+    (void)object, (void)msg, (void)ctx;
+    c4p_free(rt);
+}
+
+static void
+freed_inside(void)
+{
+    c4p_rt_t *rt;
+    c4p_coll_t group;
+    CHECK_OK(c4p_init(NULL, &rt));
+    type = rts_type(rt, "Grid");
+    c4p_entry_t entry = rts_entry(rt, type, "free", free_inside);
+    CHECK_OK(c4p_start(rt));
+    if (c4p_rank(rt) == 0) {
+        CHECK_OK(c4p_group_new(rt, type, NULL, 0, &group));
+        CHECK_OK(c4p_bcast(rt, group, entry, rts_number(rt, 0), C4P_BCAST_NO_REPLY, 0));
+    }
+    run_and_exit(rt);
+}
+
+/* Status 256 would be 0 for a shell. */
+static void
+abort_status(void)
+{
+    c4p_rt_t *rt = begin();
+    if (c4p_rank(rt) == 0)
+        c4p_abort(rt, (int)c4pt_arg(0, 0), "the disk is full");
     run_and_exit(rt);
 }
 
@@ -422,7 +490,8 @@ gone_without_a_word(void)
     run_and_exit(rt);
 }
 
-TEST_CASES(exit_code, nothing_waits_so_nothing_is_reported, message_for_nobody,
+TEST_CASES(exit_code, forgotten_exit, freed_too_early, freed_inside, abort_status,
+           nothing_waits_so_nothing_is_reported, message_for_nobody,
            element_that_does_not_contribute, insertions_that_are_never_done,
            collection_that_nobody_made, a_pending_timer_is_no_stall, stall_that_goes_on,
            stall_that_nobody_looks_for, aborted_by_an_entry, ranks_that_disagree,

@@ -75,6 +75,7 @@ typedef struct c4p_opts {
  * Create the runtime of this rank on all ranks of MPI_COMM_WORLD's job. Initialises MPI (FUNNELED)
  * unless the host did; then c4p_free() finalises it too. Collective. c4p/mpi.h has the variant for
  * a communicator of the host's. Ownership: the caller's, until c4p_free(). Returns: C4P_OK;
+ * C4P_ERR_ARG, without a word, for rt_out NULL and options whose struct_size is none;
  * C4P_ERR_OPTION (environment), C4P_ERR_SINGLETON, C4P_ERR_MPI, C4P_ERR_NOMEM; the cause is logged.
  */
 C4P_API c4p_status_t c4p_init(const c4p_opts_t *opts, c4p_rt_t **rt_out);
@@ -136,9 +137,9 @@ C4P_API c4p_status_t c4p_exit(c4p_rt_t *rt, int exit_code);
 C4P_API bool c4p_exiting(const c4p_rt_t *rt);
 
 /** Report `text` (NULL: nothing) as the root cause and end all ranks at once with this exit status
- * (1..125). Does not return. Collective in no sense: one rank is enough. Of several ranks of a host
- * that fail at once, the first one reports; another waits for its end, and reports after 10 s if
- * that has not come. */
+ * (1..125; 1 for any other). Does not return. Collective in no sense: one rank is enough. Of
+ * several ranks of a host that fail at once, the first one reports; another waits for its end, and
+ * reports after 10 s if that has not come. */
 C4P_API C4P_NORETURN void c4p_abort(c4p_rt_t *rt, int exit_status, const char *text);
 
 /**
@@ -153,7 +154,8 @@ C4P_API c4p_status_t c4p_before_fork(c4p_rt_t *rt);
  * Finalises MPI if this runtime's c4p_init() initialised it, so of several this one goes last. NULL
  * is fine. What it took of MPI is given back; not so the two communicators of a runtime that is
  * freed in the middle of its job, whose messages may be on their way: these stay until
- * MPI_Finalize().
+ * MPI_Finalize(), which is the host's to call then, also after c4p_init(): a warning says so. From
+ * inside the scheduler it ends the job with a report.
  *
  * A host that forgets it: MPI_Finalize() frees what runtimes there are, with the destroy functions
  * of the objects that are left, as this function would. They must not be used then; c4p_free()
@@ -222,7 +224,7 @@ typedef struct c4p_hooks {
     void *ctx; /**< second argument of each */
     /** Rank 0, at most once in a job, after about 2 s in which nothing happened on any rank:
      * nothing waits, no timer is set, no message is in flight, and nobody asked to exit. The job
-     * goes on. Not with stall detection off. */
+     * goes on. Not with stall detection off. NULL: in c4p_run() a warning is logged. */
     void (*nothing_left)(c4p_rt_t *rt, void *ctx);
     /** Whether something outside of the job may bring work to this rank, such as the client of a
      * server that `tick` looks after: then what waits is no stall, and something is left to do.
