@@ -171,23 +171,28 @@ mention_conda(const c4pe_program_t *program)
          root, C4PE_PYTHON_EXECUTABLE);
 }
 
-/* The executable that Python shall take for its own: it decides which packages are found. */
-static void
+/* The executable that Python shall take for its own: it decides which packages are found. False if
+ * the one that was asked for is none, which is said. */
+static bool
 choose_python(const c4pe_program_t *program, char *buf, size_t size)
 {
     const char *asked = getenv("C4PY_PYTHON");
+    struct stat info;
     if (asked != NULL && *asked != '\0') {
         snprintf(buf, size, "%s", asked);
-        if (exists(buf))
-            return;
-        tell(program, "C4PY_PYTHON names %s, which does not exist; running %s", asked,
-             C4PE_PYTHON_EXECUTABLE);
-    } else if (python_of_venv(program, buf, size)) {
-        return;
-    } else {
-        mention_conda(program);
+        if (stat(buf, &info) == 0 && S_ISREG(info.st_mode) && access(buf, X_OK) == 0)
+            return true;
+        tell(program,
+             "C4PY_PYTHON (--python) names %s, which is no executable file; give the path of a "
+             "python, such as %s",
+             asked, C4PE_PYTHON_EXECUTABLE);
+        return false;
     }
+    if (python_of_venv(program, buf, size))
+        return true;
+    mention_conda(program);
     snprintf(buf, size, "%s", C4PE_PYTHON_EXECUTABLE);
+    return true;
 }
 
 /* ---- configuration ------------------------------------------------------------------------------- */
@@ -318,7 +323,8 @@ int
 c4pe_interp_start(const c4pe_program_t *program)
 {
     char python[PATH_MAX];
-    choose_python(program, python, sizeof(python));
+    if (!choose_python(program, python, sizeof(python)))
+        return 2;
     if (PyImport_AppendInittab("c4py._c4py", PyInit__c4py) < 0) {
         tell(program, "out of memory");
         return 71;
@@ -366,7 +372,8 @@ print_mpi_version(void)
 }
 
 static const char info_code[] =
-    "import sys\n"
+    "import signal, sys\n"
+    "signal.signal(signal.SIGPIPE, signal.SIG_DFL)\n" /* as other commands that print */
     "def line(name, value): print(f'{name:22} {value}')\n"
     "line('python (running)', sys.version.split()[0])\n"
     "line('executable', sys.executable)\n"

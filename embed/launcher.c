@@ -269,6 +269,19 @@ check_environment(void)
     return 0;
 }
 
+/* Does mpirun or srun say that there are more ranks than this one? */
+static bool
+started_with_others(void)
+{
+    static const char *const names[] = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        const char *ranks = getenv(names[i]);
+        if (ranks != NULL)
+            return strtol(ranks, NULL, 10) > 1;
+    }
+    return false;
+}
+
 static int
 check_program(const c4pe_program_t *program)
 {
@@ -276,6 +289,12 @@ check_program(const c4pe_program_t *program)
         !program->from_stdin) {
         c4pe_interp_say(
             "no program given; try: mpirun -n 4 c4py_launcher main.py (--help for more)");
+        return EXIT_USAGE;
+    }
+    if (program->from_stdin && started_with_others()) {
+        c4pe_interp_say(
+            "a program from standard input (-) is for one rank, since mpirun gives it to "
+            "rank 0 only; give a file, or -c CODE");
         return EXIT_USAGE;
     }
     if (program->script != NULL && access(program->script, R_OK) != 0) {

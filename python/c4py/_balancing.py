@@ -17,6 +17,9 @@ from ._options import Options
 class NotUnderstood(Charm4PyError):
     """A strategy or setting that does not exist; the text says what there is."""
 
+    #: Named on the command line or in the environment, not by the program.
+    by_launcher = False
+
 
 def start(flags: Parsed, options: Options) -> None:
     """Set the balancer up, on every rank, before the program runs.
@@ -29,8 +32,12 @@ def start(flags: Parsed, options: Options) -> None:
     if flags.has("+LBOff") or not chosen:
         return
     names = []
-    for one in chosen:
-        names += [_add_own(one)] if callable(one) else [_checked(n) for n in one.split(",")]
+    try:
+        for one in chosen:
+            names += [_add_own(one)] if callable(one) else [_checked(n) for n in one.split(",")]
+    except NotUnderstood as error:
+        error.by_launcher = bool(given or os.environ.get("C4PY_BALANCER"))
+        raise
     _c4py.lb_use(",".join(names))
     _c4py.lb_period(_period(flags, options))
     _set_predictor(flags, options)

@@ -72,17 +72,24 @@ def safe_loads(data: Any, *, buffers: Any = None) -> Any:
     return _Unpickler(io.BytesIO(data), buffers=buffers).load()
 
 
+class WrongSetting(Charm4PyError):
+    """What the launcher was told about checkpoints cannot be."""
+
+
 #: Exit status of a run that has written a checkpoint and is to be started again.
 REQUEUE = 85
 
-_TIME = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?")
+_TIME = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?")
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
 def seconds(text: str, setting: str) -> float:
     """A time as 90s, 10m, 1h30m or a number of seconds. Raises Charm4PyError that names the setting."""
+    if _NUMBER.fullmatch(text):
+        return float(text)
     found = _TIME.fullmatch(text)
     if not text or not found or not any(found.groups()):
-        raise Charm4PyError(f"{setting}={text}: write a time as 90s, 10m or 1h30m")
+        raise WrongSetting(f"{setting}={text}: write a time as 90s, 10m or 1h30m")
     hours, minutes, rest = found.groups()
     return 3600 * int(hours or 0) + 60 * int(minutes or 0) + float(rest or 0)
 
@@ -91,7 +98,7 @@ class Schedule:
     """Where this run writes its checkpoints, and when one is due. From the launcher's options, see docs/checkpoint.md.
 
     folder: "" for none. every: seconds, 0 for never. walltime: seconds from the start, 0 for no end. A stop file asks, by being
-    there, for a checkpoint and the end of the run.
+    there, for a checkpoint and the end of the run. Raises WrongSetting.
     """
 
     def __init__(
@@ -116,17 +123,17 @@ class Schedule:
         self._stop = False
         self._look_again = 0.0
         if not self.folder and (self.every or self.walltime or self._stop_file):
-            raise Charm4PyError(
+            raise WrongSetting(
                 "C4PY_EVERY, C4PY_WALLTIME and C4PY_STOP_FILE need a directory: C4PY_CHECKPOINT, or --checkpoint DIR"
             )
 
     def restart_from(self, flag: str | None) -> str | None:
-        """The directory of the checkpoint to go on from. flag: the value of ``+restart``."""
+        """The directory of the checkpoint to go on from. flag: the value of ``+restart``. Raises WrongSetting."""
         wanted = flag or self._restart
         if wanted != "auto":
             return wanted or None
         if not self.folder:
-            raise Charm4PyError(
+            raise WrongSetting(
                 "restart auto needs the directory of this run's checkpoints: --checkpoint DIR"
             )
         return self.folder if os.path.exists(os.path.join(self.folder, "manifest")) else None

@@ -271,6 +271,7 @@ class Charm:
         self.thisProxy: Any = None
         self.registered = registered
         self._begun = False
+        self._called = False
         self._hosted = False
         self._flags = _cli.Parsed()
         # These are called often: go straight to C, past the methods below, which say what they do.
@@ -312,6 +313,7 @@ class Charm:
         Charm4PyError, AssertionError or ModuleNotFoundError for wrong arguments, before anything
         has started.
         """
+        self._called = True
         if self._hosted:
             raise Charm4PyError(
                 "charm.start() is not for a program in C: its c4p_python_start() starts the runtime"
@@ -336,11 +338,13 @@ class Charm:
             *_module_classes(modules),
         ]
         prepared = prepare_classes(used)
-        self._schedule = _checkpoint.Schedule()
+        wrong = self._make_schedule()
         self._begun = True
         args = self._parse_command_line()
         # The shell deals with stalls itself: what is typed in wrongly must not end the session.
         _c4py.init(quiet=bool(self.options.quiet), stall="off" if interactive else None)
+        if wrong is not None and _c4py.rank() == 0:
+            _c4py.abort(wrong, 2)
         self._tell_flags()
         self._tell_options()
         add_classes(prepared)
@@ -348,7 +352,7 @@ class Charm:
             _c4py.start()
             self._choose_balancer()
             begin = self._make_main(entry, args)
-            folder = self._schedule.restart_from(self._flags.restart)
+            folder = self._restart_from()
             if folder is not None:
                 begin = self._go_on(folder, entry, restarted, args)
         except (
@@ -388,6 +392,23 @@ class Charm:
             self._make_services if folder is None else _nothing, self._snapshot, self._receive
         )
 
+    def _make_schedule(self) -> str | None:
+        """When to write checkpoints; what is wrong with what the launcher was told."""
+        try:
+            self._schedule = _checkpoint.Schedule()
+        except _checkpoint.WrongSetting as error:
+            self._schedule = _checkpoint.Schedule({})
+            return str(error)
+        return None
+
+    def _restart_from(self) -> str | None:
+        try:
+            return self._schedule.restart_from(self._flags.restart)
+        except _checkpoint.WrongSetting as error:
+            if _c4py.rank() == 0:
+                _c4py.abort(str(error), 2)
+        return None
+
     def _make_services(self) -> None:
         """On rank 0: the groups behind ``charm.thisProxy`` and ``charm.pool``."""
         self.thisProxy = _c4py.group_new(CharmRemote, (), False)
@@ -426,7 +447,7 @@ class Charm:
             _balancing.start(self._flags, self.options)
         except _balancing.NotUnderstood as error:
             if _c4py.rank() == 0:
-                _c4py.abort(str(error), 1)
+                _c4py.abort(str(error), 2 if error.by_launcher else 1)
 
     def _print_banner(self) -> None:
         if not self.options.quiet:
@@ -1004,7 +1025,7 @@ def _nothing() -> None:
 
 
 def _say_if_never_started() -> None:
-    if not charm._begun:
+    if not charm._called and not hasattr(sys, "last_type"):  # nor did an exception end the script
         print(
             "c4py: the runtime was never started: the script ended without calling charm.start()",
             file=sys.stderr,

@@ -115,8 +115,12 @@ def _say(text: str) -> None:
 
 def main(words: Sequence[str] = ()) -> int:
     """Run a job, as described above; its exit status, or 2 after a message about the words."""
+    words = words or sys.argv[1:]
+    if any(word in ("-h", "--help") for word in words[:1]):
+        print(f"{USAGE}\n\n{(__doc__ or '').strip()}")
+        return 0
     try:
-        ranks, folder, rest = _parse(words or sys.argv[1:])
+        ranks, folder, rest = _parse(words)
         command = _command(ranks, folder, rest)
         post = Post(folder)
     except (JobError, FileNotFoundError) as error:

@@ -383,7 +383,7 @@ else:
             (["--restart", "auto"], "needs the directory"),
         ):
             status, text = run(1, 5, folder, 0, options=bad)
-            check(status == 1 and words in text, f"{bad}: {status}\n{text}")
+            check(status == 2 and words in text, f"{bad}: {status}\n{text}")
 
     def by_method(folder):
         want = digest(2, 9, folder, 0, "main_chare")
