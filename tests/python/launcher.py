@@ -164,7 +164,10 @@ def like_python():
     script("helper.py", "VALUE = 43")
     run("plain.py", "-x", "--help", out="plain.py ['plain.py', '-x', '--help'] 43")
     run("-c", "import charm4py", err="the runtime was never started")
-    script("wrong.py", "from charm4py import *\nclass A(Chare):\n    def wait(self): pass\ncharm.start(lambda args: None)")
+    script(
+        "wrong.py",
+        "from charm4py import *\nclass A(Chare):\n    def wait(self): pass\ncharm.start(lambda args: None)",
+    )
     for words in (["-c", "import charm4py; 1 / 0"], ["wrong.py"]):
         assert "never started" not in run(*words, expect=1).stderr, words
     script("quiet.py", "from charm4py import *\ncharm.start(lambda args: charm.exit(len(args)))")
@@ -174,7 +177,11 @@ def like_python():
         ("EVERY", "10m", "need a directory: C4PY_CHECKPOINT, or --checkpoint DIR"),
         ("RESTART", "auto", "restart auto needs the directory"),
         ("BALANCER", "greed", "there is no strategy 'greed'"),
-        ("PYTHON", "/no/python", "C4PY_PYTHON (--python) names /no/python, which is no executable file"),
+        (
+            "PYTHON",
+            "/no/python",
+            "C4PY_PYTHON (--python) names /no/python, which is no executable file",
+        ),
         ("PYTHON", "/tmp", "which is no executable file"),
         ("STALL", "never", "C4PY_STALL=never is not allowed; allowed values: abort|warn|off"),
     ):
