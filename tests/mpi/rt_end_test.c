@@ -69,6 +69,23 @@ run_and_exit(c4p_rt_t *rt)
     exit(st == C4P_OK ? code : c4p_exit_status(st));
 }
 
+/* A program in which this entry method runs in a group's members. */
+static void
+run_on_all(const char *name, c4p_entry_fn_t fn)
+{
+    c4p_rt_t *rt;
+    c4p_coll_t group;
+    CHECK_OK(c4p_init(NULL, &rt));
+    type = rts_type(rt, "Grid");
+    c4p_entry_t entry = rts_entry(rt, type, name, fn);
+    CHECK_OK(c4p_start(rt));
+    if (c4p_rank(rt) == 0) {
+        CHECK_OK(c4p_group_new(rt, type, NULL, 0, &group));
+        CHECK_OK(c4p_bcast(rt, group, entry, rts_number(rt, 0), C4P_BCAST_NO_REPLY, 0));
+    }
+    run_and_exit(rt);
+}
+
 /* ---- orderly ---------------------------------------------------------------------------------------- */
 
 static void
@@ -139,17 +156,7 @@ free_inside(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
 static void
 freed_inside(void)
 {
-    c4p_rt_t *rt;
-    c4p_coll_t group;
-    CHECK_OK(c4p_init(NULL, &rt));
-    type = rts_type(rt, "Grid");
-    c4p_entry_t entry = rts_entry(rt, type, "free", free_inside);
-    CHECK_OK(c4p_start(rt));
-    if (c4p_rank(rt) == 0) {
-        CHECK_OK(c4p_group_new(rt, type, NULL, 0, &group));
-        CHECK_OK(c4p_bcast(rt, group, entry, rts_number(rt, 0), C4P_BCAST_NO_REPLY, 0));
-    }
-    run_and_exit(rt);
+    run_on_all("free", free_inside);
 }
 
 /* Status 256 would be 0 for a shell. */
@@ -301,17 +308,7 @@ abort_inside(c4p_rt_t *rt, void *object, c4p_msg_t *msg, void *ctx)
 static void
 aborted_by_an_entry(void)
 {
-    c4p_rt_t *rt;
-    c4p_coll_t group;
-    CHECK_OK(c4p_init(NULL, &rt));
-    type = rts_type(rt, "Grid");
-    c4p_entry_t entry = rts_entry(rt, type, "abort", abort_inside);
-    CHECK_OK(c4p_start(rt));
-    if (c4p_rank(rt) == 0) {
-        CHECK_OK(c4p_group_new(rt, type, NULL, 0, &group));
-        CHECK_OK(c4p_bcast(rt, group, entry, rts_number(rt, 0), C4P_BCAST_NO_REPLY, 0));
-    }
-    run_and_exit(rt);
+    run_on_all("abort", abort_inside);
 }
 
 /* The last rank registers another entry method than the others. */
