@@ -279,8 +279,8 @@ c4p_exiting(const c4p_rt_t *rt)
 }
 
 /* In one piece, since other ranks may be writing, too. A traceback may be long. */
-static C4P_NORETURN void
-end_with_text(c4p_rt_t *rt, int exit_status, const char *text)
+C4P_NORETURN void
+c4pi_end_with_text(c4p_rt_t *rt, int exit_status, const char *text)
 {
     size_t size = strlen(text) + sizeof rt->chaos.said + 160;
     char small[1000], *report = c4pi_calloc(rt->port, size);
@@ -302,7 +302,7 @@ c4p_abort(c4p_rt_t *rt, int exit_status, const char *text)
     if (exit_status < 1 || exit_status > MAX_EXIT_STATUS) /* the shell might take it for success */
         exit_status = c4p_exit_status(C4P_ERR_USER);
     if (text)
-        end_with_text(rt, exit_status, text);
+        c4pi_end_with_text(rt, exit_status, text);
     c4pi_flow_abort(rt->flow, exit_status);
     for (;;)
         rt->port->ops->die(rt->port, exit_status);

@@ -9,6 +9,7 @@ enum {
     RUN_BATCH = 16,   /* messages run between two polls */
     CLOCK_EVERY = 64, /* busy turns between two looks at the clock */
     SPIN_POLLS = 8,   /* looks at the network between two at the clock, while nothing happens */
+    EXIT_INTERRUPTED = 130, /* as shells say it of SIGINT */
 };
 static const uint64_t spin_ns = 1000000, yield_ns = 1000000000, max_sleep_ns = 1000000,
                       tick_ns = 10000000;
@@ -88,7 +89,7 @@ look_at_clock(c4p_rt_t *rt, uint64_t now)
         return;
     rt->last_tick_ns = now;
     if (rt->hooks.tick && !rt->hooks.tick(rt, rt->hooks.ctx))
-        c4p_abort(rt, 130, "interrupted");
+        c4pi_end_with_text(rt, EXIT_INTERRUPTED, "interrupted");
 }
 
 /* After how many busy turns to look again. What comes from outside of the job is served by the tick

@@ -187,6 +187,9 @@ c4pi_die(c4p_rt_t *rt, c4p_status_t status, const char *fmt, ...) C4P_PRINTF(3, 
 C4P_NORETURN void
 c4pi_end_job(c4p_rt_t *rt, int exit_status, const char *report, size_t report_len);
 
+/* The same with a report of one text by whoever uses the runtime. */
+C4P_NORETURN void c4pi_end_with_text(c4p_rt_t *rt, int exit_status, const char *text);
+
 /* A message or die: the pump path has nobody to hand C4P_ERR_NOMEM to. */
 c4p_msg_t *c4pi_msg_or_die(c4p_rt_t *rt, size_t payload_len);
 
