@@ -1025,12 +1025,15 @@ def _nothing() -> None:
 
 
 def _say_if_never_started() -> None:
-    if not charm._called and not hasattr(sys, "last_type"):  # nor did an exception end the script
-        print(
-            "c4py: the runtime was never started: the script ended without calling charm.start()",
-            file=sys.stderr,
-            flush=True,
-        )
+    if charm._begun:
+        return
+    if hasattr(sys, "last_type"):
+        why = "an exception ended the script before that"
+    elif charm._called:
+        why = "charm.start() failed"
+    else:
+        why = "the script ended without calling charm.start()"
+    print(f"c4py: the runtime was never started: {why}", file=sys.stderr, flush=True)
 
 
 def say_nothing_at_exit() -> None:

@@ -169,7 +169,9 @@ def like_python():
         "from charm4py import *\nclass A(Chare):\n    def wait(self): pass\ncharm.start(lambda args: None)",
     )
     for words in (["-c", "import charm4py; 1 / 0"], ["wrong.py"]):
-        assert "never started" not in run(*words, expect=1).stderr, words
+        run(*words, expect=1, err="never started: an exception ended the script before that")
+    caught = "from charm4py import *\ntry: charm.start(5)\nexcept AssertionError: pass"
+    run("-c", caught, err="never started: charm.start() failed")
     script("quiet.py", "from charm4py import *\ncharm.start(lambda args: charm.exit(len(args)))")
     for name, value, text in (
         ("EVERY", "-5s", "C4PY_EVERY=-5s: write a time as 90s, 10m or 1h30m"),
