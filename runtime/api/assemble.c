@@ -179,13 +179,16 @@ void
 c4pi_end_job(c4p_rt_t *rt, int exit_status, const char *report, size_t report_len)
 {
     c4pi_comm_t *comm = rt->flow ? c4pi_flow_comm(rt->flow) : NULL;
-    if (comm && comm->ops->claim_report && !comm->ops->claim_report(comm))
-        await_end(rt, report);
-    rt->port->ops->write_report(rt->port, report, report_len);
+    if (!rt->ending) { /* else the host's log function, given a report, ends the job itself */
+        rt->ending = exit_status;
+        if (comm && comm->ops->claim_report && !comm->ops->claim_report(comm))
+            await_end(rt, report);
+        rt->port->ops->write_report(rt->port, report, report_len);
+    }
     if (rt->flow)
-        c4pi_flow_abort(rt->flow, exit_status);
+        c4pi_flow_abort(rt->flow, rt->ending);
     for (;;)
-        rt->port->ops->die(rt->port, exit_status);
+        rt->port->ops->die(rt->port, rt->ending);
 }
 
 void

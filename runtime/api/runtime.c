@@ -20,6 +20,7 @@ extern char **environ;
 static void
 free_runtime(c4p_rt_t *rt)
 {
+    rt->freeing = true;
     /* A rank that ends with a status other than 0 makes mpirun kill the others, perhaps before they
      * wrote out their last lines; so that is done before anybody can end. */
     if (rt->port->ops->flush)
@@ -35,7 +36,12 @@ c4p_free(c4p_rt_t *rt)
     if (!rt || c4pi_comm_mpi_over()) /* MPI_Finalize() has freed it */
         return;
     if (rt->in_scheduler)
-        c4pi_die(rt, C4P_ERR_STATE, "c4p_free() was called from inside the scheduler");
+        c4pi_die(rt, C4P_ERR_STATE,
+                 "c4p_free() was called from inside the scheduler, or after an exception of C++ or "
+                 "a longjmp() that left an entry method");
+    if (rt->freeing)
+        c4pi_die(rt, C4P_ERR_STATE,
+                 "c4p_free() was called by the destroy function of a type, which c4p_free() runs");
     free_runtime(rt);
 }
 

@@ -89,6 +89,8 @@ struct c4p_rt {
     bool in_scheduler; /* a scheduler call is on the stack */
     bool until_exit;   /* it is c4p_run() */
     bool short_visit;  /* which returns by itself; then the host may do anything */
+    bool freeing;      /* c4p_free() is on the stack */
+    int ending;        /* the job is being ended with this status; 0: it is not */
 
     /* Work created (sent or queued) and processed here, over all counted kinds; equal over all
      * ranks when the job is quiescent. */

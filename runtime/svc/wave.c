@@ -209,7 +209,7 @@ judge_idle(c4p_rt_t *rt)
         return;
     if (rt->hooks.nothing_left)
         rt->hooks.nothing_left(rt, rt->hooks.ctx);
-    else if (rt->until_exit)
+    else if (rt->until_exit && !rt->hooks.tick) /* which may end the job when it likes */
         c4pi_log(rt->port, C4P_LOG_WARN,
                  "the program has nothing left to do but nobody has called c4p_exit(): no method "
                  "runs, no message is in flight, nothing waits and no timer is set, on any rank; "

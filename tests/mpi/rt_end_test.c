@@ -159,6 +159,57 @@ freed_inside(void)
     run_on_all("free", free_inside);
 }
 
+static void
+free_again(c4p_rt_t *rt, void *object, void *ctx)
+{
+    (void)object, (void)ctx;
+    c4p_free(rt);
+}
+
+static void
+freed_by_destroy(void)
+{
+    c4p_rt_t *rt;
+    c4p_coll_t group;
+    const c4p_type_desc_t desc = {.struct_size = sizeof desc,
+                                  .name = "Cell",
+                                  .construct = rts_construct,
+                                  .destroy = free_again};
+    CHECK_OK(c4p_init(NULL, &rt));
+    CHECK_OK(c4p_type_add(rt, &desc, &type));
+    CHECK_OK(c4p_start(rt));
+    if (c4p_rank(rt) == 0)
+        CHECK_OK(c4p_group_new(rt, type, NULL, 0, &group));
+    CHECK_OK(c4p_run_until_quiescent(rt, NULL));
+    CHECK_OK(c4p_exit(rt, 0));
+    run_and_exit(rt);
+}
+
+/* A log function that ends the job at the first error, in the middle of its report too. */
+static c4p_rt_t *logged;
+
+static void
+end_at_errors(void *ctx, c4p_log_level_t level, const char *line)
+{
+    (void)ctx;
+    fprintf(stderr, "%s\n", line);
+    if (level == C4P_LOG_ERROR)
+        c4p_abort(logged, 12, "an error was logged");
+}
+
+static void
+log_function_that_aborts(void)
+{
+    c4p_opts_t opts = C4P_OPTS_INIT;
+    opts.log_fn = end_at_errors;
+    CHECK_OK(c4p_init(&opts, &logged));
+    type = rts_type(logged, "Grid");
+    CHECK_OK(c4p_start(logged));
+    if (c4p_rank(logged) == last_rank(logged))
+        c4p_abort(logged, 11, "the disk is full");
+    run_and_exit(logged);
+}
+
 /* Status 256 would be 0 for a shell. */
 static void
 abort_status(void)
@@ -438,6 +489,27 @@ hook_that_says_stop(void)
     run_and_exit(rt);
 }
 
+/* Who looks after something outside may end the job whenever it likes: nothing is forgotten. */
+static bool
+end_after_a_while(c4p_rt_t *rt, void *ctx)
+{
+    (void)ctx;
+    if (c4p_rank(rt) == 0 && c4p_time_s(rt) > 3)
+        CHECK_OK(c4p_exit(rt, 4));
+    return true;
+}
+
+static void
+hook_that_exits_late(void)
+{
+    c4p_rt_t *rt;
+    const c4p_hooks_t hooks = {.struct_size = sizeof hooks, .tick = end_after_a_while};
+    CHECK_OK(c4p_init(NULL, &rt));
+    CHECK_OK(c4p_set_hooks(rt, &hooks));
+    CHECK_OK(c4p_start(rt));
+    run_and_exit(rt);
+}
+
 /* ---- crashes ---------------------------------------------------------------------------------------------- */
 
 static void
@@ -487,11 +559,11 @@ gone_without_a_word(void)
     run_and_exit(rt);
 }
 
-TEST_CASES(exit_code, forgotten_exit, freed_too_early, freed_inside, abort_status,
-           nothing_waits_so_nothing_is_reported, message_for_nobody,
-           element_that_does_not_contribute, insertions_that_are_never_done,
+TEST_CASES(exit_code, forgotten_exit, freed_too_early, freed_inside, freed_by_destroy,
+           log_function_that_aborts, abort_status, nothing_waits_so_nothing_is_reported,
+           message_for_nobody, element_that_does_not_contribute, insertions_that_are_never_done,
            collection_that_nobody_made, a_pending_timer_is_no_stall, stall_that_goes_on,
            stall_that_nobody_looks_for, aborted_by_an_entry, ranks_that_disagree,
            constructor_that_fails, map_to_a_rank_that_is_none, index_inserted_twice, value_too_many,
-           contributions_that_do_not_fit, hook_that_says_stop, killed, segmentation_fault,
-           damaged_heap, gone_without_a_word)
+           contributions_that_do_not_fit, hook_that_says_stop, hook_that_exits_late, killed,
+           segmentation_fault, damaged_heap, gone_without_a_word)

@@ -13,6 +13,8 @@
  * - Ends: What fails where nobody can be told ends the job on all ranks: one report, then
  *   MPI_Abort() on a duplicate of the host's communicator, with c4p_exit_status() of the cause. The
  *   library ends a process in no other way.
+ * - Callbacks: Entry methods, constructors, hooks and all else that the runtime calls return to it;
+ *   no exception of C++ and no longjmp() may leave them.
  * - Output: None but the log and reports, which go to standard error or to c4p_opts_t.log_fn; by
  *   default only when something is wrong. No signal handlers, no atexit().
  * - Ownership: Strings and structs that are passed in are copied or used during the call only. What

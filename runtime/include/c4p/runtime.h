@@ -155,7 +155,7 @@ C4P_API c4p_status_t c4p_before_fork(c4p_rt_t *rt);
  * is fine. What it took of MPI is given back; not so the two communicators of a runtime that is
  * freed in the middle of its job, whose messages may be on their way: these stay until
  * MPI_Finalize(), which is the host's to call then, also after c4p_init(): a warning says so. From
- * inside the scheduler it ends the job with a report.
+ * inside the scheduler, or from a destroy function that it runs, it ends the job with a report.
  *
  * A host that forgets it: MPI_Finalize() frees what runtimes there are, with the destroy functions
  * of the objects that are left, as this function would. They must not be used then; c4p_free()
