@@ -440,8 +440,7 @@ leave_endless_loop(c4pe_state_t *st, int code)
         "charm.exit() was called %d times, but the program catches the SystemExit that it "
         "raises and goes on: %s\n  hint: use 'except Exception', or leave the method",
         MAX_EXITS, c4pe_coro_here(st, where, sizeof(where)));
-    c4pe_process_flush();
-    c4p_abort(st->rt, code > 0 && code < 126 ? code : 1, text);
+    c4pe_process_abort(st, code > 0 && code < 126 ? code : 1, text);
 }
 
 PyObject *
@@ -474,6 +473,5 @@ c4pe_life_abort(PyObject *module, PyObject *args)
                             status);
     if (c4pe_need_rt(st, "abort()") == NULL)
         return NULL;
-    c4pe_process_flush();
-    c4p_abort(st->rt, status, text);
+    c4pe_process_abort(st, status, text);
 }

@@ -2,6 +2,7 @@
 /* process.c: see process.h. */
 #include "process.h"
 
+#include <signal.h>
 #include <unistd.h>
 
 /* obj.method(keyword=value); 0, or -1 with an exception. */
@@ -35,6 +36,16 @@ c4pe_process_flush(void)
 {
     flush("stdout");
     flush("stderr");
+}
+
+void
+c4pe_process_abort(c4pe_state_t *st, int status, const char *text)
+{
+    c4pe_process_flush();
+    if (!st->hosted) /* that is how another rank that fails ends this one, and Python is not asked
+                      */
+        signal(SIGTERM, SIG_DFL);
+    c4p_abort(st->rt, status, text);
 }
 
 void

@@ -8,6 +8,8 @@
 
 /* Write out what Python's standard streams hold. Never leaves an exception. */
 void c4pe_process_flush(void);
+/* End the job with this report, as c4p_abort() does, after what the program has printed. */
+C4P_NORETURN void c4pe_process_abort(c4pe_state_t *st, int status, const char *text);
 /* From now on standard output goes out line by line, also into a pipe: what a rank has printed must
  * not be lost when another rank ends the job. */
 void c4pe_process_print_by_lines(void);

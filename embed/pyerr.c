@@ -5,7 +5,6 @@
 #include "process.h"
 #include "state.h"
 
-#include <signal.h>
 #include <stdarg.h>
 #include <string.h>
 #include <unistd.h>
@@ -346,17 +345,15 @@ c4pe_err_uncaught(c4pe_state_t *st, c4pe_chare_t *chare, const c4pe_entry_t *ent
         Py_DECREF(exc);
         return;
     }
-    c4pe_process_flush();
     size_t size = 64 * 1024;
     char *buf = PyMem_RawMalloc(size);
     char small[512];
     text_t t = {.buf = buf ? buf : small, .size = buf ? size : sizeof(small)};
     t.buf[0] = '\0';
     write_report(st, &t, chare, entry, doing, exc);
-    if (st->rt != NULL) {
-        signal(SIGTERM, SIG_DFL); /* that is how the other ranks end this one */
-        c4p_abort(st->rt, 1, t.buf);
-    }
+    if (st->rt != NULL)
+        c4pe_process_abort(st, 1, t.buf);
+    c4pe_process_flush();
     fprintf(stderr, "c4py: error[C4P-E%d]\n  %s\n", C4P_ERR_USER, t.buf);
     _exit(1);
 }
