@@ -67,8 +67,8 @@ typedef struct c4p_python_opts {
  * Start the interpreter that the library was built for, in the active virtual environment if there
  * is one (C4PY_PYTHON names another), on a runtime that has not been started. opts may be NULL.
  * Each rank for itself; all ranks must. What is wrong is logged.
- * Returns: C4P_OK; C4P_ERR_STATE if this process has an interpreter; C4P_ERR_NOT_FOUND if the
- * interpreter, the package c4py or greenlet is missing.
+ * Returns: C4P_OK; C4P_ERR_STATE if this process has an interpreter, or the runtime has been
+ * started; C4P_ERR_NOT_FOUND if the interpreter, the package c4py or greenlet is missing.
  */
 C4P_API c4p_status_t c4p_python_init(c4p_rt_t *rt, const c4p_python_opts_t *opts,
                                      c4p_python_t **py_out);
