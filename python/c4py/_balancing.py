@@ -15,10 +15,14 @@ from ._options import Options
 
 
 class NotUnderstood(Charm4PyError):
-    """A strategy or setting that does not exist; the text says what there is."""
+    """A strategy or setting that does not exist; the text says what there is.
 
-    #: Named on the command line or in the environment, not by the program.
-    by_launcher = False
+    by_launcher: it was named on the command line or in the environment, not by the program.
+    """
+
+    def __init__(self, text: str, by_launcher: bool = False) -> None:
+        super().__init__(text)
+        self.by_launcher = by_launcher
 
 
 def start(flags: Parsed, options: Options) -> None:
@@ -91,7 +95,8 @@ def _period(flags: Parsed, options: Options) -> int:
     if points < 1 or points >= 1 << 64 or str(points) != str(given):
         raise NotUnderstood(
             f"load balancing: the period (charm.options.balance_period, +LBPeriod) is a number of synchronization points, 1 or "
-            f'more, or "auto", not {given!r}'
+            f'more, or "auto", not {given!r}',
+            flags.has("+LBPeriod"),
         )
     return points
 
@@ -106,7 +111,8 @@ def _set_predictor(flags: Parsed, options: Options) -> None:
     except (Charm4PyError, TypeError):
         raise NotUnderstood(
             "load balancing: the predictor (charm.options.balance_predictor, +LBPredictor=) is last, mean, median or linear, the "
-            f'latter with a number of rounds from 1 to 64 if wanted, such as "mean:5", not {given!r}'
+            f'latter with a number of rounds from 1 to 64 if wanted, such as "mean:5", not {given!r}',
+            flags.has("+LBPredictor"),
         ) from None
 
 
