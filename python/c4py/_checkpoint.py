@@ -54,9 +54,12 @@ class _Unpickler(pickle.Unpickler):
         for cls in _own_classes():
             if cls.__module__ == module and cls.__qualname__ == name:
                 return cls
+        from ._runtime import charm
+
+        trust = "`trust` of c4p_python_restart()" if charm._hosted else "++trust-checkpoint"
         raise Charm4PyError(
             f"it needs {module}.{name}, which a checkpoint may not use: name the class in "
-            "charm.options.checkpoint_classes, or give ++trust-checkpoint if nobody else can have written the files"
+            f"charm.options.checkpoint_classes, or give {trust} if nobody else can have written the files"
         )
 
 
