@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from . import _c4py
 from ._c4py import Chare
 from ._errors import Charm4PyError
-from ._native import NATIVE_MARK, condition_spec, entry_spec, native, state_of
+from ._native import condition_spec, entry_spec, is_native, native, state_of
 from .wait import parse_cond_str
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -266,7 +266,7 @@ def _check_python_calls(cls: type) -> None:
     """Methods that Python calls, and not a message, cannot be native."""
     for name in dir(cls):
         if name in _CALLED or (name.startswith("__") and name.endswith("__")):
-            if hasattr(inspect.getattr_static(cls, name), NATIVE_MARK):
+            if is_native(inspect.getattr_static(cls, name, None)):
                 raise Charm4PyError(
                     f"class {cls.__name__}: {name}() cannot be native, since no message calls it; call C from a method in Python"
                 )
@@ -278,7 +278,7 @@ def entry_specs(cls: type) -> list[tuple[Any, ...]]:
     for name in sorted(dir(cls)):
         if name.startswith("__") and name.endswith("__"):
             continue
-        raw = inspect.getattr_static(cls, name)
+        raw = inspect.getattr_static(cls, name, None)  # a metaclass may list what is not there
         if name in _NOT_ENTRIES or _of_base(cls, name):
             if name in _BASE_ENTRIES:
                 specs.append((name, 0, _BASE_ENTRIES[name], (), None, None))
@@ -363,7 +363,7 @@ def _entry_spec(cls: type, name: str, raw: Any) -> tuple[Any, ...]:
     func = raw.__func__ if isinstance(raw, (staticmethod, classmethod)) else raw
     flags = _flags_of(raw)
     cond = getattr(func, WHEN_MARK, None)
-    if hasattr(func, NATIVE_MARK):
+    if is_native(func):
         return entry_spec(cls, name, func, cond, is_coroutine(func))
     code = getattr(func, "__code__", None)
     if code is None:  # a partial, a C function, an object with __call__: whatever it takes

@@ -9,7 +9,7 @@ import inspect
 import numbers
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FunctionType
 from typing import Any, NoReturn, TypeVar, cast
 
@@ -20,7 +20,7 @@ from ._numpy import numpy
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 #: Attribute that the decorator sets on functions.
-NATIVE_MARK = "_c4py_native"
+_NATIVE_MARK = "_c4py_native"
 
 #: What every native method gets before its parameters.
 _FIRST = ("the runtime", "the native state")
@@ -154,7 +154,7 @@ class native:
                 f"{func.__qualname__}() is native: call it by a proxy, as self.thisProxy[self.thisIndex].{func.__name__}(…)"
             )
 
-        setattr(call, NATIVE_MARK, (self, code.co_filename))
+        setattr(call, _NATIVE_MARK, (self, code.co_filename))
         return cast(_F, call)
 
     def __repr__(self) -> str:
@@ -202,9 +202,14 @@ def condition_spec(cls: type, name: str, func: Any, cond: native) -> NativeCallC
     return NativeCallCond(cond, cond._load(code.co_filename, who), positions)
 
 
+def is_native(func: Any) -> bool:
+    """Is this what `native` made? Objects that have any attribute that is asked for, as mocks do, are not."""
+    return _NATIVE_MARK in getattr(func, "__dict__", ())
+
+
 def entry_spec(cls: type, name: str, func: Any, cond: Any, coroutine: bool) -> tuple[Any, ...]:
     """What the runtime must know of a native method. cond: what @when was given, or None."""
-    made, file = getattr(func, NATIVE_MARK)
+    made, file = getattr(func, _NATIVE_MARK)
     who = f"method {name} of class {cls.__name__}"
     if coroutine:
         raise Charm4PyError(f"{who} is native: it cannot be a coroutine")
@@ -331,8 +336,11 @@ def _is_kept(made: Any, given: Any) -> bool:
     to fill an array, and reads numbers from texts."""
     made, given = (x.tolist() if hasattr(x, "tolist") else x for x in (made, given))
     if isinstance(made, (tuple, list)):
-        same = isinstance(given, (tuple, list)) and len(given) == len(made)
-        return same and all(map(_is_kept, made, given))
+        several = isinstance(given, Sequence) and not isinstance(given, (str, bytes))
+        return several and len(given) == len(made) and all(map(_is_kept, made, given))
+    if isinstance(made, (bytes, str)) and isinstance(given, (bytes, str)):
+        given = given.encode() if isinstance(made, bytes) and isinstance(given, str) else given
+        return bool(made == given.rstrip("\0" if isinstance(given, str) else b"\0"))
     if isinstance(made, (float, complex)):
         return isinstance(given, numbers.Number) and (not cmath.isinf(made) or _is_infinite(given))
     return not isinstance(made, (int, str, bytes)) or bool(made == given)
@@ -380,4 +388,4 @@ def _fold(np: Any, address: int, values: list[Any]) -> Any:
     return into
 
 
-__all__ = ["NATIVE_MARK", "NativeState", "add_reducer", "entry_spec", "native", "state_of"]
+__all__ = ["NativeState", "add_reducer", "entry_spec", "is_native", "native", "state_of"]

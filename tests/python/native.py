@@ -7,6 +7,7 @@ import ctypes
 import os
 import shutil
 import warnings
+from unittest.mock import Mock
 
 import numpy as np
 
@@ -430,6 +431,24 @@ def define(**attributes):
     return type("Defined", (Chare,), attributes)
 
 
+class ListsMore(type(Chare)):
+    def __dir__(cls):
+        return [*super().__dir__(), "__absent__", "absent"]
+
+
+def registered():
+    """What looks like a native method, or is not there, is none."""
+
+    class Odd(Chare, metaclass=ListsMore):
+        mock = Mock()
+        __repr__ = Mock(return_value="odd")
+
+    ((cls, _, specs, *_),) = prepare_classes([Odd], False)
+    equal(cls, Odd)
+    check("absent" not in [spec[0] for spec in specs])
+    check(all(len(spec) < 7 for spec in specs))  # none is native
+
+
 def registrations():
     """What is wrong with a class, when it is registered."""
 
@@ -477,8 +496,9 @@ def main(args):
     moves(cells)
     functions()
     declarations()
+    registered()
     registrations()
-    finish(105)
+    finish(108)
 
 
 charm.start(main)

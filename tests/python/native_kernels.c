@@ -142,6 +142,7 @@ typedef struct span {
 } span_t;
 
 KERNEL void merge(span_t *into, const span_t *from, size_t n);
+KERNEL void keep(void *into, const void *from, size_t n);
 KERNEL void larger(int32_t *into, const int32_t *from, size_t n);
 KERNEL void give(c4p_rt_t *rt, void *state, int n, const int32_t *values);
 
@@ -155,6 +156,13 @@ merge(span_t *into, const span_t *from, size_t n)
             into[i].highest = from[i].highest;
         into[i].count += from[i].count;
     }
+}
+
+/* All elements are the same. */
+KERNEL void
+keep(void *into, const void *from, size_t n)
+{
+    (void)into, (void)from, (void)n;
 }
 
 /* By absolute value. */

@@ -27,8 +27,8 @@ Reducer.addNative("span", f"{LIBRARY}:merge", "double lowest, double highest, in
 Reducer.addNative("larger", library.larger, np.int32)
 Reducer.addNative("larger_unsigned", library.larger, np.uint32)
 Reducer.addNative("refused_float", library.larger, np.float32)
-Reducer.addNative("nested", library.merge, "int8_t x[2], int n, double d")
-Reducer.addNative("named", library.merge, np.dtype([("name", "S3"), ("n", "i4")]))
+Reducer.addNative("nested", library.keep, "int8_t x[2], int n, double d")
+Reducer.addNative("named", library.keep, np.dtype([("name", "S3"), ("n", "i4")]))
 
 if numba:
 
@@ -88,6 +88,10 @@ GIVEN = {
     "strided": lambda i: (np.arange(6, dtype=np.int32)[::2] * i, Reducer.larger),
     "transposed": lambda i: (np.array([[i, 2], [3, 4]], np.int32).T, Reducer.larger),
     "smaller dtype": lambda i: (np.array([i, -1], np.int8), Reducer.larger),
+    "text": lambda i: (("ab", 3), Reducer.named),
+    "text with its end": lambda i: (("ab\0\0\0", 3), Reducer.named),
+    "range": lambda i: ((range(6, 8), 3, 0.5), Reducer.nested),
+    "bytes": lambda i: ((bytearray([6, 7]), 3, 0.5), Reducer.nested),
     "both": lambda i: ((span(i), i, i * 1.5), Reducer.tuple(Reducer.span, Reducer.larger, Reducer.sum)),
     "numba": lambda i: (np.array([3.0, 4.0]) if i == 0 else np.array([4.0, 3.0]) if i == 1 else np.zeros(2), Reducer.hypot),
 }  # fmt: skip
@@ -162,6 +166,11 @@ def contributions(parts, n):
     equal(result(parts, "give", "strided").tolist(), [0, 2 * last, 4 * last], "strided")
     equal(result(parts, "give", "transposed").tolist(), [[last, 3], [2, 4]], "transposed")
     equal(abs(result(parts, "give", "smaller dtype")).tolist(), [last, 1], "a smaller dtype")
+    for kind in ("text", "text with its end"):
+        equal(result(parts, "give", kind).item(), (b"ab", 3), kind)
+    for kind in ("range", "bytes"):
+        got = result(parts, "give", kind)
+        equal((got["x"].tolist(), got["n"], got["d"]), ([6, 7], 3, 0.5), kind)
     one, two, three = result(parts, "give", "both")
     equal((one.item(), two, three), ((-last, last, n), last, 1.5 * n * last / 2), "in a tuple")
     if numba:
@@ -205,7 +214,7 @@ def main(args):
     for name in WRONG:
         result(wrong, "give", name)
     result(wrong[0], "late")
-    finish(28)
+    finish(32)
 
 
 charm.start(main)
