@@ -329,8 +329,10 @@ c4p_python_reply(c4p_python_t *py, const c4p_reply_t *reply, const c4p_pyval_t *
                               : c4pe_host_check(py);
     if (status != C4P_OK)
         return status;
-    status = dispose(list, pack_value(py, value, &msg, &list));
-    return status == C4P_OK ? c4p_reply_send(py->rt, reply, msg, false) : status;
+    status = pack_value(py, value, &msg, &list);
+    if (status == C4P_OK)
+        status = c4p_reply_send(py->rt, reply, msg, false);
+    return dispose(list, status);
 }
 
 c4p_status_t
