@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Run the heat solver alone and with the watch, in turn, and compare: the results bit for bit, and the time per step.
+"""Run the heat solver alone, with the watch, and alone again, in turn, and compare: the results bit for bit, and the time per step.
+How much two times alone differ says what the machine does to such a figure.
 
 compare.py [--ranks N…] [--size ROWS COLUMNS] [--steps N] [--every N] [--times N] [--mpiexec mpirun] build/heat_host
 
@@ -34,6 +35,11 @@ def run(args, ranks, every):
     return float(found.group(2)), float(found.group(3)), found.group(4)
 
 
+def change(of, to):
+    """Of the medians, in percent."""
+    return 100 * (statistics.median(to) / statistics.median(of) - 1)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--ranks", type=int, nargs="+", default=[2])
@@ -42,27 +48,27 @@ def main():
     parser.add_argument(
         "--every", type=int, default=100, help="steps between two looks of the watch"
     )
-    parser.add_argument("--times", type=int, default=5, help="pairs of runs")
+    parser.add_argument("--times", type=int, default=5, help="runs of each")
     parser.add_argument("--mpiexec", default="mpirun")
     parser.add_argument("program")
     args = parser.parse_args()
     prints = set()
     for ranks in args.ranks:
-        alone, watched, looks = [], [], []
+        alone, watched, again, looks = [], [], [], []
         for _ in range(args.times):
-            for times, every in ((alone, 0), (watched, args.every)):
+            for times, every in ((alone, 0), (watched, args.every), (again, 0)):
                 time, look, fingerprint = run(args, ranks, every)
                 times.append(time)
                 looks += [look] if every else []
                 prints.add(fingerprint)
-        ratio = statistics.median(b / a for a, b in zip(alone, watched))
-        look = statistics.median(looks)
-        print(f"{ranks} ranks: {statistics.median(alone):.4f} ms a step alone, {statistics.median(watched):.4f} ms "
-              f"with a look every {args.every} steps: {100 * (ratio - 1):+.2f} %; a look takes {look:.2f} ms, "
-              f"{100 * look / args.every / statistics.median(watched):.2f} % of the time", flush=True)  # fmt: skip
+        look, step = statistics.median(looks), statistics.median(watched)
+        print(f"{ranks} ranks: {statistics.median(alone + again):.4f} ms a step alone, {step:.4f} ms with a look every {args.every} "
+              f"steps: {change(alone + again, watched):+.2f} %, where two times alone differ by "
+              f"{abs(change(alone, again)):.2f} %; a look takes {look:.2f} ms, {100 * look / args.every / step:.2f} % of the time",
+              flush=True)  # fmt: skip
     if len(prints) > 1:
         sys.exit(f"the results differ: {', '.join(sorted(prints))}")
-    print(f"all {2 * args.times * len(args.ranks)} results are equal, bit for bit: {prints.pop()}")
+    print(f"all {3 * args.times * len(args.ranks)} results are equal, bit for bit: {prints.pop()}")
 
 
 main()
