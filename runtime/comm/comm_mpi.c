@@ -13,8 +13,9 @@
  * same rank after an announcement is held until the large message is complete; other ranks'
  * messages are not delayed.
  *
- * On the same host a large message is rather put into memory that both ranks share, as long as
- * there is room: then only its place is announced, and it is delivered like a small one (shared.h).
+ * On the same host small messages and announcements go through lanes instead (near.h), and a large
+ * message is rather put into memory that both ranks share, as long as there is room: then only its
+ * place is announced, and it is delivered like a small one (shared.h).
  *
  * Requests of sends and of large receives that did not complete at once stand in one table without
  * order, tested a window at a time. */
@@ -28,7 +29,12 @@ enum {
     TAG_SMALL = 1,
     MAX_PER_POLL = 16,
     COPY_BYTES = 1024, /* shorter messages are copied out of the ring, longer ones taken */
-    WINDOW = 64        /* requests tested at once */
+    WINDOW = 64,       /* requests tested at once */
+    /* The ring is passed over so many times while lanes have messages, and so many times if all
+     * ranks reach this one through lanes; MPI must be called now and then nevertheless, for what it
+     * has to do for the host program. */
+    LANE_TURNS = 4,
+    IDLE_TURNS = 16
 };
 static const uint64_t PIECE_BYTES = (uint64_t)1 << 30;
 static const uint64_t MAX_POSTED_BYTES = (uint64_t)256 << 20;
@@ -310,9 +316,9 @@ send_part(mpi_comm_t *c, int dest, c4p_msg_t *msg, const uint8_t *at, uint64_t l
     return C4P_OK;
 }
 
-/* Send an envelope with its payload in one piece; takes over one owner of msg. */
+/* Send an envelope with its payload in one piece by MPI. */
 static inline c4p_status_t
-send_one(mpi_comm_t *c, int dest, c4p_msg_t *msg, size_t payload_len)
+send_far(mpi_comm_t *c, int dest, c4p_msg_t *msg, size_t payload_len)
 {
     MPI_Request req;
     int done = 0;
@@ -332,6 +338,25 @@ send_one(mpi_comm_t *c, int dest, c4p_msg_t *msg, size_t payload_len)
     else
         requests_add(c, req, msg, NULL);
     return C4P_OK;
+}
+
+/* Through a lane, if there is one to that rank. */
+static inline bool
+send_near(mpi_comm_t *c, int dest, c4p_msg_t *msg, size_t payload_len, c4p_status_t *st_out)
+{
+    if (!c->near || !c4pi_near_send(c->near, dest, msg, payload_len, st_out))
+        return false;
+    c->small_sent++;
+    if (*st_out != C4P_OK)
+        *st_out = c4pi_mpi_no_memory(c, "sending", payload_len, dest);
+    return true;
+}
+
+static c4p_status_t
+send_one(mpi_comm_t *c, int dest, c4p_msg_t *msg, size_t payload_len)
+{
+    c4p_status_t st;
+    return send_near(c, dest, msg, payload_len, &st) ? st : send_far(c, dest, msg, payload_len);
 }
 
 static c4p_status_t
@@ -381,7 +406,7 @@ send_flattened(mpi_comm_t *c, int dest, c4p_msg_t *msg)
     if (!flat)
         return c4pi_mpi_no_memory(c, "sending a message", msg->env.len, dest);
     c4pi_msg_drop(msg);
-    return send_one(c, dest, flat, (size_t)flat->env.len);
+    return send_far(c, dest, flat, (size_t)flat->env.len);
 }
 
 c4p_status_t
@@ -396,15 +421,18 @@ c4pi_mpi_send(c4pi_comm_t *comm, int dest, c4p_msg_t *msg)
             return c4pi_mpi_no_memory(c, "sending a message", msg->env.len, dest);
         return send_large(c, dest, msg);
     }
+    if (send_near(c, dest, msg, (size_t)msg->env.len, &st))
+        return st;
     if (msg->extra)
         return send_flattened(c, dest, msg);
-    return send_one(c, dest, msg, (size_t)msg->env.len);
+    return send_far(c, dest, msg, (size_t)msg->env.len);
 }
 
 uint64_t
 c4pi_mpi_sends_pending(c4pi_comm_t *comm)
 {
-    return ((mpi_comm_t *)comm)->num_sends;
+    const mpi_comm_t *c = (const mpi_comm_t *)comm;
+    return c->num_sends + (c->near ? c4pi_near_waiting(c->near) : 0);
 }
 
 /* ---- small messages in ---------------------------------------------------------------------------- */
@@ -463,26 +491,17 @@ take_placed(mpi_comm_t *c, int source, c4p_msg_t **msg, size_t bytes)
     return true;
 }
 
+/* A small message with so many bytes of payload, or an announcement, whichever way it came. */
 static c4p_status_t
-arrived(mpi_comm_t *c, uint32_t slot, const MPI_Status *status, int *did)
+arrived(mpi_comm_t *c, int source, c4p_msg_t *msg, size_t payload_len, int *did)
 {
-    int source = status->MPI_SOURCE, count = 0;
-    int rc = MPI_Get_count(status, MPI_BYTE, &count);
-    if (rc != MPI_SUCCESS)
-        return c4pi_mpi_fail(c, rc, "MPI_Get_count", source, 0);
-    if ((size_t)count < sizeof(c4pi_env_t))
-        return damaged(c, source, "it is shorter than an envelope");
     c->small_received++;
-
-    c4p_msg_t *msg = ring_take(c, slot, (size_t)count);
-    if (!msg)
-        return c4pi_mpi_no_memory(c, "receiving a message", (uint64_t)count, source);
     if (msg->env.flags & C4PI_FLAG_LARGE) {
-        if (!take_placed(c, source, &msg, (size_t)count - sizeof(c4pi_env_t)))
-            return announced(c, source, msg, (size_t)count - sizeof(c4pi_env_t));
+        if (!take_placed(c, source, &msg, payload_len))
+            return announced(c, source, msg, payload_len);
         if (!msg)
             return damaged(c, source, "it is said to lie where nothing can be");
-    } else if (msg->env.len != (size_t)count - sizeof(c4pi_env_t)) {
+    } else if (msg->env.len != payload_len) {
         return damaged(c, source, "its length is not the one received");
     }
     if (c->holds.count) {
@@ -498,15 +517,25 @@ arrived(mpi_comm_t *c, uint32_t slot, const MPI_Status *status, int *did)
     return C4P_OK;
 }
 
-/* The first message after a pause runs before another one is looked for: that takes as long as a
- * look at the network, and somebody may wait for the answer. */
 static c4p_status_t
-ring_poll(mpi_comm_t *c, int max, int *did)
+arrived_by_mpi(mpi_comm_t *c, uint32_t slot, const MPI_Status *status, int *did)
 {
-    if (max > MAX_PER_POLL)
-        max = MAX_PER_POLL;
-    if (max > 1 && c->paused)
-        max = 1;
+    int source = status->MPI_SOURCE, count = 0;
+    int rc = MPI_Get_count(status, MPI_BYTE, &count);
+    if (rc != MPI_SUCCESS)
+        return c4pi_mpi_fail(c, rc, "MPI_Get_count", source, 0);
+    if ((size_t)count < sizeof(c4pi_env_t))
+        return damaged(c, source, "it is shorter than an envelope");
+    c4p_msg_t *msg = ring_take(c, slot, (size_t)count);
+    if (!msg)
+        return c4pi_mpi_no_memory(c, "receiving a message", (uint64_t)count, source);
+    return arrived(c, source, msg, (size_t)count - sizeof(c4pi_env_t), did);
+}
+
+/* Up to max messages from the ring; *got_io counts them. */
+static c4p_status_t
+ring_poll(mpi_comm_t *c, int max, int *got_io, int *did)
+{
     int got = 0;
     for (; got < max; got++) {
         uint32_t slot = c->ring_head;
@@ -521,14 +550,84 @@ ring_poll(mpi_comm_t *c, int max, int *did)
             break;
         c->ring_head = slot + 1 == c->ring_size ? 0 : slot + 1;
         c->ring_unposted++;
-        c4p_status_t st = arrived(c, slot, &status, did);
+        c4p_status_t st = arrived_by_mpi(c, slot, &status, did);
         if (st != C4P_OK)
             return st;
     }
-    c->paused = got == 0;
+    *got_io += got;
     if (got == 0 || 2 * c->ring_unposted >= c->ring_size)
         return c4pi_mpi_ring_repost(c);
     return C4P_OK;
+}
+
+/* Up to max messages from the lanes; *got_io counts them. */
+static c4p_status_t
+near_poll(mpi_comm_t *c, int max, int *got_io, int *did)
+{
+    c4pi_near_progress(c->near);
+    for (int got = 0; got < max; got++) {
+        c4p_msg_t *msg;
+        int source = 0;
+        size_t bytes = 0;
+        c4p_status_t st = c4pi_near_take(c->near, &msg, &source, &bytes);
+        if (st == C4P_ERR_NOMEM)
+            return c4pi_mpi_no_memory(c, "receiving a message", bytes, source);
+        if (st != C4P_OK)
+            return damaged(c, source, "it has no possible length");
+        if (!msg)
+            return C4P_OK;
+        ++*got_io;
+        st = arrived(c, source, msg, bytes - sizeof(c4pi_env_t), did);
+        if (st != C4P_OK)
+            return st;
+    }
+    return C4P_OK;
+}
+
+/* Need MPI not be asked for messages this time? */
+static inline bool
+pass_over_ring(mpi_comm_t *c)
+{
+    uint32_t most = 0;
+    if (c->lanes_gave)
+        most = LANE_TURNS;
+    else if (c->all_near && !c->base.oversubscribed && c4pi_near_is_all(c->near))
+        most = IDLE_TURNS;
+    if (c->ring_passed_over++ < most)
+        return true;
+    c->ring_passed_over = 0;
+    return false;
+}
+
+/* When it is MPI's turn it comes first: lanes that always have something would leave nothing of
+ * max. */
+static c4p_status_t
+lanes_and_ring_poll(mpi_comm_t *c, int max, int *got_io, int *did)
+{
+    c4p_status_t st = C4P_OK;
+    if (!pass_over_ring(c))
+        st = ring_poll(c, max, got_io, did);
+    const int before = *got_io;
+    if (st == C4P_OK)
+        st = near_poll(c, max - before, got_io, did);
+    if (max > before)
+        c->lanes_gave = *got_io > before;
+    return st;
+}
+
+/* The first message after a pause runs before another one is looked for: that takes as long as a
+ * look at the network, and somebody may wait for the answer. */
+static c4p_status_t
+small_poll(mpi_comm_t *c, int max, int *did)
+{
+    int got = 0;
+    if (max > MAX_PER_POLL)
+        max = MAX_PER_POLL;
+    if (max > 1 && c->paused)
+        max = 1;
+    c4p_status_t st = (c->near ? lanes_and_ring_poll : ring_poll)(c, max, &got, did);
+    c->paused = got == 0;
+    return st;
 }
 
 /* ---- progress of what takes longer ---------------------------------------------------------------- */
@@ -596,7 +695,7 @@ c4pi_mpi_poll(c4pi_comm_t *comm, int max, int *did_out)
     c4p_status_t st = C4P_OK;
 
     if (c->ring_size)
-        st = ring_poll(c, max, &did);
+        st = small_poll(c, max, &did);
     /* A window at a time, but on as long as whole windows are done: after a flood thousands are. */
     for (int reaped = WINDOW; st == C4P_OK && c->num_reqs && reaped == WINDOW;)
         st = requests_poll(c, &did, &reaped);

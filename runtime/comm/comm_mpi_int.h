@@ -8,6 +8,7 @@
 
 #include "base/map.h"
 #include "comm/comm.h"
+#include "comm/near.h"
 #include "comm/shared.h"
 
 /* Messages of one source from an incomplete large one on, in order. The msg->where of an
@@ -59,6 +60,10 @@ typedef struct mpi_comm {
     c4pi_map_t holds;                        /* by source */
     c4pi_pool_t hold_pool, incoming_pool;
     c4pi_shared_t *shared; /* NULL: none */
+    c4pi_near_t *near;     /* NULL: none */
+    bool all_near;         /* all ranks are on this host, and there are lanes */
+    bool lanes_gave;       /* something, when last looked at */
+    uint32_t ring_passed_over;
 } mpi_comm_t;
 
 /* ---- errors: each logs, and returns the status to give up with --------------------------------- */

@@ -210,6 +210,7 @@ mpi_free(c4pi_comm_t *comm)
     c4pi_pool_fini(&c->incoming_pool);
     c4pi_pool_fini(&c->hold_pool);
     c4pi_map_fini(&c->holds);
+    c4pi_near_free(c->near);
     c4pi_shared_free(c->shared);
     c4pi_hosts_fini(&c->base.hosts, port);
     c4pi_free(port, c->owners, c->cap_reqs * sizeof *c->owners);
@@ -372,10 +373,23 @@ share_pools(mpi_comm_t *c, MPI_Comm host, c4pi_shared_id_t *ids)
     if (all)
         return C4P_OK;
     c4pi_log(c->base.port, C4P_LOG_INFO,
-             "the ranks of this host cannot share memory: large messages go through MPI, and each "
+             "the ranks of this host cannot share memory: messages go through MPI, and each "
              "rank that fails reports it");
     c4pi_shared_free(c->shared);
     c->shared = NULL;
+    return C4P_OK;
+}
+
+static c4p_status_t
+set_up_near(mpi_comm_t *c)
+{
+    if (!c4pi_shared_has_lanes(c->shared))
+        return C4P_OK;
+    c->near = c4pi_near_new(c->base.msgs, c->shared);
+    if (!c->near)
+        return c4pi_mpi_no_memory(c, "the ranks of this host", (uint64_t)c->base.host_ranks,
+                                  c->base.rank);
+    c->all_near = c->base.host_ranks == c->base.num_ranks;
     return C4P_OK;
 }
 
@@ -388,10 +402,11 @@ set_up_shared(mpi_comm_t *c, MPI_Comm host, uint64_t bytes)
     c4pi_shared_id_t *ids = c4pi_alloc(c->base.port, len);
     if (!ids)
         return c4pi_mpi_no_memory(c, "the ranks of this host", len, c->base.rank);
-    c->shared = c4pi_shared_new(c->base.msgs, c->base.rank, bytes);
+    c->shared =
+        c4pi_shared_new(c->base.msgs, c->base.rank, c->base.host_ranks, bytes, c->slot_bytes);
     c4p_status_t st = share_pools(c, host, ids);
     c4pi_free(c->base.port, ids, len);
-    return st;
+    return st == C4P_OK && c->shared ? set_up_near(c) : st;
 }
 
 /* The host of every rank, where the placement follows no formula. */

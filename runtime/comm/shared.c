@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* shared.c: see shared.h.
  *
- * A pool is a head of one page, then blocks, each of a class: a power of two and a page. A block
- * starts with a line that says whose it is and links it, then comes the message as everywhere else:
- * local part, envelope, payload. The owner carves blocks from the pool's end or takes them from its
- * free lists; whoever drops a received message pushes the block to the list `returned` of its pool,
- * from where the owner takes them all at once (Treiber, "Systems Programming: Coping with
- * Parallelism", 1986; taking all leaves no ABA problem). */
+ * A pool is a head of one page, a lane to each rank of the host, then blocks, each of a class: a
+ * power of two and a page. A block starts with a line that says whose it is and links it, then
+ * comes the message as everywhere else: local part, envelope, payload. The owner carves blocks from
+ * the pool's end or takes them from its free lists; whoever drops a received message pushes the
+ * block to the list `returned` of its pool, from where the owner takes them all at once (Treiber,
+ * "Systems Programming: Coping with Parallelism", 1986; taking all leaves no ABA problem). */
 #define _GNU_SOURCE
 #include "comm/shared.h"
 
@@ -29,15 +29,28 @@ enum {
     CLASSES = 20,
     LARGEST_PART = 4,   /* a message takes at most this part of a pool */
     LARGER_CLASSES = 3, /* so much larger a block may be than it need be, before there is no room */
-    BLOCK_LINE = 64
+    BLOCK_LINE = 64,
+    LANES_PART = 4, /* of a pool are lanes, at most */
+    /* Lanes that a rank reads do not all begin alike in their pages: their first lines would all go
+     * to the same few places of the cache. */
+    LANE_SHIFTS = 32,
+    MAX_CALLERS = 1024
 };
+/* A lane is not made larger than the first, and gets memory by the second, or by more if few
+ * messages would fit into that. */
+static const uint64_t MOST_LANE_BYTES = (uint64_t)1 << 20, LANE_STEP = (uint64_t)1 << 16;
 
 /* The first page of a pool. */
 typedef struct pool_head {
     uint64_t secret;
     _Atomic(uint64_t) reported; /* in the pool of the host's first rank: somebody reports */
     _Alignas(64) _Atomic(uint64_t) returned; /* place of a block; 0: none */
+    /* Which ranks of the host send to this pool's through their lanes, a bit for each; and whether
+     * one wanted to and could not. */
+    _Alignas(64) _Atomic(uint64_t) callers[MAX_CALLERS / 64];
+    _Atomic(uint64_t) strays;
 } pool_head_t;
+_Static_assert(sizeof(pool_head_t) <= HEAD_BYTES, "the head is a page");
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "a lock would be each process's own");
 
 /* The first line of a block. */
@@ -61,9 +74,12 @@ struct c4pi_shared {
     c4pi_msgs_t *msgs;
     int fd;
     c4pi_shared_id_t id;
-    char *base; /* of this rank's pool */
-    uint64_t top, free[CLASSES];
-    uint64_t out;    /* blocks that are not in a free list */
+    char *base;          /* of this rank's pool */
+    uint64_t lane_bytes; /* of each lane; 0: there are none */
+    uint64_t lane_step;  /* what a lane gets at a time, as far as there is so much */
+    uint64_t known_callers[MAX_CALLERS / 64];
+    uint64_t first, top, free[CLASSES]; /* first: where blocks begin */
+    uint64_t out;                       /* blocks that are not in a free list */
     block_t *guests; /* with messages of other ranks that are alive here, newest first */
     pool_t *pools;   /* of all ranks of this host; NULL until opened */
     int count, me;
@@ -92,13 +108,42 @@ may_be_so_large(uint64_t bytes)
     return getrlimit(RLIMIT_FSIZE, &limit) == 0 && bytes <= limit.rlim_cur;
 }
 
+static uint64_t
+whole_pages(uint64_t bytes)
+{
+    return (bytes + HEAD_BYTES - 1) & ~(uint64_t)(HEAD_BYTES - 1);
+}
+
+/* How far behind its place the lane of the n-th rank of the host begins. */
+static uint64_t
+shift_of_lane(int n)
+{
+    return (uint64_t)(n % LANE_SHIFTS) * C4PI_LANE_LINE;
+}
+
+/* The largest number of whole pages, at most what a lane may have, that leaves the rest of the pool
+ * to blocks. */
+static uint64_t
+size_of_lanes(uint64_t bytes, int count, size_t largest)
+{
+    uint64_t each = bytes / LANES_PART / (uint64_t)count & ~(uint64_t)(HEAD_BYTES - 1);
+    if (each > MOST_LANE_BYTES)
+        each = MOST_LANE_BYTES;
+    return each >= C4PI_LANE_LEAST * (uint64_t)largest + shift_of_lane(LANE_SHIFTS - 1) ? each : 0;
+}
+
 c4pi_shared_t *
-c4pi_shared_new(c4pi_msgs_t *msgs, int rank, uint64_t bytes)
+c4pi_shared_new(c4pi_msgs_t *msgs, int rank, int count, uint64_t bytes, size_t largest)
 {
     c4pi_shared_t *shared = c4pi_calloc(msgs->port, sizeof *shared);
     if (!shared)
         return NULL;
-    *shared = (c4pi_shared_t){.msgs = msgs, .fd = -1, .top = HEAD_BYTES};
+    *shared =
+        (c4pi_shared_t){.msgs = msgs, .fd = -1, .lane_bytes = size_of_lanes(bytes, count, largest)};
+    shared->lane_step = whole_pages(C4PI_LANE_LEAST * (uint64_t)largest);
+    if (shared->lane_step < LANE_STEP)
+        shared->lane_step = LANE_STEP;
+    shared->first = shared->top = HEAD_BYTES + (uint64_t)count * shared->lane_bytes;
     shared->id = (c4pi_shared_id_t){
         .secret = msgs->port->ops->random_u64(msgs->port) ^ c4pi_now_ns(msgs->port),
         .bytes = bytes < HEAD_BYTES ? HEAD_BYTES : bytes & ~(uint64_t)(HEAD_BYTES - 1),
@@ -117,6 +162,9 @@ c4pi_shared_new(c4pi_msgs_t *msgs, int rank, uint64_t bytes)
     head->secret = shared->id.secret;
     atomic_init(&head->returned, 0);
     atomic_init(&head->reported, 0);
+    atomic_init(&head->strays, 0);
+    for (int i = 0; i < MAX_CALLERS / 64; i++)
+        atomic_init(&head->callers[i], 0);
     return shared;
 }
 
@@ -279,7 +327,7 @@ carve(c4pi_shared_t *shared, uint32_t cls, uint64_t bytes)
 {
     uint64_t cap = class_bytes(cls);
     if (cap > shared->id.bytes - shared->top && shared->out == 0) {
-        shared->top = HEAD_BYTES;
+        shared->top = shared->first;
         memset(shared->free, 0, sizeof shared->free);
     }
     uint64_t place = shared->top;
@@ -318,6 +366,113 @@ block_get(c4pi_shared_t *shared, uint64_t bytes)
     if (bytes > block->backed)
         block->backed = bytes;
     return place;
+}
+
+/* ---- lanes ------------------------------------------------------------------------------------ */
+
+/* Where the lane from one rank of the host to another begins in the first one's pool. */
+static uint64_t
+lane_place(const c4pi_shared_t *shared, int from, int to)
+{
+    return HEAD_BYTES + (uint64_t)to * shared->lane_bytes + shift_of_lane(from);
+}
+
+static uint64_t
+lane_length(const c4pi_shared_t *shared, int from)
+{
+    return shared->lane_bytes - shift_of_lane(from);
+}
+
+/* How much of this rank's lanes can be used after so much of one. */
+static uint64_t
+next_usable(const c4pi_shared_t *shared, uint64_t usable)
+{
+    uint64_t left = lane_length(shared, shared->me) - usable;
+    return usable + (left < shared->lane_step ? left : shared->lane_step);
+}
+
+/* c4pi_lane_out_t.extend */
+static void
+lane_extend(void *ctx, c4pi_lane_out_t *out)
+{
+    c4pi_shared_t *shared = ctx;
+    const uint64_t usable = out->end + C4PI_LANE_LINE, more = next_usable(shared, usable);
+    const uint64_t place = (uint64_t)(out->ring - C4PI_LANE_LINE - shared->base);
+    if (more > usable && back(shared, place + usable, 0, more - usable))
+        out->end += more - usable;
+    else
+        out->extend = NULL;
+}
+
+bool
+c4pi_shared_has_lanes(const c4pi_shared_t *shared)
+{
+    return shared->lane_bytes > 0;
+}
+
+bool
+c4pi_shared_lane_to(c4pi_shared_t *shared, int i, c4pi_lane_out_t *out)
+{
+    pool_head_t *head = (pool_head_t *)(void *)shared->pools[i].base;
+    const uint64_t place = lane_place(shared, shared->me, i), usable = next_usable(shared, 0);
+    if (!shared->lane_bytes || shared->me >= MAX_CALLERS || !back(shared, place, 0, usable)) {
+        atomic_store_explicit(&head->strays, 1, memory_order_relaxed);
+        return false;
+    }
+    c4pi_lane_out_init(out, shared->base + place, usable);
+    out->extend = lane_extend;
+    out->ctx = shared;
+    atomic_fetch_or(&head->callers[shared->me / 64], (uint64_t)1 << shared->me % 64);
+    return true;
+}
+
+int
+c4pi_shared_next_caller(c4pi_shared_t *shared)
+{
+    pool_head_t *head = (pool_head_t *)(void *)shared->base;
+    for (int i = 0; i < MAX_CALLERS / 64 && i * 64 < shared->count; i++) {
+        uint64_t fresh = atomic_load_explicit(&head->callers[i], memory_order_acquire) &
+                         ~shared->known_callers[i];
+        if (fresh) {
+            int bit = __builtin_ctzll(fresh);
+            shared->known_callers[i] |= (uint64_t)1 << bit;
+            return 64 * i + bit < shared->count ? 64 * i + bit : -1;
+        }
+    }
+    return -1;
+}
+
+void
+c4pi_shared_lane_from(const c4pi_shared_t *shared, int i, c4pi_lane_in_t *in)
+{
+    c4pi_lane_in_init(in, shared->pools[i].base + lane_place(shared, i, shared->me),
+                      lane_length(shared, i));
+}
+
+bool
+c4pi_shared_has_strays(const c4pi_shared_t *shared)
+{
+    const pool_head_t *head = (const pool_head_t *)(const void *)shared->base;
+    return atomic_load_explicit(&head->strays, memory_order_relaxed) != 0;
+}
+
+int
+c4pi_shared_count(const c4pi_shared_t *shared)
+{
+    return shared->count;
+}
+
+int
+c4pi_shared_index(const c4pi_shared_t *shared, int rank)
+{
+    const pool_t *pool = c4pi_map_get(&shared->places, (uint64_t)rank);
+    return pool ? (int)(pool - shared->pools) : -1;
+}
+
+int
+c4pi_shared_rank(const c4pi_shared_t *shared, int i)
+{
+    return shared->pools[i].id.rank;
 }
 
 /* ---- guests: blocks of others, with messages that live here ----------------------------------- */
@@ -434,7 +589,7 @@ c4p_msg_t *
 c4pi_shared_take(c4pi_shared_t *shared, int source, uint64_t place)
 {
     const pool_t *pool = c4pi_map_get(&shared->places, (uint64_t)source);
-    if (!pool || place < HEAD_BYTES || place % HEAD_BYTES || place >= pool->id.bytes)
+    if (!pool || place < shared->first || place % HEAD_BYTES || place >= pool->id.bytes)
         return NULL;
     atomic_thread_fence(memory_order_acquire);
     block_t *block = block_at(pool->base, place);

@@ -193,6 +193,8 @@ a_large_small_limit_changes_nothing(void)
     c4p_opts_t opts = usual_opts();
     opts.small_bytes = 65000; /* far above the eager limit: small messages by rendezvous */
     exchange_all_sizes(&opts);
+    opts.shared_bytes = 64 << 20;
+    exchange_all_sizes(&opts);
 }
 
 static void
@@ -372,6 +374,35 @@ a_storm_with_little_credit_and_a_short_ring_does_too(void)
     storm(&opts, 1000);
 }
 
+/* Ranks 0 and 1 share a host, rank 2 is elsewhere: what it sends does not wait for the end of what
+ * rank 1 has got from its neighbour. */
+static void
+a_flood_within_the_host_does_not_hide_other_hosts(void)
+{
+    enum { FLOOD = 4000, SOON = 200 };
+    c4p_opts_t opts = usual_opts();
+    node_t node;
+    opts.shared_bytes = 16 << 20;
+    opts.batch_bytes = 0;
+    opts.test_hosts = 112;
+    node_start(&node, &opts, MPI_COMM_WORLD);
+    if (node.num_ranks >= 3) {
+        if (node.rank == 0)
+            for (uint64_t i = 0; i < FLOOD; i++)
+                c4pi_flow_send(node.flow, 1, make(&node, i, 8));
+        if (node.rank == 2)
+            c4pi_flow_send(node.flow, 1, make(&node, 0, 8));
+        poll_until_drained(&node);
+        MPI_Barrier(MPI_COMM_WORLD); /* all of it is there */
+        if (node.rank == 1) {
+            for (int max = 1; node.received < FLOOD + 1; max = max == 16 ? 16 : max + 1)
+                if (c4pi_flow_poll(node.flow, max), !node.next_in[2])
+                    CHECK(node.received < SOON);
+        }
+    }
+    node_stop(&node);
+}
+
 static void
 more_large_messages_than_may_be_posted_at_once_arrive(void)
 {
@@ -481,6 +512,7 @@ TEST_CASES(every_size_arrives_whole_and_in_order, tiny_limits_change_nothing,
            a_storm_between_all_ranks_arrives_once_and_in_order,
            a_storm_through_shared_memory_does_too,
            a_storm_with_little_credit_and_a_short_ring_does_too,
+           a_flood_within_the_host_does_not_hide_other_hosts,
            more_large_messages_than_may_be_posted_at_once_arrive,
            two_runtimes_on_communicators_of_the_host_do_not_mix, the_host_of_all_ranks_is_known,
            ranks_with_different_limits_refuse_to_start)

@@ -58,8 +58,8 @@ typedef struct c4p_opts {
                               tests; default 0 */
     uint32_t bcast_log;    /**< C4PY_BCAST_LOG; broadcasts kept per collection before a release is
                               negotiated; default 64 */
-    uint64_t shared_bytes; /**< C4PY_SHARED_BYTES; memory per rank through which large messages
-                              reach ranks of the same host; taken as it is used; default 128 MiB;
+    uint64_t shared_bytes; /**< C4PY_SHARED_BYTES; memory per rank through which messages reach
+                              ranks of the same host; taken as it is used; default 128 MiB;
                               C4PY_SHARED_BYTES=0 sends them through MPI */
     uint64_t test_hosts;   /**< C4PY_TEST_HOSTS; for tests, 0: off. Rank r behaves as if it were on
                               the host named by decimal digit r mod n of the n digits: 1122, 12 */

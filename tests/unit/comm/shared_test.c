@@ -10,7 +10,7 @@
 #include "base/port_sim.h"
 #include "support/test.h"
 
-enum { MIB = 1 << 20, PAGE = 4096 };
+enum { MIB = 1 << 20, PAGE = 4096, LARGEST = 4096 };
 
 static c4pi_simworld_t world;
 static c4pi_msgs_t msgs[2];
@@ -23,7 +23,7 @@ begin(uint64_t bytes)
     c4pi_simworld_init(&world, NULL);
     for (int i = 0; i < 2; i++) {
         c4pi_msgs_init(&msgs[i], c4pi_port_sim_new(&world, i, 2), NULL);
-        shared[i] = c4pi_shared_new(&msgs[i], 10 + i, bytes);
+        shared[i] = c4pi_shared_new(&msgs[i], 10 + i, 2, bytes, LARGEST);
         CHECK(shared[i] != NULL);
         c4pi_shared_id(shared[i], &ids[i]);
     }
@@ -306,7 +306,7 @@ a_pool_of_another_process_is_not_taken_for_it(void)
     c4pi_simworld_init(&world, NULL);
     for (int i = 0; i < 2; i++) {
         c4pi_msgs_init(&msgs[i], c4pi_port_sim_new(&world, i, 2), NULL);
-        shared[i] = c4pi_shared_new(&msgs[i], 10 + i, MIB);
+        shared[i] = c4pi_shared_new(&msgs[i], 10 + i, 2, MIB, LARGEST);
         c4pi_shared_id(shared[i], &ids[i]);
     }
     ids[1].secret++; /* same process number and descriptor, as in another container */
