@@ -153,6 +153,7 @@ def main():
         return 0
     if args.show:
         return show(args.show)
+    args.build = args.build.resolve()
     if not (args.build / "bench").is_dir():
         parser.error(f"no benchmarks are built in {args.build}; run ./dev build")
     args.has_launcher = (args.build / "bin" / "c4py_launcher").exists()
