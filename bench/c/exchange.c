@@ -170,9 +170,19 @@ all_to_all_take(peer_t *p, c4p_msg_t *msg)
     p->came[turn % 2]++;
     while (p->done < p->count && p->came[p->done % 2] == c4p_num_ranks(p->rt) - 1) {
         p->came[p->done % 2] = 0;
-        if (goes_on(p))
+        if (++p->done < p->count)
             all_to_all_go(p);
+        else
+            contribute(p, C4P_OP_NOP, C4P_TARGET_ELEMENT, p->program->turn);
     }
+}
+
+/* Of rank 0, when all have done all turns: what others still have to take from one another must not
+ * come into the next repetition. */
+static void
+all_to_all_turn(peer_t *p)
+{
+    finish(p);
 }
 
 static void
@@ -246,7 +256,8 @@ go_again(peer_t *p)
 static const pattern_t stream = {"stream", "stream", stream_window, stream_take, stream_turn},
                        many = {"many_to_one", "many_to_one", many_to_one_go, many_to_one_take,
                                NULL},
-                       all = {"all_to_all", "all_to_all", all_to_all_go, all_to_all_take, NULL},
+                       all = {"all_to_all", "all_to_all", all_to_all_go, all_to_all_take,
+                              all_to_all_turn},
                        bcast = {"bcast", "bcast", bcast_go, bcast_take, NULL},
                        reduce = {"reduce", "reduce", reduce_go, NULL, reduce_turn},
                        allreduce = {"allreduce", "allreduce", allreduce_go, NULL, go_again},

@@ -84,8 +84,11 @@ class Peer(Chare):
         self.came[turn % 2] += 1
         while self.came[self.turn % 2] == len(self.others):
             self.came[self.turn % 2] = 0
-            if self.over():
+            self.turn += 1
+            if self.turn < self.turns:
                 self.all_to_all()
+            else:  # what others still have to take must not come into the next repetition
+                self.reduce(self.done)
 
     @coro
     def bcast(self):
